@@ -1,0 +1,69 @@
+# Waxwing. `make` lists the targets.
+SHELL       := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+TOOL    := go tool -modfile=tools/go.mod
+FUZZTIME ?= 20s
+# Packages with goroutines of their own run once more under the race detector.
+RACE    := ./audit/... ./keyring/... ./unseal/... ./controller/...
+SUMMARY := go run ./e2e/tools/testsummary
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the programs into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: tools
+tools: ## build the test control plane and kubectl once, into the user's cache
+	@go run ./e2e/tools/fetch controlplane kubectl >/dev/null
+
+.PHONY: demo
+demo: build tools ## seal, commit, apply, change and tamper on a real control plane (KEEP=1 leaves it up)
+	@./e2e/demo.sh
+
+.PHONY: test
+test: lint cross tools ## run every test; the first run builds a control plane (about 10 minutes on two cores)
+	@echo "== tests (the end-to-end ones start a real control plane)"
+	@go test -json -timeout 40m ./... | $(SUMMARY) tests
+	@echo "== tests under the race detector"
+	@go test -json -timeout 20m -race $(RACE) | $(SUMMARY) race
+
+.PHONY: lint
+lint: ## gofmt, go vet and staticcheck
+	@echo "== lint"
+	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); if [ -n "$$out" ]; then echo "gofmt: $$out"; exit 1; fi
+	@go vet ./...
+	@$(TOOL) staticcheck ./...
+
+.PHONY: cross
+cross: ## compile what must build elsewhere: seal on macOS and Windows, the format for js/wasm
+	@echo "== cross builds"
+	@CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go build -o /dev/null ./cmd/seal
+	@CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -o /dev/null ./cmd/seal
+	@GOOS=js GOARCH=wasm go build ./crypto/...
+
+.PHONY: bench
+bench: tools ## print every measured figure as a ratio to a named baseline of the same run
+	@go run ./e2e/tools/fetch kubeseal rsabench >/dev/null
+	@go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./e2e/bench
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (default 20s)
+	@for pkg in $$(go list ./crypto/... ./manifest/...); do \
+	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+.PHONY: generate
+generate: ## regenerate deep copies and CRDs
+	@$(TOOL) controller-gen object paths=./crypto/seal paths=./api/...
+	@$(TOOL) controller-gen crd paths=./api/... output:crd:dir=config/crd
+
+.PHONY: verify
+verify: generate ## fail if generated files differ from what is committed
+	@git diff --exit-code -- '*zz_generated*' config/crd

@@ -1,0 +1,116 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Keyring is the life of one holder's sealing keys. Its name is the holder's name in envelopes.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,categories=waxwing
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Active",type=string,JSONPath=`.status.activeKey`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="the name of a keyring is at most 63 characters long: it stands in every sealed file"
+type Keyring struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec KeyringSpec `json:"spec"`
+	// +kubebuilder:default={observedGeneration:-1}
+	Status KeyringStatus `json:"status,omitempty"`
+}
+
+// KeyringSpec says where the keys live and what they may open.
+type KeyringSpec struct {
+	// source is where the private keys live.
+	// +kubebuilder:default={secret:{}}
+	// +optional
+	Source KeySource `json:"source,omitempty"`
+	// class of the keys: postquantum (age hybrid) or classical (X25519).
+	// +kubebuilder:validation:Enum=postquantum;classical
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the class of a keyring cannot change: one object never mixes classes; make another keyring"
+	// +kubebuilder:default=postquantum
+	// +optional
+	Class string `json:"class,omitempty"`
+	// namespaces that the keyring opens for, by name or with * as a wildcard.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9*-]{1,63}$`
+	// +kubebuilder:default={"*"}
+	// +listType=set
+	// +optional
+	Namespaces []string `json:"namespaces,omitempty"`
+	// scopes that the keyring opens: strict, namespace, cluster, match.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:items:Enum=strict;namespace;cluster;match
+	// +kubebuilder:default={"strict","namespace"}
+	// +listType=set
+	// +optional
+	Scopes []string `json:"scopes,omitempty"`
+}
+
+// KeySource has exactly one member.
+//
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:MaxProperties=1
+type KeySource struct {
+	// secret keeps age identities in Secrets of the controller's namespace.
+	// +optional
+	Secret *SecretSource `json:"secret,omitempty"`
+}
+
+// SecretSource has no settings of its own.
+type SecretSource struct{}
+
+// KeyringStatus is output only.
+type KeyringStatus struct {
+	// observedGeneration is the generation that the conditions speak of; -1 until the controller has seen the object.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions are Ready and, only while true, Reconciling or Stalled (kstatus).
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// statementKey is the public half of the statement key (a C2SP verifier key); pin it where sealed files are kept.
+	// +optional
+	StatementKey string `json:"statementKey,omitempty"`
+	// activeKey is the display id of the key to seal to.
+	// +optional
+	ActiveKey string `json:"activeKey,omitempty"`
+	// recipients is the signed note of the present recipient set; also in a ConfigMap and at GET /v1/recipients.
+	// +optional
+	Recipients string `json:"recipients,omitempty"`
+	// keys of the keyring, newest first.
+	// +optional
+	// +listType=map
+	// +listMapKey=id
+	Keys []KeyStatus `json:"keys,omitempty"`
+}
+
+// KeyStatus describes one sealing key.
+type KeyStatus struct {
+	// id of the key, 32 hex digits.
+	ID string `json:"id"`
+	// recipient is the public key.
+	Recipient string `json:"recipient"`
+	// state is one of NIST SP 800-57: PreActive, Active, Suspended, Deactivated, Compromised, Destroyed.
+	State string `json:"state"`
+	// created is when the key was made.
+	Created metav1.Time `json:"created"`
+	// activated is when the key became active.
+	// +optional
+	Activated *metav1.Time `json:"activated,omitempty"`
+}
+
+// KeyringList is a list of Keyrings.
+//
+// +kubebuilder:object:root=true
+type KeyringList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Keyring `json:"items"`
+}

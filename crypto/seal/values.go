@@ -1,0 +1,56 @@
+package seal
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+)
+
+const redacted = "[redacted]"
+
+// Value is one plaintext. It prints as [redacted] through fmt, slog and encoding/json; only Bytes gives the content.
+//
+// The bytes lie behind a pointer because fmt calls no method of a value in an unexported field: it prints an address there, not the content.
+type Value struct{ b *[]byte }
+
+// NewValue keeps b, without a copy.
+func NewValue(b []byte) Value { return Value{&b} }
+
+// Bytes is the plaintext itself; nil for the zero Value. The caller must not change it.
+func (v Value) Bytes() []byte {
+	if v.b == nil {
+		return nil
+	}
+	return *v.b
+}
+
+// Len is the plaintext's length in bytes.
+func (v Value) Len() int { return len(v.Bytes()) }
+
+// Format implements fmt.Formatter for every verb.
+func (Value) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// String implements fmt.Stringer.
+func (Value) String() string { return redacted }
+
+// LogValue implements slog.LogValuer.
+func (Value) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText implements encoding.TextMarshaler, and with it JSON and YAML encoders.
+func (Value) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Values are the plaintexts of one object by item name. They print as Value does.
+type Values map[string]Value
+
+// Names lists the item names in byte order.
+func (v Values) Names() []string { return slices.Sorted(maps.Keys(v)) }
+
+// Size is the sum of the lengths of all values in bytes.
+func (v Values) Size() int {
+	n := 0
+	for _, value := range v {
+		n += value.Len()
+	}
+	return n
+}

@@ -1,0 +1,122 @@
+package toolcache
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	// unfinished begins the names of folders that a build is still writing.
+	unfinished = ".unfinished-"
+	// tailLines of the go command's messages are shown when a build fails.
+	tailLines = 40
+	// manyPackages to compile are worth a word about how long it takes; fewer are a matter of seconds.
+	manyPackages = 150
+)
+
+// build compiles the tool and puts it in place.
+func (b *Builder) build(ctx context.Context, r recipe, binary string) error {
+	tmp, err := os.MkdirTemp(b.toolsDir(), unfinished)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	what := strings.TrimSpace(r.About + " " + r.version)
+	began := b.now()
+
+	m := newMeter(b.progress(), b.Terminal, b.now, "looking for what to compile for "+what)
+	// Naming the stale packages also downloads the modules that are missing.
+	todo := 0
+	list := append([]string{"list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"}, r.args...)
+	err = b.goRun(ctx, r.dir, m.downloading, func(string) { todo++ }, append(list, r.Package)...)
+	m.stop()
+	if err != nil {
+		return err
+	}
+	headline := fmt.Sprintf("building %s from source", what)
+	if todo > manyPackages {
+		headline += ": " + r.Cost + ", once"
+	}
+	m = newMeter(b.progress(), b.Terminal, b.now, headline)
+	m.expect(todo)
+	args := append([]string{"build", "-v", "-o", filepath.Join(tmp, filepath.Base(binary))}, r.args...)
+	err = b.goRun(ctx, r.dir, m.compiling, nil, append(args, r.Package)...)
+	m.stop()
+	if err != nil {
+		return err
+	}
+	// A folder that is there lacks its binary, or it would not be built again.
+	if err := os.RemoveAll(filepath.Dir(binary)); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, filepath.Dir(binary)); err != nil {
+		return err
+	}
+	fmt.Fprintf(b.progress(), "built %s after %s: %s\n", r.Name, b.now().Sub(began).Round(time.Second), binary)
+	return nil
+}
+
+// goRun runs the go command. Each line of its messages goes to note, which says whether it is mere progress, and
+// each line of its output that is not empty to out. The error ends with the last messages that were no progress.
+func (b *Builder) goRun(ctx context.Context, dir string, note func(line string) bool, out func(line string), args ...string) error {
+	cmd := exec.CommandContext(ctx, b.goCommand(), args...)
+	cmd.Dir, cmd.Env = dir, buildEnv(os.Environ())
+	// The go command passes an interrupt on to the compilers it started, a kill leaves them behind.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		lines(stdout, func(line string) {
+			if out != nil && line != "" {
+				out(line)
+			}
+		})
+	}()
+	var tail []string
+	lines(stderr, func(line string) {
+		if !note(line) {
+			tail = append(tail, line)
+			tail = tail[max(0, len(tail)-tailLines):]
+		}
+	})
+	<-read
+	err = cmd.Wait()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return errors.Join(fmt.Errorf("go %s in %s: %w", args[0], dir, err), errors.New(strings.Join(tail, "\n")))
+}
+
+// lines calls f with each line of r until it ends.
+func lines(r io.Reader, f func(string)) {
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
+		f(s.Text())
+	}
+	// A line too long for the scanner must not block the process that prints it.
+	_, _ = io.Copy(io.Discard, r)
+}

@@ -1,0 +1,101 @@
+package toolcache
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/semver"
+)
+
+// rootModule is the path of the module whose e2e/tools folder holds the tools' modules.
+const rootModule = "github.com/waxwing-io/waxwing"
+
+// Tool is a program built from a nested module.
+type Tool struct {
+	// Name of the program and of its binary.
+	Name string
+	// Dir is the module's folder, relative to the repository's root, with slashes.
+	Dir string
+	// Package to build: "." for the module's own main, or the import path of a main that the module pins.
+	Package string
+	// Upstream is the required module whose version is the program's version.
+	Upstream string
+	// About says what is compiled, for people who wait; the version is added.
+	About string
+	// Cost says how long a build of everything takes.
+	Cost string
+	// LDFlags makes the linker's flags from the upstream version, such as "v1.37.2".
+	LDFlags func(version string) string
+}
+
+// Catalogue lists the tools there are.
+func Catalogue() []Tool {
+	const module = "e2e/tools/controlplane"
+	return []Tool{
+		{
+			Name:     "controlplane",
+			Dir:      module,
+			Package:  ".",
+			Upstream: "k8s.io/kubernetes",
+			About:    "etcd, kube-apiserver and kube-controller-manager",
+			Cost:     "about 8 minutes on two cores",
+			LDFlags:  kubernetesVersion,
+		},
+		{
+			Name:     "kubectl",
+			Dir:      module,
+			Package:  "k8s.io/kubernetes/cmd/kubectl",
+			Upstream: "k8s.io/kubernetes",
+			About:    "kubectl",
+			Cost:     "about 4 minutes on two cores",
+			LDFlags:  kubernetesVersion,
+		},
+	}
+}
+
+// kubernetesVersion stamps the version that Kubernetes' own build stamps; without it clients cannot read the
+// server's version. One set of flags for all programs of the module lets them share compiled packages.
+func kubernetesVersion(version string) string {
+	major, minor, _ := strings.Cut(strings.TrimPrefix(semver.MajorMinor(version), "v"), ".")
+	const pkg = "k8s.io/component-base/version"
+	return fmt.Sprintf("-s -w -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s", pkg, version, major, minor)
+}
+
+// version is the version of the upstream module in the tool's go.mod.
+func (t Tool) version(root string) (string, error) {
+	file := filepath.Join(root, filepath.FromSlash(t.Dir), "go.mod")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	mod, err := modfile.ParseLax(file, raw, nil)
+	if err != nil {
+		return "", fmt.Errorf("reading the version of %s: %w", t.Name, err)
+	}
+	i := slices.IndexFunc(mod.Require, func(r *modfile.Require) bool { return r.Mod.Path == t.Upstream })
+	if i < 0 {
+		return "", fmt.Errorf("reading the version of %s: %s does not require %s", t.Name, file, t.Upstream)
+	}
+	return mod.Require[i].Mod.Version, nil
+}
+
+// FindRoot is the folder of the repository's root module at dir or above it.
+func FindRoot(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		raw, err := os.ReadFile(filepath.Join(at, "go.mod"))
+		if err == nil && modfile.ModulePath(raw) == rootModule {
+			return at, nil
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("finding the repository: no go.mod of %s in %s or above it", rootModule, dir)
+		}
+	}
+}
