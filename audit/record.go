@@ -90,4 +90,12 @@ type Record struct {
 	// Operation is set in intents and notes, Outcome in outcomes and notes.
 	Operation *Operation `json:"operation,omitempty"`
 	Outcome   *Outcome   `json:"outcome,omitempty"`
+	// Omitted says what was left out to keep the record at MaxRecord.
+	Omitted *Omitted `json:"omitted,omitempty"`
+}
+
+// Omitted counts what a record has no room for.
+type Omitted struct {
+	Items int `json:"items,omitempty"`
+	Keys  int `json:"keys,omitempty"`
 }

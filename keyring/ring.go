@@ -1,42 +1,14 @@
 package keyring
 
 import (
+	"slices"
+	"strings"
 	"sync/atomic"
-	"time"
 
 	"filippo.io/age"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
-
-// State of a key, after NIST SP 800-57 part 1 section 7.
-type State string
-
-// The states; a key is sealed to only while Active.
-const (
-	PreActive   State = "PreActive"
-	Active      State = "Active"
-	Suspended   State = "Suspended"
-	Deactivated State = "Deactivated"
-	Compromised State = "Compromised"
-	Destroyed   State = "Destroyed"
-)
-
-// Opens says whether a key in this state may open what was sealed to it.
-func (s State) Opens() bool {
-	return s == Active || s == Deactivated || s == Compromised
-}
-
-// Key is one sealing key. Its private half stays inside the package and prints never.
-type Key struct {
-	Keyring   string
-	ID        string // 32 hex digits
-	Recipient string
-	State     State
-	Created   time.Time
-	Activated time.Time // zero while PreActive
-	identity  age.Identity
-}
 
 // Policy is what a keyring opens.
 type Policy struct {
@@ -44,9 +16,28 @@ type Policy struct {
 	Scopes     []string // strict, namespace, cluster, match
 }
 
-// Allows says whether the keyring opens objects with f in namespace.
+// Allows says whether the keyring opens objects with f in namespace. An empty list allows nothing.
 func (p Policy) Allows(namespace string, f seal.For) (namespaceOK, scopeOK bool) {
-	panic("written by the keyring package")
+	target := seal.Target{Namespace: namespace, Name: "any"}
+	namespaceOK = slices.ContainsFunc(p.Namespaces, func(pattern string) bool {
+		// The patterns of a keyring are those of the scope match:GLOB, so the sealed format's matcher is the one that counts.
+		return seal.For{Scope: seal.ScopeMatch + pattern, Name: target.Name}.Allows(target)
+	})
+	scope, _, glob := strings.Cut(f.Scope, ":")
+	// "match" alone is no scope, and no other scope has a part after a colon.
+	scopeOK = slices.Contains(p.Scopes, scope) && glob == (scope == "match")
+	return namespaceOK, scopeOK
+}
+
+func (p Policy) equal(o Policy) bool {
+	return slices.Equal(p.Namespaces, o.Namespaces) && slices.Equal(p.Scopes, o.Scopes)
+}
+
+// Part is what one keyring gives to a Ring.
+type Part struct {
+	Keyring string
+	Policy  Policy
+	Keys    []Key
 }
 
 // Ring is an immutable snapshot of all keyrings in memory. It is safe for concurrent use.
@@ -56,6 +47,21 @@ type Ring struct {
 	missing  []string
 }
 
+// NewRing joins parts, and the names of keyrings whose source could not be read yet. A key that is in two keyrings belongs to the one whose name comes
+// first, so that the answer does not depend on the order in which they were loaded.
+func NewRing(parts []Part, unavailable []string) *Ring {
+	r := &Ring{keys: map[string]Key{}, policies: map[string]Policy{}, missing: slices.Sorted(slices.Values(unavailable))}
+	for _, p := range slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return strings.Compare(a.Keyring, b.Keyring) }) {
+		r.policies[p.Keyring] = Policy{Namespaces: slices.Clone(p.Policy.Namespaces), Scopes: slices.Clone(p.Policy.Scopes)}
+		for _, k := range p.Keys {
+			if _, taken := r.keys[k.ID]; !taken {
+				r.keys[k.ID] = k
+			}
+		}
+	}
+	return r
+}
+
 // Key gives the key with this id in whatever state it is.
 func (r *Ring) Key(id string) (Key, bool) { k, ok := r.keys[id]; return k, ok }
 
@@ -63,18 +69,39 @@ func (r *Ring) Key(id string) (Key, bool) { k, ok := r.keys[id]; return k, ok }
 func (r *Ring) Policy(keyring string) (Policy, bool) { p, ok := r.policies[keyring]; return p, ok }
 
 // Unavailable lists the keyrings whose source could not be read: a key that is not in the ring may be in one of them.
-func (r *Ring) Unavailable() []string { return r.missing }
+func (r *Ring) Unavailable() []string { return slices.Clone(r.missing) }
 
 // Identity implements seal.Keys for the keys whose state lets them open.
 func (r *Ring) Identity(id string) (age.Identity, bool) {
 	k, ok := r.keys[id]
-	return k.identity, ok && k.State.Opens() && k.identity != nil
+	if !ok || !k.State.Opens() || k.identity == nil {
+		return nil, false
+	}
+	return k.identity, true
+}
+
+// equal says whether a reader can tell r from o.
+func (r *Ring) equal(o *Ring) bool {
+	if r == nil || o == nil || len(r.keys) != len(o.keys) || len(r.policies) != len(o.policies) || !slices.Equal(r.missing, o.missing) {
+		return r == o
+	}
+	for id, k := range r.keys {
+		if other, ok := o.keys[id]; !ok || !k.same(other) {
+			return false
+		}
+	}
+	for name, p := range r.policies {
+		if other, ok := o.policies[name]; !ok || !p.equal(other) {
+			return false
+		}
+	}
+	return true
 }
 
 // Live holds the present Ring. The zero value holds none.
 type Live struct{ p atomic.Pointer[Ring] }
 
-// Load gives the present ring; nil until the first keyring was loaded.
+// Load gives the present ring; nil until a Manager knows of the first keyring. A keyring that was not loaded yet is among the ring's Unavailable.
 func (l *Live) Load() *Ring { return l.p.Load() }
 
 // Store replaces the ring.

@@ -78,7 +78,7 @@ func (f *File) parseJSONStream(data []byte) (bool, error) {
 			docs[len(docs)-1].text = data[start-len(docs[len(docs)-1].text):]
 			break
 		}
-		if c := s.at(); c != '{' && c != '[' && !(isJSONName && len(docs) > 0) {
+		if c := s.at(); c != '{' && c != '[' {
 			return false, nil
 		}
 		root, p := scanJSON(data, s.pos)

@@ -57,6 +57,11 @@ func (e *entry) end() int {
 // empty reports whether the node has no text at all.
 func (n *node) empty() bool { return n.start == n.end }
 
+// isBlockScalar reports whether the node is a literal or folded block scalar.
+func (n *node) isBlockScalar(text []byte) bool {
+	return n.shape == shapeScalar && n.content < n.end && (text[n.content] == '|' || text[n.content] == '>')
+}
+
 // find returns the position of the entry called name, or -1.
 func (n *node) find(name string) int {
 	for i := range n.entries {
@@ -65,6 +70,18 @@ func (n *node) find(name string) int {
 		}
 	}
 	return -1
+}
+
+// children returns the keys, values and items of a collection in their order.
+func (n *node) children() []*node {
+	if len(n.entries) == 0 {
+		return n.items
+	}
+	out := make([]*node, 0, 2*len(n.entries))
+	for i := range n.entries {
+		out = append(out, n.entries[i].key, n.entries[i].val)
+	}
+	return out
 }
 
 // names returns the names of the entries, in their order.

@@ -23,6 +23,7 @@ const (
 type value struct {
 	kind    kind
 	text    string // a string's content, a number's literal, "true" or "false"
+	float   bool   // a number of YAML that is no integer there
 	items   []*value
 	members []member
 }

@@ -23,9 +23,10 @@ type checker struct {
 	text     []byte
 	cols     *columns
 	secret   bool
-	expanded int // nodes reached through aliases
-	bytes    int // bytes of their scalars
-	aliases  int // aliases around the node at hand
+	bang     bool // the text may hold the non-specific tag "!"
+	expanded int  // nodes reached through aliases
+	bytes    int  // bytes of their scalars
+	aliases  int  // aliases around the node at hand
 }
 
 func (c *checker) at(n *yaml.Node) int { return c.cols.offset(n.Line, n.Column) }
@@ -39,6 +40,7 @@ func (c *checker) check(root *yaml.Node) *problem {
 			}
 		}
 	}
+	c.bang = bytes.Contains(c.text, []byte("! ")) || bytes.Contains(c.text, []byte("!\n"))
 	return c.node(root, 0)
 }
 
@@ -60,10 +62,13 @@ func (c *checker) node(n *yaml.Node, depth int) *problem {
 		}
 		return p
 	case yaml.ScalarNode:
-		if c.aliases == 0 {
-			return c.template(n)
+		if c.aliases > 0 {
+			return nil
 		}
-		return nil
+		if c.bang && c.nonSpecific(n) {
+			return &problem{off: c.at(n), msg: "the tag ! without a name", hint: "quote the value, or write !!str"}
+		}
+		return c.template(n)
 	}
 	if depth >= maxDepth {
 		return problemf(c.at(n), "nested more than %d levels deep", maxDepth)
@@ -107,6 +112,19 @@ func (c *checker) keys(n *yaml.Node) *problem {
 		seen[name] = true
 	}
 	return nil
+}
+
+// nonSpecific reports whether a plain scalar has the tag "!", which makes it a
+// string. The parser does not tell, so that the value would be read wrongly.
+func (c *checker) nonSpecific(n *yaml.Node) bool {
+	if !isPlain(n) || n.Style&yaml.TaggedStyle != 0 {
+		return false
+	}
+	at := c.at(n)
+	if n.Anchor != "" && bytes.HasPrefix(c.text[at:], []byte("&"+n.Anchor)) {
+		at = skipSpace(c.text, at+1+len(n.Anchor))
+	}
+	return at < len(c.text) && c.text[at] == '!'
 }
 
 // template refuses plain scalars that Helm was to fill in.

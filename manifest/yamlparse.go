@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -43,7 +44,7 @@ func decode(text []byte) (root *yaml.Node, err error) {
 			root, err = nil, errors.New("yaml: the parser cannot read this")
 		}
 	}()
-	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec := yaml.NewDecoder(bytes.NewReader(withoutVersion(text)))
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); err != nil {
 		if errors.Is(err, io.EOF) {
@@ -61,6 +62,22 @@ func decode(text []byte) (root *yaml.Node, err error) {
 		return nil, errors.New("yaml: the parser cannot read this")
 	}
 	return doc.Content[0], nil
+}
+
+// withoutVersion turns a "%YAML 1.2" directive into a comment of the same length:
+// the parser refuses every version but 1.1, though it reads the same.
+func withoutVersion(text []byte) []byte {
+	end := markEnd(text)
+	if end < 3 || lineStart(text, end) != end-3 || !isMark(text, end-3, "---") {
+		return text
+	}
+	at := bytes.Index(text[:end], []byte("%YAML 1.2"))
+	if at < 0 || at != lineStart(text, at) || !blankz(text, at+len("%YAML 1.2")) {
+		return text
+	}
+	text = bytes.Clone(text)
+	text[at] = '#'
+	return text
 }
 
 // tooManyNodes estimates from above how many nodes the parser would make of
@@ -107,13 +124,17 @@ func parseProblem(err error, text []byte) *problem {
 		p.msg += ": " + msg
 	}
 	if line > 0 {
-		p.off = newColumns(text).offset(line+later, 1)
+		// What is missing at the end is missing in the last line.
+		last := len(bytes.TrimRight(text, " \t\r\n"))
+		p.off = min(newColumns(text).offset(line+later, 1), lineStart(text, last))
 	}
 	switch {
 	case strings.HasPrefix(msg, "unknown anchor "):
 		p.msg += ": an alias (*) to an anchor (&) that does not exist"
 		p.off = findAlias(text, msg)
 		p.hint = "quote the value if it is meant to begin with *"
+	case msg == "did not find expected key", msg == "did not find expected '-' indicator":
+		p.off = findLine(text, p.off, msg)
 	case msg == "control characters are not allowed":
 		p.off = findControl(text)
 	case msg == "found character that cannot start any token":
@@ -170,6 +191,27 @@ func knownMessage(msg string) (known bool, later int) {
 		return true, 0
 	}
 	return false, 0
+}
+
+// maxBisected bounds the text in which findLine looks.
+const maxBisected = 1 << 20
+
+// findLine returns the start of the line at which the parser gives up with msg,
+// for messages of which it tells only where the collection around them begins:
+// the last line of the shortest text that has the problem.
+func findLine(text []byte, otherwise int, msg string) int {
+	if len(text) > maxBisected {
+		return otherwise
+	}
+	starts := append(newColumns(text).starts, len(text))
+	n := sort.Search(len(starts)-1, func(i int) bool {
+		_, err := decode(text[:starts[i]])
+		return err != nil && strings.HasSuffix(err.Error(), msg)
+	})
+	if n == 0 {
+		return otherwise
+	}
+	return starts[n-1]
 }
 
 // findAlias returns the place of the alias that the parser's message names.

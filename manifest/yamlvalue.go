@@ -137,7 +137,7 @@ func keyName(n *yaml.Node) (string, error) {
 		return "", err
 	case v.kind == kindNull:
 		return "", errKey
-	case v.kind == kindNumber && strings.ContainsAny(v.text, ".eE"):
+	case v.float:
 		f, _ := strconv.ParseFloat(v.text, 64)
 		return strconv.FormatFloat(f, 'g', -1, 32), nil
 	}
@@ -184,11 +184,10 @@ func taggedValue(s, tag string) (*value, error) {
 		}
 		return nil, errTag
 	}
-	integer := v.kind == kindNumber && !strings.ContainsAny(v.text, ".eE")
 	switch {
 	case tag == tagNull && v.kind == kindNull,
 		tag == tagBool && v.kind == kindBool,
-		tag == tagInt && integer,
+		tag == tagInt && v.kind == kindNumber && !v.float,
 		tag == tagFloat && v.kind == kindNumber:
 		return v, nil
 	}
@@ -265,7 +264,7 @@ func floatValue(f float64) *value {
 	if err != nil || math.IsInf(f, 0) {
 		return nil
 	}
-	return &value{kind: kindNumber, text: string(text)}
+	return &value{kind: kindNumber, text: string(text), float: true}
 }
 
 // isTimestamp reports whether kubectl would take s for a timestamp, which it

@@ -80,15 +80,16 @@ type Holder struct {
 	Recipients []Recipient
 }
 
-// Identity is a private key to open with. It prints as the id of its key.
+// Identity is a private key to open with. It prints as the id of its key; age's own type would print as the private key. It lies in a function for
+// the reason that Value gives.
 type Identity struct {
 	recipient string
-	age       age.Identity
+	age       func() age.Identity
 }
 
 // NewIdentity joins any age identity with the text of the recipient that belongs to it.
 func NewIdentity(recipient string, id age.Identity) Identity {
-	return Identity{recipient: recipient, age: id}
+	return Identity{recipient: recipient, age: func() age.Identity { return id }}
 }
 
 // ParseIdentity reads AGE-SECRET-KEY-PQ-1… and AGE-SECRET-KEY-1…. Its errors never quote the input.
@@ -116,22 +117,23 @@ func (i Identity) KeyID() string { return KeyID(i.recipient) }
 // String is the key id, never the private key.
 func (i Identity) String() string { return "identity " + i.KeyID() }
 
-// GoString keeps %#v from printing the private key.
-func (i Identity) GoString() string { return i.String() }
+// Format implements fmt.Formatter for every verb.
+func (i Identity) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(i.String())) }
 
 // Keys gives the identity for a key id. Open asks it for one key at a time; implementations must be safe for the caller's own concurrency.
 type Keys interface {
 	Identity(keyID string) (age.Identity, bool)
 }
 
-// Identities is a fixed set of identities by key id. It prints as its key ids: age's identities would print as the private keys.
+// Identities is a fixed set of identities by key id. It prints as its key ids, except in an unexported field of something else that is printed: fmt calls no method
+// there, and age's types would show the private key.
 type Identities map[string]age.Identity
 
 // NewIdentities indexes ids by their key ids.
 func NewIdentities(ids ...Identity) Identities {
 	m := make(Identities, len(ids))
 	for _, i := range ids {
-		m[i.KeyID()] = i.age
+		m[i.KeyID()] = i.age()
 	}
 	return m
 }

@@ -11,18 +11,19 @@ const redacted = "[redacted]"
 
 // Value is one plaintext. It prints as [redacted] through fmt, slog and encoding/json; only Bytes gives the content.
 //
-// The bytes lie behind a pointer because fmt calls no method of a value in an unexported field: it prints an address there, not the content.
-type Value struct{ b *[]byte }
+// The bytes lie in a function because fmt calls no method of a value in an unexported field, and follows pointers where a verb does not fit: of a
+// function it prints an address at most. So values do not compare with reflect.DeepEqual; compare Bytes.
+type Value struct{ bytes func() []byte }
 
 // NewValue keeps b, without a copy.
-func NewValue(b []byte) Value { return Value{&b} }
+func NewValue(b []byte) Value { return Value{func() []byte { return b }} }
 
 // Bytes is the plaintext itself; nil for the zero Value. The caller must not change it.
 func (v Value) Bytes() []byte {
-	if v.b == nil {
+	if v.bytes == nil {
 		return nil
 	}
-	return *v.b
+	return v.bytes()
 }
 
 // Len is the plaintext's length in bytes.

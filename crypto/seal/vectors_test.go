@@ -17,7 +17,7 @@ import (
 type vector struct {
 	Description      string            `json:"description"`
 	Document         string            `json:"document,omitempty"`
-	DocumentBase64   []byte            `json:"document_base64,omitempty"`
+	DocumentBase64   []byte            `json:"document_base64,omitzero"`
 	DocumentLength   int               `json:"document_length,omitempty"`
 	Identities       []string          `json:"identities"`
 	RequireSignature bool              `json:"require_signature"`

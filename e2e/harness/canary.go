@@ -20,7 +20,7 @@ const (
 
 // FindCanary looks for a plaintext in data, which may be anything: logs, events, an audit log, a dump of etcd. It finds
 // it as it is; as base64 in either alphabet, at any of the three alignments that bytes before it can give it, once
-// and twice over; as hex; with line breaks within any of these; and all of that inside gzip streams anywhere in data.
+// and twice over; as hex or a list of numbers; with line breaks within any of these; and all of that inside gzip streams anywhere in data.
 // form names the first one found. It panics on a canary shorter than 12 bytes, which could be found by chance.
 func FindCanary(canary string, data []byte) (form string, found bool) {
 	if len(canary) < canaryMin {
@@ -36,17 +36,24 @@ type form struct {
 }
 
 func canaryForms(canary string) []form {
+	b := []byte(canary)
+	hexed := hex.EncodeToString(b)
 	forms := []form{
-		{"raw", []byte(canary)},
-		{"hex", []byte(hex.EncodeToString([]byte(canary)))},
-		{"upper-case hex", []byte(strings.ToUpper(hex.EncodeToString([]byte(canary))))},
+		{"raw", b},
+		{"hex", []byte(hexed)},
+		{"upper-case hex", []byte(strings.ToUpper(hexed))},
+		{"numbers", []byte(strings.Trim(fmt.Sprint(b), "[]"))},
+		{"numbers", []byte(strings.ReplaceAll(strings.Trim(fmt.Sprint(b), "[]"), " ", ","))},
 	}
-	for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "URL-safe base64": base64.RawURLEncoding} {
+	for _, alphabet := range []struct {
+		name string
+		*base64.Encoding
+	}{{"base64", base64.RawStdEncoding}, {"URL-safe base64", base64.RawURLEncoding}} {
 		for shift := range 3 {
-			once := aligned(encoding, []byte(canary), shift)
-			forms = append(forms, form{name, once})
+			once := aligned(alphabet.Encoding, b, shift)
+			forms = append(forms, form{alphabet.name, once})
 			for again := range 3 {
-				forms = append(forms, form{name + " twice", aligned(encoding, once, again)})
+				forms = append(forms, form{alphabet.name + " twice", aligned(alphabet.Encoding, once, again)})
 			}
 		}
 	}
@@ -64,12 +71,7 @@ func aligned(e *base64.Encoding, b []byte, shift int) []byte {
 }
 
 func findForms(forms []form, data []byte, depth int) (string, bool) {
-	unwrapped := bytes.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' || r == ' ' || r == '\t' {
-			return -1
-		}
-		return r
-	}, data)
+	unwrapped := unwrap(data)
 	for _, f := range forms {
 		if bytes.Contains(data, f.needle) {
 			return f.name, true
@@ -92,6 +94,21 @@ func findForms(forms []form, data []byte, depth int) (string, bool) {
 			return name + " in gzip", true
 		}
 	}
+}
+
+// unwrap removes white space, also where JSON or a Go string writes it as \n, \r or \t.
+func unwrap(data []byte) []byte {
+	out := make([]byte, 0, len(data))
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '\n' || c == '\r' || c == '\t' || c == ' ':
+		case c == '\\' && i+1 < len(data) && strings.IndexByte("nrt", data[i+1]) >= 0:
+			i++
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // inflate unpacks as much of a gzip stream as can be unpacked; a stream that was cut short still tells its beginning.

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/waxwing-io/waxwing/e2e/harness/toolcache"
@@ -73,6 +74,8 @@ func LaunchControlPlane(ctx context.Context, o ControlPlaneOptions) (*ControlPla
 		exited: make(chan struct{}),
 	}
 	p.cmd.Stderr = p.stderr
+	// Out of the reach of signals to this process's group, which would kill it before it has tidied up.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

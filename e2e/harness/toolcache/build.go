@@ -69,7 +69,7 @@ func (b *Builder) build(ctx context.Context, r recipe, binary string) error {
 func (b *Builder) goRun(ctx context.Context, dir string, note func(line string) bool, out func(line string), args ...string) error {
 	cmd := exec.CommandContext(ctx, b.goCommand(), args...)
 	cmd.Dir, cmd.Env = dir, buildEnv(os.Environ())
-	// The go command passes an interrupt on to the compilers it started, a kill leaves them behind.
+	// Interrupted, the go command finishes the packages at hand and removes its work folder; killed, it would not.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	stderr, err := cmd.StderrPipe()

@@ -44,7 +44,7 @@ func (b *Builder) recipe(ctx context.Context, t Tool) (recipe, error) {
 		return r, err
 	}
 	files := []string{"go.mod", "go.sum"}
-	if t.Package == "." {
+	if strings.HasPrefix(t.Package, ".") {
 		own, err := sources(r.dir)
 		if err != nil {
 			return r, fmt.Errorf("listing the sources of %s: %w", t.Name, err)

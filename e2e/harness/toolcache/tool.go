@@ -20,7 +20,8 @@ type Tool struct {
 	Name string
 	// Dir is the module's folder, relative to the repository's root, with slashes.
 	Dir string
-	// Package to build: "." for the module's own main, or the import path of a main that the module pins.
+	// Package to build: a relative path such as "." for a main of the module's own, or the import path of a main
+	// that the module pins.
 	Package string
 	// Upstream is the required module whose version is the program's version.
 	Upstream string
@@ -34,11 +35,11 @@ type Tool struct {
 
 // Catalogue lists the tools there are.
 func Catalogue() []Tool {
-	const module = "e2e/tools/controlplane"
+	const kubernetes, kubeseal = "e2e/tools/controlplane", "e2e/tools/kubeseal"
 	return []Tool{
 		{
 			Name:     "controlplane",
-			Dir:      module,
+			Dir:      kubernetes,
 			Package:  ".",
 			Upstream: "k8s.io/kubernetes",
 			About:    "etcd, kube-apiserver and kube-controller-manager",
@@ -47,12 +48,28 @@ func Catalogue() []Tool {
 		},
 		{
 			Name:     "kubectl",
-			Dir:      module,
+			Dir:      kubernetes,
 			Package:  "k8s.io/kubernetes/cmd/kubectl",
 			Upstream: "k8s.io/kubernetes",
 			About:    "kubectl",
 			Cost:     "about 4 minutes on two cores",
 			LDFlags:  kubernetesVersion,
+		},
+		{
+			Name:     "kubeseal",
+			Dir:      kubeseal,
+			Package:  "github.com/bitnami/sealed-secrets/cmd/kubeseal",
+			Upstream: "github.com/bitnami/sealed-secrets",
+			About:    "kubeseal, to measure against",
+			Cost:     "about 3 minutes on two cores",
+		},
+		{
+			Name:     "rsabench",
+			Dir:      kubeseal,
+			Package:  "./rsabench",
+			Upstream: "github.com/bitnami/sealed-secrets",
+			About:    "the benchmark of kubeseal's cryptography",
+			Cost:     "about a minute on two cores",
 		},
 	}
 }

@@ -31,6 +31,9 @@ import (
 // stopGrace bounds a clean stop, so that a component that hangs cannot leave the process behind.
 const stopGrace = 10 * time.Second
 
+// tailLines of the components' log are shown when they fail.
+const tailLines = 25
+
 func main() {
 	if err := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "controlplane: %v\n", err)
@@ -102,7 +105,27 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if o.plane.LogFile == "" {
 		o.plane.LogFile = filepath.Join(dir, "components.log")
 	}
-	return errors.Join(serve(ctx, o.plane, began, stdout), removeAll(o.removeAtExit))
+	// For people who find a control plane that they kept.
+	pid := filepath.Join(dir, "pid")
+	if err := os.WriteFile(pid, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600); err != nil {
+		return err
+	}
+	o.removeAtExit = append(o.removeAtExit, pid)
+	err = serve(ctx, o.plane, began, stdout)
+	if err != nil {
+		logTail(o.plane.LogFile, stderr) // the file may be about to go
+	}
+	return errors.Join(err, removeAll(o.removeAtExit))
+}
+
+// logTail copies the end of the components' log.
+func logTail(file string, to io.Writer) {
+	b, err := os.ReadFile(file)
+	if err != nil || len(b) == 0 {
+		return
+	}
+	lines := strings.SplitAfter(string(b), "\n")
+	fmt.Fprintf(to, "the end of the components' log:\n%s\n", strings.Join(lines[max(0, len(lines)-tailLines):], ""))
 }
 
 // serve runs the plane until ctx ends or a component does.
@@ -150,15 +173,15 @@ func stateDir(dir string) (path string, made bool, err error) {
 	return path, true, os.MkdirAll(path, 0o700)
 }
 
-// removeAll removes the folders. A process that is being killed at this moment may still create a file in one of
+// removeAll removes files and folders. A process that is being killed at this moment may still create a file in one of
 // them, so a folder that is not empty is tried again for a while.
-func removeAll(dirs []string) error {
+func removeAll(paths []string) error {
 	var errs []error
-	for _, dir := range dirs {
-		err := os.RemoveAll(dir)
+	for _, path := range paths {
+		err := os.RemoveAll(path)
 		for tries := 0; err != nil && tries < 20; tries++ {
 			time.Sleep(50 * time.Millisecond)
-			err = os.RemoveAll(dir)
+			err = os.RemoveAll(path)
 		}
 		errs = append(errs, err)
 	}

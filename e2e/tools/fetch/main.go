@@ -26,7 +26,12 @@ func main() {
 		}
 		os.Exit(2)
 	}
-	if err := run(ctx, os.Args[1:]); err != nil {
+	err := run(ctx, os.Args[1:])
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "fetch: interrupted; what is compiled is kept in Go's cache")
+		os.Exit(130)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "fetch: %v\n", err)
 		os.Exit(1)
 	}

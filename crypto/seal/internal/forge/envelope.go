@@ -9,12 +9,16 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
-const domain = "waxwing.io/seal/v1/"
+const (
+	domain    = "waxwing.io/seal/v1/"
+	idSymbols = "0123456789abcdefghjkmnpqrstvwxyz"
+)
 
 // Envelope is a sealing operation with every part in the open. Change a part, and what is made afterwards is bound to the changed one.
 type Envelope struct {
@@ -37,14 +41,13 @@ func Random(n int) []byte {
 
 // ID is a random ULID in lower case for a time in milliseconds since 1970.
 func ID(ms int64) string {
-	const symbols = "0123456789abcdefghjkmnpqrstvwxyz"
 	id := make([]byte, 26)
 	for i := 9; i >= 0; i-- {
-		id[i] = symbols[ms&31]
+		id[i] = idSymbols[ms&31]
 		ms >>= 5
 	}
 	for i, b := range Random(16) {
-		id[10+i] = symbols[b&31]
+		id[10+i] = idSymbols[b&31]
 	}
 	return string(id)
 }
@@ -136,4 +139,13 @@ func must(err error) {
 	if err != nil {
 		panic(err)
 	}
+}
+
+// TimeOf is the sealedAt that belongs to an id.
+func TimeOf(id string) string {
+	var ms int64
+	for _, symbol := range id[:10] {
+		ms = ms<<5 | int64(strings.IndexRune(idSymbols, symbol))
+	}
+	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05Z")
 }

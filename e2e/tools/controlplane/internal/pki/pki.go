@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -150,8 +149,7 @@ func (a *Authority) template(subject pkix.Name) *x509.Certificate {
 		NotBefore: a.now.Add(-time.Hour),
 		NotAfter:  a.now.Add(lifetime),
 		KeyUsage:  x509.KeyUsageDigitalSignature,
-		// RFC 5280 wants a positive number that is not used twice; the clock gives one across restarts as well.
-		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		// The serial number is left to CreateCertificate, which takes a random one.
 	}
 }
 

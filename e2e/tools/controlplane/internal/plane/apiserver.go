@@ -33,7 +33,8 @@ func (p *Plane) startAPIServer(ctx context.Context) error {
 		}
 		return app.Run(ctx, completed)
 	})
-	client := p.ca.HTTPClient(5 * time.Second)
+	// The port is open before anybody accepts on it, so a server that never starts shows as a time-out.
+	client := p.ca.HTTPClient(time.Second)
 	defer client.CloseIdleConnections()
 	return p.poll(ctx, func() bool { return answers(ctx, client, p.url()+"/readyz") })
 }

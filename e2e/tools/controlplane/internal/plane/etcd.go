@@ -14,7 +14,7 @@ import (
 func (p *Plane) startEtcd(ctx context.Context) error {
 	cfg := embed.NewConfig()
 	cfg.Dir = filepath.Join(p.cfg.Dir, "etcd")
-	cfg.LogLevel = "warn"
+	cfg.LogLevel = "error"
 	cfg.LogOutputs = []string{p.cfg.LogFile}
 	// Durability against power loss is under no test; without fsync every write of every test is faster.
 	cfg.UnsafeNoFsync = true

@@ -5,6 +5,7 @@
 package plane
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509/pkix"
 	"errors"
@@ -146,7 +147,7 @@ func (p *Plane) run(name string, f func(context.Context) error) {
 		defer close(c.done)
 		err := f(ctx)
 		if ctx.Err() == nil {
-			p.ended <- fmt.Errorf("%s ended: %w", name, errors.Join(err, errors.New("see "+p.cfg.LogFile)))
+			p.ended <- fmt.Errorf("%s ended: %w", name, cmp.Or(err, errors.New("no reason given")))
 		}
 	}()
 	p.running = append(p.running, c)
@@ -176,7 +177,7 @@ func (p *Plane) poll(ctx context.Context, ok func() bool) error {
 	for !ok() {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w; see %s", ctx.Err(), p.cfg.LogFile)
+			return ctx.Err()
 		case err := <-p.ended:
 			return err
 		case <-time.After(pollEvery):

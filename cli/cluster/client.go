@@ -1,0 +1,119 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
+)
+
+const (
+	// timeout bounds one request, so that a cluster that is away is an error and not a hang.
+	timeout = 30 * time.Second
+	// maxAnswer bounds what the API server may send.
+	maxAnswer = 4 << 20
+)
+
+// ErrNoCluster says that no kubeconfig names a cluster and the process does not run in one.
+var ErrNoCluster = errors.New("no cluster: there is no kubeconfig")
+
+// Config says how to reach the API server.
+type Config struct {
+	Kubeconfig string   // explicit file; empty for Paths
+	Paths      []string // files to merge, as from KUBECONFIG
+	Context    string   // empty for the current one
+	UserAgent  string
+}
+
+// Client reads objects of one cluster. It is safe for concurrent use.
+type Client struct {
+	http *http.Client
+	base *url.URL
+}
+
+// StatusError is the API server's refusal.
+type StatusError struct {
+	Code int
+	metav1.Status
+}
+
+// Error is the server's own message.
+func (e *StatusError) Error() string {
+	if e.Message == "" {
+		return fmt.Sprintf("the API server answered %d %s", e.Code, http.StatusText(e.Code))
+	}
+	return e.Message
+}
+
+// NewClient loads the kubeconfig. It makes no request.
+func NewClient(c Config) (*Client, error) {
+	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: c.Kubeconfig, Precedence: c.Paths, WarnIfAllMissing: false}
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context, ClusterDefaults: api.Cluster{}}).ClientConfig()
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return nil, ErrNoCluster
+	case err != nil:
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	config.Timeout = timeout
+	config.UserAgent = c.UserAgent
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	// A redirect would carry the user's credentials to wherever it leads.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	base, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	return &Client{http: client, base: base}, nil
+}
+
+// get decodes the object at path into v. A refusal is a *StatusError.
+func (c *Client) get(ctx context.Context, v any, path ...string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base.JoinPath(path...).String(), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("asking the API server %s: %w", c.base.Host, transportCause(err))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("asking the API server %s: %w", c.base.Host, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		refusal := &StatusError{Code: resp.StatusCode}
+		// What is no Status (a proxy's page) leaves the code to speak.
+		_ = json.Unmarshal(body, &refusal.Status)
+		refusal.Message = strings.TrimSpace(refusal.Message)
+		return refusal
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return fmt.Errorf("asking the API server %s: the answer is not the JSON expected", c.base.Host)
+	}
+	return nil
+}
+
+// transportCause strips the URL, which the message has already.
+func transportCause(err error) error {
+	var e *url.Error
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}

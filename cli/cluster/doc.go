@@ -1,0 +1,5 @@
+// Package cluster reads what a keyring publishes: its signed recipient set, from the Keyring's status or from the ConfigMap beside it.
+//
+// It makes plain GET requests with the user's kubeconfig, as kubectl would, and nothing else: no discovery, no watch, no write. It does not verify
+// notes, and it decides nothing about trust.
+package cluster

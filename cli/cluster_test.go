@@ -1,0 +1,75 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// answer is what the API server says to one GET.
+type answer struct {
+	code int
+	body any
+}
+
+// serveCluster answers as kube-apiserver 1.37 does (the texts are its own) and writes kubeconfigs: the contexts differ in what they may read. The real
+// server is met in e2e; here every refusal is wanted at will.
+func serveCluster(env *testscript.Env, k keys) error {
+	const keyring, other = "/apis/waxwing.io/v1alpha1/keyrings/prod", "/apis/waxwing.io/v1alpha1/keyrings/default"
+	const configMap = "/api/v1/namespaces/waxwing-system/configmaps/waxwing-recipients-prod"
+	ready := answer{200, map[string]any{"status": map[string]any{"recipients": string(k.note), "statementKey": k.vkey}}}
+	unready := answer{200, map[string]any{"status": map[string]any{"conditions": []any{
+		map[string]any{"type": "Ready", "status": "False", "reason": "KeySourceUnavailable", "message": "the key Secret cannot be read"}}}}}
+	notFound := answer{404, map[string]any{"kind": "Status", "reason": "NotFound", "code": 404,
+		"message": `keyrings.waxwing.io "default" not found`, "details": map[string]any{"name": "default", "group": "waxwing.io", "kind": "keyrings"}}}
+	forbidden := answer{403, map[string]any{"kind": "Status", "reason": "Forbidden", "code": 403,
+		"message": `keyrings.waxwing.io "prod" is forbidden: User "dev" cannot get resource "keyrings" in API group "waxwing.io" at the cluster scope`}}
+	published := answer{200, map[string]any{"data": map[string]any{"recipients.note": string(k.note)}}}
+	contexts := map[string]map[string]answer{
+		"admin": {keyring: ready, other: notFound, "/apis/waxwing.io/v1alpha1/keyrings": {200, map[string]any{
+			"items": []any{map[string]any{"metadata": map[string]any{"name": "prod"}}}}}},
+		"dev":          {keyring: forbidden, configMap: published},
+		"nobody":       {keyring: forbidden, configMap: forbidden},
+		"unready":      {keyring: unready},
+		"older":        {keyring: {200, map[string]any{"status": map[string]any{"recipients": string(k.oldNote), "statementKey": k.vkey}}}},
+		"forged":       {keyring: {200, map[string]any{"status": map[string]any{"recipients": string(k.note), "statementKey": k.otherVkey}}}},
+		"uninstalled":  {},
+		"unauthorized": {keyring: {401, map[string]any{"kind": "Status", "reason": "Unauthorized", "code": 401, "message": "Unauthorized"}}},
+		"proxy":        {keyring: {502, "<html>bad gateway</html>"}},
+	}
+	for name, answers := range contexts {
+		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a, ok := answers[r.URL.Path]
+			if !ok {
+				a = answer{404, "404 page not found"}
+			}
+			w.WriteHeader(a.code)
+			_ = json.NewEncoder(w).Encode(a.body)
+		}))
+		env.Defer(server.Close)
+		if err := writeKubeconfig(filepath.Join(env.WorkDir, "keys", name+".kubeconfig"), server); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeKubeconfig(path string, server *httptest.Server) error {
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	b, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "Config", "current-context": "main",
+		"clusters": []any{map[string]any{"name": "main", "cluster": map[string]any{"server": server.URL, "certificate-authority-data": ca}}},
+		"contexts": []any{map[string]any{"name": "main", "context": map[string]any{"cluster": "main", "user": "main"}}},
+		"users":    []any{map[string]any{"name": "main", "user": map[string]any{"token": "not-a-token"}}},
+	})
+	if err != nil {
+		return fmt.Errorf("writing a kubeconfig: %w", err)
+	}
+	return os.WriteFile(path, b, 0o600)
+}

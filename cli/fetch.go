@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxwing-io/waxwing/cli/cluster"
+	"github.com/waxwing-io/waxwing/crypto/statement"
+)
+
+const fetchLong = `Fetch the recipients of a cluster's keyring: a signed note that says to which keys to seal. It is
+public; commit it, and give it to seal with -R.
+
+The note is checked under the keyring's statement key, which is printed on standard error. Write
+that key down where you keep your settings, and pass it with --statement-key from then on, here
+and when sealing: keys rotate under it silently, and anything else is an error.
+
+Where Keyrings may not be read, the note is taken from the ConfigMap that the controller
+publishes it in; then --statement-key is required.`
+
+const fetchExample = `  seal keys fetch --out prod.note
+  seal keys fetch --keyring prod-eu --statement-key prod-eu+4a5b6c7d+AR… --out prod-eu.note`
+
+const envKubeconfig = "KUBECONFIG"
+
+// fetchOptions are the flags of `seal keys fetch`.
+type fetchOptions struct {
+	keyring      string
+	out          string
+	namespace    string
+	statementKey string
+	kubeconfig   string
+	context      string
+}
+
+func newKeysFetchCommand(env *Env) *cobra.Command {
+	var o fetchOptions
+	cmd := &cobra.Command{
+		Use:               "fetch",
+		Short:             "Fetch the recipients of a cluster's keyring",
+		Long:              fetchLong,
+		Example:           fetchExample,
+		Args:              exactArgs(),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runKeysFetch(cmd.Context(), env, &o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.keyring, "keyring", defaultHolder, "the `NAME` of the keyring")
+	flags.StringVar(&o.out, "out", "", "write the note to `FILE` instead of standard output")
+	flags.StringVar(&o.statementKey, "statement-key", "", "take the note only under this `VKEY` (NAME+HASH+KEY)")
+	flags.StringVarP(&o.namespace, "namespace", "n", "waxwing-system", "the `NAMESPACE` of the controller")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "the kubeconfig `FILE`")
+	flags.StringVar(&o.context, "context", "", "the `CONTEXT` of the kubeconfig")
+	return cmd
+}
+
+func runKeysFetch(ctx context.Context, env *Env, o *fetchOptions) error {
+	client, err := cluster.NewClient(cluster.Config{
+		Kubeconfig: env.optionalPath(o.kubeconfig), Paths: kubeconfigs(env), Context: o.context, UserAgent: "seal",
+	})
+	if err != nil {
+		return withClusterHint(err)
+	}
+	published, err := client.Keyring(ctx, o.keyring, o.namespace)
+	if err != nil {
+		if !errors.Is(err, cluster.ErrNoKeyring) && !errors.Is(err, cluster.ErrNotInstalled) {
+			err = fmt.Errorf("keyring %s: %w", o.keyring, err)
+		}
+		return withClusterHint(err)
+	}
+	key, err := o.verify(published)
+	if err != nil {
+		return err
+	}
+	if err := o.checkNumber(env, published.Note); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := env.writeOut(o.out, published.Note, sealedMode); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(env.Stderr, "statement key: %s\n", key)
+	return nil
+}
+
+// verify holds the note against the pinned key, or without one against the Keyring's own, and gives the key that it verified under.
+func (o *fetchOptions) verify(p *cluster.Published) (string, error) {
+	key := o.statementKey
+	switch {
+	case key == "" && p.StatementKey == "":
+		return "", failed("ask somebody who may read Keyrings for it, and pass it with --statement-key",
+			"keyring %s: the statement key is not to be had from the ConfigMap, and without it the note cannot be checked", o.keyring)
+	case key == "":
+		key = p.StatementKey
+	case p.StatementKey != "" && p.StatementKey != key:
+		return "", failed("if the keyring was made anew, check the new key with those who did, and pin it; otherwise do not seal to this cluster",
+			"keyring %s: its statement key is %s, but %s is pinned", o.keyring, p.StatementKey, key)
+	}
+	r, err := statement.OpenRecipients(p.Note, key)
+	if err != nil {
+		return "", fmt.Errorf("keyring %s: %w", o.keyring, err)
+	}
+	if r.Holder != o.keyring {
+		return "", failed("", "keyring %s: the note is about holder %s", o.keyring, r.Holder)
+	}
+	return key, nil
+}
+
+// checkNumber refuses to replace a note of this holder by an older one: recipients that were retired would be sealed to again.
+func (o *fetchOptions) checkNumber(env *Env, note []byte) error {
+	if o.out == "" || o.out == stdinArg {
+		return nil
+	}
+	b, err := readFile(env.path(o.out), o.out, maxKeyFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	old, err := statement.ReadRecipients(b)
+	if err != nil {
+		return failed("choose another name", "%s exists, and is not a note of recipients", o.out)
+	}
+	now, err := statement.ReadRecipients(note)
+	if err != nil {
+		return err
+	}
+	if old.Holder != now.Holder {
+		return failed("choose another name", "%s is the note of holder %s", o.out, old.Holder)
+	}
+	if old.Set > now.Set {
+		return failed("an older set names keys that were retired; if the keyring was restored on purpose, remove the file first",
+			"%s has set %d of holder %s, and the cluster gives set %d", o.out, old.Set, old.Holder, now.Set)
+	}
+	return nil
+}
+
+func kubeconfigs(env *Env) []string {
+	if list := filepath.SplitList(env.Getenv(envKubeconfig)); len(list) > 0 {
+		return list
+	}
+	home := env.Getenv("HOME")
+	if home == "" {
+		home = env.Getenv("USERPROFILE")
+	}
+	if home == "" {
+		return nil
+	}
+	return []string{filepath.Join(home, ".kube", "config")}
+}
+
+func withClusterHint(err error) error {
+	hint := ""
+	var status *cluster.StatusError
+	switch {
+	case errors.Is(err, cluster.ErrNoCluster):
+		hint = "set KUBECONFIG, or pass --kubeconfig"
+	case errors.Is(err, cluster.ErrNotInstalled):
+		hint = "is Waxwing installed there? kubectl get crd keyrings.waxwing.io"
+	case errors.Is(err, cluster.ErrNoKeyring):
+		hint = "name it with --keyring"
+	case errors.Is(err, cluster.ErrNotReady):
+		hint = "look at kubectl get keyrings, and try again"
+	case errors.Is(err, cluster.ErrForbidden):
+		hint = "ask for the right to get keyrings.waxwing.io, or the ConfigMap waxwing-recipients-NAME in the controller's namespace (--namespace)"
+	case errors.As(err, &status) && status.Code == 401:
+		hint = "log in to the cluster again"
+	default:
+		return err
+	}
+	return failed(hint, "%s", err)
+}

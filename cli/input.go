@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+const (
+	stdinArg  = "-"
+	stdinName = "stdin"
+
+	// maxManifest is above what manifest takes, so that the limit is manifest's to explain.
+	maxManifest = 17 << 20
+	// maxKeyFile bounds files of recipients and identities.
+	maxKeyFile = 1 << 20
+)
+
+// once refuses a command line that names standard input twice.
+func once(names ...string) error {
+	n := 0
+	for _, name := range names {
+		if name == stdinArg {
+			n++
+		}
+	}
+	if n > 1 {
+		return usage("put one of them into a file", "standard input can be read once only")
+	}
+	return nil
+}
+
+// read gives the content of the file name, or of standard input for "-". what names its purpose in messages.
+func (e *Env) read(ctx context.Context, name, what string, limit int64) ([]byte, error) {
+	if name != stdinArg {
+		return readFile(e.path(name), name, limit)
+	}
+	if e.stdinIsTerminal() {
+		message(e.Stderr, "seal: ", "reading "+what+" from the terminal; end with Ctrl-D")
+	}
+	b, err := readAll(ctx, e.Stdin, limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s from standard input: %w", what, err)
+	}
+	return b, nil
+}
+
+func readFile(path, name string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, pathCause(err))
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, failed("name the files in it", "%s: is a folder", name)
+	}
+	b, err := bounded(f, limit)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, pathCause(err))
+	}
+	return b, nil
+}
+
+func bounded(r io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("is longer than %d bytes", limit)
+	}
+	return b, err
+}
+
+// readAll is bounded for a reader that may block for ever, such as a terminal: it returns when ctx ends and leaves the read to the end of the process.
+func readAll(ctx context.Context, r io.Reader, limit int64) ([]byte, error) {
+	type result struct {
+		b   []byte
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		b, err := bounded(r, limit)
+		done <- result{b, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case got := <-done:
+		return got.b, got.err
+	}
+}
+
+// pathCause strips operation and path, which the message has already.
+func pathCause(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package replace
+
+import (
+	"io/fs"
+	"os"
+)
+
+// keepOwner does nothing where files inherit their owner from the folder.
+func keepOwner(*os.File, fs.FileInfo) {}

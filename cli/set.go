@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxwing-io/waxwing/cli/replace"
+	"github.com/waxwing-io/waxwing/cli/secret"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+)
+
+const setLong = `Add a value to the GitSecret in FILE, or replace one. No private key is needed. Only the lines of
+that value and of its envelope change; everything else keeps its bytes. FILE is written in place;
+--out - prints the result instead.
+
+A value is read from standard input, from a file, or at a terminal from a prompt without echo. It
+is never taken from the command line, where other users and the shell's history would see it. It
+is sealed byte for byte: a final newline is part of it, so write printf %s rather than echo.
+
+The recipients must be given, and their holders must be those that the file is sealed for now:
+otherwise somebody would silently lose, or gain, the new value.`
+
+const setExample = `  printf %s "$PASSWORD" | seal set db.yaml password
+  seal set db.yaml password                        (asks for the value, twice)
+  seal set tls.yaml --from-file tls.crt=cert.pem --from-file tls.key=key.pem
+  seal set db.yaml ca.crt --from-file ca.pem --out -`
+
+// setOptions are the flags of `seal set`.
+type setOptions struct {
+	recipientFlags
+	valueFlags
+	out               string
+	name              string
+	namespace         string
+	allowHolderChange bool
+}
+
+func newSetCommand(env *Env) *cobra.Command {
+	var o setOptions
+	cmd := &cobra.Command{
+		Use:               "set [flags] FILE [KEY]…",
+		Short:             "Add or replace values in a sealed file, without a private key",
+		Long:              setLong,
+		Example:           setExample,
+		ValidArgsFunction: completeFiles,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage(helpHint(cmd), "missing FILE")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runSet(cmd.Context(), env, &o, args[0], args[1:])
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	o.valueFlags.addTo(flags)
+	o.recipientFlags.addTo(flags)
+	flags.StringVar(&o.out, "out", "", "write to `FILE` (- for standard output) instead of in place")
+	flags.StringVar(&o.name, "name", "", "the `NAME` of the GitSecret, where the file holds several")
+	flags.StringVarP(&o.namespace, "namespace", "n", "", "the `NAMESPACE` of the GitSecret, where the file holds several of that name")
+	flags.BoolVar(&o.allowHolderChange, "allow-holder-change", false, "seal for other holders than the rest of the file")
+	return cmd
+}
+
+func runSet(ctx context.Context, env *Env, o *setOptions, name string, args []string) error {
+	if name == stdinArg {
+		return usage("give a file; the value comes from standard input", "seal set does not read the manifest from standard input")
+	}
+	plan, err := o.plan(env, args)
+	if err != nil {
+		return err
+	}
+	if err := once(slices.Concat(o.files, plan.inputs(env))...); err != nil {
+		return err
+	}
+	data, err := env.read(ctx, name, "a manifest", maxManifest)
+	if err != nil {
+		return err
+	}
+	file, all, err := parse(name, data)
+	if err != nil {
+		return err
+	}
+	obj, err := o.choose(name, all)
+	if err != nil {
+		return err
+	}
+	holders, err := o.holders(ctx, env)
+	if err != nil {
+		return err
+	}
+	if len(holders) == 0 {
+		return noRecipients()
+	}
+	doc, err := parseSealed(obj)
+	if err != nil {
+		return err
+	}
+	if err := o.checkHolders(obj, doc.Spec(), holders); err != nil {
+		return err
+	}
+	// The person is asked last, when nothing but the value is missing.
+	values, warnings, err := plan.read(ctx, env)
+	if err != nil {
+		return err
+	}
+	more, err := setItems(env, obj, doc.Spec(), values, holders)
+	if err != nil {
+		return err
+	}
+	if err := o.writeSet(ctx, env, name, data, file.Bytes()); err != nil {
+		return err
+	}
+	warn(env.Stderr, slices.Concat(warnings, more)...)
+	return nil
+}
+
+// choose finds the GitSecret to change. One that names no namespace may go to any.
+func (o *setOptions) choose(name string, all []object) (object, error) {
+	found := selectSealed(all, o.name, o.namespace)
+	found = slices.DeleteFunc(found, func(obj object) bool {
+		return o.namespace != "" && obj.Namespace() != "" && obj.Namespace() != o.namespace
+	})
+	switch len(found) {
+	case 0:
+		return object{}, noneSealed(name, strings.Trim(o.namespace+"/"+o.name, "/"), all)
+	case 1:
+		return found[0], nil
+	}
+	return object{}, usage("choose one with --name (and -n): it holds "+strings.Join(sealedNames(found), ", "), "%s holds several GitSecrets", name)
+}
+
+func parseSealed(obj object) (*seal.Document, error) {
+	b, err := obj.JSON()
+	if err != nil {
+		return nil, err
+	}
+	doc, err := seal.ParseDocument(b)
+	if err != nil {
+		return nil, obj.error(err)
+	}
+	return doc, nil
+}
+
+// checkHolders holds the given holders against those that can open the file now.
+func (o *setOptions) checkHolders(obj object, spec *seal.Spec, holders []seal.Holder) error {
+	present := map[string]bool{}
+	for _, id := range spec.Referenced() {
+		for holder := range spec.Envelopes[id].Wraps {
+			present[holder] = true
+		}
+	}
+	given := make([]string, len(holders))
+	for i, h := range holders {
+		given[i] = h.Name
+	}
+	was := slices.Sorted(maps.Keys(present))
+	if len(was) == 0 || o.allowHolderChange || slices.Equal(was, given) {
+		return nil
+	}
+	return obj.error(failed("give recipients of every holder (-r HOLDER=RECIPIENT, -R NOTE), or pass --allow-holder-change",
+		"is sealed for %s, but the recipients given are of %s", strings.Join(was, ", "), strings.Join(given, ", ")))
+}
+
+// setItems seals values and writes the difference, and only that, into the object's text.
+func setItems(env *Env, obj object, spec *seal.Spec, values seal.Values, holders []seal.Holder) (warnings []string, err error) {
+	next := *spec
+	if err := env.sealer().Put(&next, values, holders); err != nil {
+		return nil, obj.error(err)
+	}
+	if spec.Signature != nil {
+		warnings = append(warnings, obj.label()+": the signature is dropped: the object has changed")
+	}
+	if err := writeDifference(obj, spec, &next, values.Names()); err != nil {
+		return nil, err
+	}
+	check, err := parseSealed(obj)
+	if err != nil {
+		return nil, err
+	}
+	if !reflect.DeepEqual(check.Spec().Items, next.Items) || !reflect.DeepEqual(check.Spec().Envelopes, next.Envelopes) {
+		return nil, obj.error(failed("", "the change cannot be written into this file"))
+	}
+	more, err := sizeWarnings(obj)
+	if err != nil {
+		return nil, obj.error(err)
+	}
+	for _, w := range more {
+		warnings = append(warnings, obj.label()+": "+w)
+	}
+	return warnings, nil
+}
+
+// writeDifference edits what differs between old and next: the named items, envelopes that come and go, the signature.
+func writeDifference(obj object, old, next *seal.Spec, names []string) error {
+	for _, id := range slices.Sorted(maps.Keys(next.Envelopes)) {
+		if _, there := old.Envelopes[id]; !there {
+			if err := setJSON(obj, next.Envelopes[id], "spec", "envelopes", id); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range names {
+		if err := setJSON(obj, next.Items[name], "spec", "items", name); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(old.Envelopes)) {
+		if _, stays := next.Envelopes[id]; !stays {
+			if err := obj.Delete([]string{"spec", "envelopes", id}); err != nil {
+				return err
+			}
+		}
+	}
+	if old.Signature != nil {
+		return obj.Delete([]string{"spec", "signature"})
+	}
+	return nil
+}
+
+func setJSON(obj object, v any, path ...string) error {
+	b, err := secret.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("%s: %w", obj.label(), err)
+	}
+	return obj.Set(path, b)
+}
+
+func (o *setOptions) writeSet(ctx context.Context, env *Env, name string, was, now []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if o.out != "" {
+		return env.writeOut(o.out, now, sealedMode)
+	}
+	var batch replace.Batch
+	defer batch.Discard()
+	if err := batch.Update(env.path(name), was, now); err != nil {
+		return err
+	}
+	return batch.Commit()
+}

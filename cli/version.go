@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxwing-io/waxwing/cli/secret"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+)
+
+// version is what a build says about itself.
+type version struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Time     string `json:"time,omitempty"`
+	Modified bool   `json:"modified,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+	Format   int    `json:"format"`
+}
+
+func newVersionCommand(env *Env) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:               "version",
+		Short:             "Print the version",
+		Long:              "Print the version of this program, what it was built from, and the version of the sealed format.",
+		Example:           "  seal version\n  seal version -o json",
+		Args:              exactArgs(),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			return runVersion(env, output)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "write `text|json`")
+	completeValues(cmd, "output", "text", "json")
+	return cmd
+}
+
+func runVersion(env *Env, output string) error {
+	v := buildVersion()
+	switch output {
+	case "text":
+		return env.writeOut(stdinArg, []byte(v.text()), 0)
+	case "json":
+		b, err := secret.Marshal(v)
+		if err != nil {
+			return err
+		}
+		return env.writeOut(stdinArg, append(b, '\n'), 0)
+	}
+	return usage("use text or json", "unknown output %q", output)
+}
+
+// buildVersion reads what the Go tool has written into the binary.
+func buildVersion() version {
+	v := version{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Format: seal.Format}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if info.Main.Version != "" {
+		v.Version = strings.Trim(info.Main.Version, "()")
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			v.Commit = s.Value
+		case "vcs.time":
+			v.Time = s.Value
+		case "vcs.modified":
+			v.Modified = s.Value == "true"
+		}
+	}
+	return v
+}
+
+func (v version) text() string {
+	from := ""
+	if v.Commit != "" {
+		from = fmt.Sprintf(" (commit %.12s, %s)", v.Commit, v.Time)
+	}
+	return fmt.Sprintf("seal %s%s\n%s %s, sealed format %d\n", v.Version, from, v.Go, v.Platform, v.Format)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	crand "crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/waxwing-io/waxwing/controller"
+	"github.com/waxwing-io/waxwing/keyring/secretsource"
+)
+
+// options are the flags that are not Config's own fields.
+type options struct {
+	controller.Config
+	kubeconfig string
+	logLevel   slog.Level
+}
+
+// command is the program without its process: env reads the environment, logs takes the log.
+func command(version string, env func(string) string, logs io.Writer) *cobra.Command {
+	o := &options{Config: controller.Config{Version: version, Now: time.Now, Rand: crand.Reader, Jitter: rand.Float64}}
+	cmd := &cobra.Command{
+		Use:   "waxwing-controller",
+		Short: "Opens GitSecrets inside the cluster and keeps the keys that open them",
+		Example: `  # in the cluster: who and where it is comes from the pod
+  waxwing-controller --audit-log /var/lib/waxwing/audit.jsonl
+
+  # from a workstation, for a try
+  waxwing-controller --kubeconfig controller.kubeconfig --namespace waxwing-system --audit-log audit.jsonl --leader-elect=false`,
+		Version:       version,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.complete(logs); err != nil {
+				return err
+			}
+			return controller.Run(cmd.Context(), o.Config)
+		},
+	}
+	cmd.SetVersionTemplate("{{.Version}}\n")
+	o.addFlags(cmd, env)
+	return cmd
+}
+
+func (o *options) addFlags(cmd *cobra.Command, env func(string) string) {
+	host, _ := os.Hostname()
+	replica := env("POD_NAME")
+	if replica == "" {
+		replica = host
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig to use (default: the pod's ServiceAccount)")
+	f.StringVar(&o.Namespace, "namespace", env("POD_NAMESPACE"), "the controller's own namespace, where its keys are (default: $POD_NAMESPACE)")
+	f.StringVar(&o.AuditLog, "audit-log", "", "path of the audit log, on a volume of its own; required")
+	f.StringVar(&o.Replica, "replica", replica, "name of this process in the audit log (default: $POD_NAME, or the host's name)")
+	f.IntVar(&o.Workers, "workers", 8, "how many GitSecrets are looked at at a time")
+	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "where to serve /metrics; 0: nowhere")
+	f.StringVar(&o.HealthAddress, "health-bind-address", ":8081", "where to serve /healthz and /readyz; 0: nowhere")
+	f.StringVar(&o.RecipientsAddress, "recipients-bind-address", ":8082", "where to serve the public keys, /v1/recipients; 0: nowhere")
+	f.BoolVar(&o.Elect.Enabled, "leader-elect", true, "let several replicas agree on the one that works")
+	f.DurationVar(&o.Elect.LeaseDuration, "leader-elect-lease-duration", 15*time.Second, "how long a leader that has died is waited for; shorter ones make more requests and lose the lead when the API server is slow")
+	f.DurationVar(&o.Elect.RenewDeadline, "leader-elect-renew-deadline", 10*time.Second, "how long a leader that cannot renew goes on")
+	f.DurationVar(&o.Elect.RetryPeriod, "leader-elect-retry-period", 2*time.Second, "how often each replica asks for the lead")
+	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "DEBUG, INFO, WARN or ERROR")
+}
+
+// complete connects to the cluster and wires what package controller does not know of.
+func (o *options) complete(logs io.Writer) error {
+	// Nothing below DEBUG is let through: client-go would log the bodies of requests there.
+	o.Log = slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: max(o.logLevel, slog.LevelDebug)}))
+	var err error
+	if o.REST, err = o.cluster(); err != nil {
+		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	clients, err := kubernetes.NewForConfig(o.REST)
+	if err != nil {
+		return fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	o.SecretSource = secretsource.New(clients.CoreV1().Secrets(o.Namespace), o.Now, o.Rand)
+	return nil
+}
+
+func (o *options) cluster() (*rest.Config, error) {
+	if o.kubeconfig == "" {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.BuildConfigFromFlags("", o.kubeconfig)
+}

@@ -1,0 +1,66 @@
+package controller
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/waxwing-io/waxwing/keyring"
+)
+
+// Config is all that Run needs. Fields without a word about absence are required.
+type Config struct {
+	// REST is the cluster and who we are there. Its client-side rate limit is switched off: the API server's own fairness is limit enough.
+	REST *rest.Config
+	// Namespace is the controller's own: its keys, its Lease and its ConfigMaps are there, and no GitSecret of it is opened.
+	Namespace string
+	// Replica names this process in the audit log.
+	Replica string
+	// Version is that of the program, for the log.
+	Version string
+
+	// MetricsAddress, HealthAddress and RecipientsAddress are HOST:PORT to listen on; "0" switches the endpoint off.
+	MetricsAddress, HealthAddress, RecipientsAddress string
+
+	// AuditLog is the path of the audit log. One process uses a file at a time.
+	AuditLog string
+	// Workers is how many GitSecrets are looked at at a time.
+	Workers int
+	// Elect has several replicas agree on the one that works.
+	Elect Election
+
+	// SecretSource is the source of keyrings with spec.source.secret.
+	SecretSource keyring.Source
+
+	// Log takes everything that the controller and its libraries say.
+	Log *slog.Logger
+	// Now is the clock, Rand a cryptographically secure source, Jitter numbers in [0, 1).
+	Now    func() time.Time
+	Rand   io.Reader
+	Jitter func() float64
+}
+
+// Election is leader election by a Lease in the controller's namespace.
+type Election struct {
+	Enabled bool
+	// LeaseDuration is how long a leader that has died is waited for; RenewDeadline how long a leader that cannot renew goes on; RetryPeriod how often each
+	// replica asks.
+	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
+}
+
+func (c *Config) check() error {
+	switch {
+	case c.REST == nil:
+		return errors.New("no cluster is configured")
+	case c.Namespace == "":
+		return errors.New("the controller's namespace is not known: set --namespace or POD_NAMESPACE")
+	case c.AuditLog == "":
+		return errors.New("no audit log: set --audit-log; nothing is opened without one")
+	case c.Workers < 1:
+		return errors.New("--workers must be at least 1")
+	}
+	return nil
+}

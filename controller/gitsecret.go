@@ -1,0 +1,129 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/unseal"
+)
+
+// unattributed is the actor of what the object's own manifest asks for; who wrote that is in Git and in the API server's audit log.
+const unattributed = "unattributed"
+
+// gitSecrets reconciles GitSecrets: gather, decide, act, report.
+type gitSecrets struct {
+	gather *gatherer
+	writer secretWriter
+	report *reporter
+	audit  audit.Log
+	log    *slog.Logger
+}
+
+// Reconcile looks at one object. An error is one of the caches or of the status; everything about the object itself is in its status.
+func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	in, err := r.gather.gather(ctx, req.NamespacedName)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if in == nil {
+		r.gather.seen.forget(req.NamespacedName)
+		return reconcile.Result{}, nil
+	}
+	d := unseal.Decide(*in)
+	switch d.Action {
+	case unseal.Report:
+		return r.report.decided(ctx, in, d)
+	case unseal.Open:
+		return r.open(ctx, in, d.Plan)
+	}
+	return reconcile.Result{RequeueAfter: d.After}, nil
+}
+
+// open does what a plan says, between its intent and its outcome in the audit log.
+func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan) (reconcile.Result, error) {
+	began := r.gather.now()
+	id, err := r.audit.Intent(ctx, operation(audit.ActionUnseal, in.Object, p))
+	if err != nil {
+		r.log.ErrorContext(ctx, "the audit log takes no intent", "gitsecret", keyOf(in.Object).String(), "error", err)
+		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}, 0)
+	}
+	out, conflict := r.unseal(ctx, in, p)
+	recorded := outcomeOf(out)
+	if conflict {
+		recorded = audit.Outcome{Reason: "Conflict", Message: errConflict.Error()}
+	}
+	// What was done is recorded even if the controller is being stopped.
+	if err := r.audit.Outcome(context.WithoutCancel(ctx), id, recorded); err != nil {
+		r.log.ErrorContext(ctx, "the audit log takes no outcome", "gitsecret", keyOf(in.Object).String(), "intent", id, "error", err)
+		out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; what was done is recorded once it can"}
+		conflict = false
+	}
+	if conflict {
+		// The caches will catch up; the status has nothing to say about it.
+		return reconcile.Result{RequeueAfter: r.gather.seen.retry(keyOf(in.Object))}, nil
+	}
+	return r.report.tried(ctx, in, out, r.gather.now().Sub(began))
+}
+
+// unseal opens and writes. The values are gone when it returns.
+func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Plan) (out unseal.Outcome, conflict bool) {
+	contents, err := p.Open(seal.Target{Namespace: in.Object.Namespace, Name: in.Object.Name})
+	if err != nil {
+		return refused(err), false
+	}
+	defer contents.Clear()
+	secret, err := r.writer.write(ctx, p, contents, in.Secret)
+	if errors.Is(err, errConflict) {
+		return unseal.Outcome{}, true
+	}
+	if err != nil {
+		return refused(err), false
+	}
+	return p.Written(contents, in.Object, secret), false
+}
+
+// refused is the outcome of an error of package unseal or of secretWriter; any other is told without its text.
+func refused(err error) unseal.Outcome {
+	var r *unseal.Refusal
+	if !errors.As(err, &r) {
+		return unseal.Outcome{Reason: unseal.ApplyFailed, Message: "the Secret could not be written"}
+	}
+	return r.Outcome()
+}
+
+func operation(action audit.Action, o *v1alpha1.GitSecret, p *unseal.Plan) audit.Operation {
+	op := audit.Operation{
+		Action: action, Actor: unattributed,
+		Object: audit.Object{
+			Kind: seal.Kind, Namespace: o.Namespace, Name: o.Name, UID: string(o.UID), Generation: o.Generation, ResourceVersion: o.ResourceVersion,
+		},
+	}
+	if p != nil {
+		op.Keys, op.Items = auditKeys(p.Keys), p.Items
+	}
+	return op
+}
+
+func outcomeOf(out unseal.Outcome) audit.Outcome {
+	o := audit.Outcome{OK: out.Reason == unseal.Unsealed, Reason: string(out.Reason), Message: out.Message, Keys: auditKeys(out.Keys)}
+	if s := out.Secret; s != nil {
+		o.Secret = &audit.Object{Kind: "Secret", Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion}
+	}
+	return o
+}
+
+func auditKeys(uses []v1alpha1.KeyUse) []audit.Key {
+	var keys []audit.Key
+	for _, u := range uses {
+		keys = append(keys, audit.Key{Keyring: u.Keyring, ID: u.ID, Envelope: u.Envelope})
+	}
+	return keys
+}
+
+var _ reconcile.Reconciler = (*gitSecrets)(nil)

@@ -1,0 +1,139 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/keyring/secretsource"
+)
+
+const (
+	// keyringResync is how often a keyring that is well is looked at, for what no watch tells: a source elsewhere, a ConfigMap that somebody removed.
+	keyringResync = 10 * time.Minute
+	// keyringRetry is how long after a failure it is tried again.
+	keyringRetry = 5 * time.Second
+	// defaultKeyring is the name of the keyring that a first start makes.
+	defaultKeyring = "default"
+)
+
+// KeyringReconciler has a Manager bring each Keyring to a published key, and writes what came of it into status, events and a ConfigMap. All fields are required.
+type KeyringReconciler struct {
+	// Client writes, and lists Keyrings from the cache.
+	Client client.Client
+	// Reader reads Keyrings uncached: the status to compare with must be the one that is stored.
+	Reader client.Reader
+	// Namespace is the controller's own.
+	Namespace string
+	Manager   *keyring.Manager
+	Recorder  events.EventRecorder
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// EnsureDefault makes the Keyring `default`, with the defaults of its kind, if there is no Keyring at all. c must not answer from a cache that is not filled yet.
+func EnsureDefault(ctx context.Context, c client.Client) error {
+	var all v1alpha1.KeyringList
+	if err := c.List(ctx, &all, client.Limit(1)); err != nil {
+		return fmt.Errorf("looking for a keyring: %w", err)
+	}
+	if len(all.Items) > 0 {
+		return nil
+	}
+	kr := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Name: defaultKeyring}}
+	// The type would send an empty source, which is none.
+	kr.Spec.Source.Secret = &v1alpha1.SecretSource{}
+	if err := c.Create(ctx, kr); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("making the default keyring: %w", err)
+	}
+	return nil
+}
+
+// SetupWithManager registers the reconciler: for Keyrings whose spec has changed, and for changed Secrets that hold their keys.
+func (r *KeyringReconciler) SetupWithManager(mgr manager.Manager) error {
+	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
+		_, ok := secretsource.KeyringOf(o.GetName())
+		return ok && o.GetNamespace() == r.Namespace
+	})
+	err := builder.ControllerManagedBy(mgr).
+		Named("keyring").
+		For(&v1alpha1.Keyring{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// By name and not by label, because the cache keeps no labels of Secrets.
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(keyringOfSecret), builder.WithPredicates(ours, predicate.ResourceVersionChangedPredicate{})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 2, ReconciliationTimeout: time.Minute}).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("setting up the Keyring controller: %w", err)
+	}
+	return nil
+}
+
+func keyringOfSecret(_ context.Context, o client.Object) []reconcile.Request {
+	name, ok := secretsource.KeyringOf(o.GetName())
+	if !ok {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: name}}}
+}
+
+// Reconcile looks at one Keyring. It returns no error: what fails is tried again after keyringRetry.
+func (r *KeyringReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	if err := r.expect(ctx); err != nil {
+		return r.again(ctx, req.Name, err)
+	}
+	kr := &v1alpha1.Keyring{}
+	err := r.Reader.Get(ctx, req.NamespacedName, kr)
+	switch {
+	case apierrors.IsNotFound(err) || (err == nil && kr.DeletionTimestamp != nil):
+		// Its keys stay in their source: a Keyring of the same name finds them again.
+		r.Manager.Forget(req.Name)
+		return reconcile.Result{}, nil
+	case err != nil:
+		return r.again(ctx, req.Name, err)
+	}
+	res, err := r.Manager.Ensure(ctx, kr)
+	if err := errors.Join(err, r.publish(ctx, kr, res), r.report(ctx, kr, res)); err != nil {
+		return r.again(ctx, req.Name, err)
+	}
+	return reconcile.Result{RequeueAfter: keyringResync}, nil
+}
+
+func (r *KeyringReconciler) again(ctx context.Context, name string, err error) (reconcile.Result, error) {
+	r.Log.ErrorContext(ctx, "looking after a keyring", "keyring", name, "error", err)
+	return reconcile.Result{RequeueAfter: keyringRetry}, nil
+}
+
+// expect tells the Manager which keyrings there are, before the first of them is loaded.
+func (r *KeyringReconciler) expect(ctx context.Context) error {
+	var all v1alpha1.KeyringList
+	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing keyrings: %w", err)
+	}
+	var names []string
+	for i := range all.Items {
+		if all.Items[i].DeletionTimestamp == nil {
+			names = append(names, all.Items[i].Name)
+		}
+	}
+	r.Manager.Expect(names...)
+	return nil
+}
+
+var _ reconcile.Reconciler = (*KeyringReconciler)(nil)

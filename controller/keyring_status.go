@@ -1,0 +1,126 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/keyring/secretsource"
+	"github.com/waxwing-io/waxwing/unseal"
+)
+
+// Keys of the ConfigMap with a keyring's recipients.
+const (
+	recipientsNoteKey = "recipients.note"
+	statementKeyKey   = "statement-key"
+)
+
+// recipientsConfigMap is the name of a keyring's ConfigMap in the controller's namespace.
+func recipientsConfigMap(name string) string { return "waxwing-recipients-" + name }
+
+// publish applies the ConfigMap: public data only. Without a recipient set to seal to, the note is taken out of it.
+func (r *KeyringReconciler) publish(ctx context.Context, kr *v1alpha1.Keyring, res keyring.Result) error {
+	if !res.Known || res.StatementKey == "" {
+		return nil
+	}
+	data := map[string]string{statementKeyKey: res.StatementKey}
+	if res.Note != "" {
+		data[recipientsNoteKey] = res.Note
+	}
+	owner := metav1ac.OwnerReference().WithAPIVersion(v1alpha1.GroupVersion().String()).WithKind("Keyring").WithName(kr.Name).WithUID(kr.UID)
+	cm := corev1ac.ConfigMap(recipientsConfigMap(kr.Name), r.Namespace).
+		WithLabels(map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, secretsource.LabelKeyring: kr.Name}).
+		WithOwnerReferences(owner).
+		WithData(data)
+	if err := r.Client.Apply(ctx, cm, client.FieldOwner(unseal.FieldManager), client.ForceOwnership); err != nil {
+		return fmt.Errorf("publishing the recipients of keyring %s: %w", kr.Name, err)
+	}
+	return nil
+}
+
+// report writes the status if it changes, and events for what was done and for what is wrong anew.
+func (r *KeyringReconciler) report(ctx context.Context, kr *v1alpha1.Keyring, res keyring.Result) error {
+	for _, d := range res.Done {
+		r.Log.InfoContext(ctx, "Keyring "+d.Reason, "keyring", kr.Name, "message", d.Message)
+		r.Recorder.Eventf(kr, nil, corev1.EventTypeNormal, d.Reason, "Manage", "%s", d.Message)
+	}
+	if before := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady); isWrong(res) && !sameCondition(before, res) {
+		r.Log.WarnContext(ctx, "Keyring "+res.Reason, "keyring", kr.Name, "message", res.Message)
+		r.Recorder.Eventf(kr, nil, corev1.EventTypeWarning, res.Reason, "Manage", "%s", shorten(res.Message, maxEvent))
+	}
+	changed := kr.DeepCopy()
+	changed.Status = keyringStatus(kr.Status, kr.Generation, res, r.Now())
+	if apiequality.Semantic.DeepEqual(kr.Status, changed.Status) {
+		return nil
+	}
+	if err := r.Client.Status().Patch(ctx, changed, client.MergeFrom(kr), client.FieldOwner(unseal.FieldManager)); err != nil {
+		return client.IgnoreNotFound(fmt.Errorf("writing the status of keyring %s: %w", kr.Name, err))
+	}
+	return nil
+}
+
+// isWrong says whether a person should hear of it. A keyring can be ready with a key that cannot be used.
+func isWrong(res keyring.Result) bool { return !res.Ready || res.Reason != keyring.ReasonKeyActive }
+
+func sameCondition(c *metav1.Condition, res keyring.Result) bool {
+	return c != nil && c.Reason == res.Reason && c.Message == res.Message
+}
+
+// keyringStatus is the status after res. What res does not know stays.
+func keyringStatus(old v1alpha1.KeyringStatus, generation int64, res keyring.Result, now time.Time) v1alpha1.KeyringStatus {
+	next := *old.DeepCopy()
+	next.ObservedGeneration = generation
+	if res.Known {
+		next.StatementKey, next.ActiveKey, next.Recipients, next.Keys = res.StatementKey, res.ActiveKey, res.Note, res.Keys
+	}
+	set := func(kind string, status metav1.ConditionStatus) {
+		apimeta.SetStatusCondition(&next.Conditions, metav1.Condition{
+			Type: kind, Status: status, ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
+			Reason: res.Reason, Message: res.Message,
+		})
+	}
+	abnormal := v1alpha1.ConditionReconciling
+	switch {
+	case res.Ready:
+		set(v1alpha1.ConditionReady, metav1.ConditionTrue)
+		abnormal = ""
+	case res.Stalled:
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse)
+		abnormal = v1alpha1.ConditionStalled
+	default:
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse)
+	}
+	for _, kind := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+		if kind == abnormal {
+			set(kind, metav1.ConditionTrue)
+		} else {
+			apimeta.RemoveStatusCondition(&next.Conditions, kind)
+		}
+	}
+	return next
+}
+
+// maxEvent is the API server's limit of an event's note in bytes.
+const maxEvent = 1024
+
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	const mark = "…"
+	cut := n - len(mark)
+	for cut > 0 && s[cut]&0xC0 == 0x80 { // within a character
+		cut--
+	}
+	return s[:cut] + mark
+}

@@ -1,0 +1,167 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	crmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/unseal"
+)
+
+const (
+	// off as an address switches an endpoint off, as controller-runtime has it.
+	off = "0"
+	// leaseName is the Lease of leader election.
+	leaseName = "waxwing-controller"
+	// startup is how long the sources of keyrings have, after a start, before an object whose key is in none of those read so far is told that one is away.
+	startup = 15 * time.Second
+)
+
+// Run runs the controller until ctx ends. It returns nil then, and an error if it could not start or is not the leader any more. It sets the process-wide
+// loggers of controller-runtime and client-go, so a process calls it once.
+func Run(ctx context.Context, cfg Config) (err error) {
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	logger := logr.FromSlogHandler(cfg.Log.Handler())
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+	log, err := audit.OpenFile(cfg.AuditLog, cfg.Replica, cfg.Now, cfg.Rand)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	mgr, err := newManager(cfg, logger)
+	if err != nil {
+		return err
+	}
+	if err := add(mgr, cfg, log); err != nil {
+		return err
+	}
+	cfg.Log.InfoContext(ctx, "starting", "version", cfg.Version, "namespace", cfg.Namespace, "replica", cfg.Replica, "workers", cfg.Workers)
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("running: %w", err)
+	}
+	return nil
+}
+
+func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("registering kinds: %w", err)
+	}
+	to := rest.CopyConfig(cfg.REST)
+	to.QPS = -1
+	to.UserAgent = "waxwing-controller/" + cfg.Version
+	to.WarningHandler = rest.NoWarnings{} // a warning about a Secret may quote it
+	mgr, err := ctrl.NewManager(to, ctrl.Options{
+		Scheme:                        scheme,
+		Logger:                        logger,
+		Cache:                         cacheOptions(),
+		Metrics:                       metricsserver.Options{BindAddress: cfg.MetricsAddress},
+		HealthProbeBindAddress:        cfg.HealthAddress,
+		LeaderElection:                cfg.Elect.Enabled,
+		LeaderElectionID:              leaseName,
+		LeaderElectionNamespace:       cfg.Namespace,
+		LeaderElectionReleaseOnCancel: true, // the process ends after Run, so the next leader need not wait
+		LeaseDuration:                 &cfg.Elect.LeaseDuration,
+		RenewDeadline:                 &cfg.Elect.RenewDeadline,
+		RetryPeriod:                   &cfg.Elect.RetryPeriod,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting up: %w", err)
+	}
+	return mgr, nil
+}
+
+// add registers everything that runs.
+func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
+	live := &keyring.Live{}
+	rings := keyring.NewManager(keyring.Config{Secret: cfg.SecretSource, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
+	counters, err := newMetrics(crmetrics.Registry, mgr.GetCache())
+	if err != nil {
+		return err
+	}
+	seen := newMemory(cfg.Jitter)
+	events := mgr.GetEventRecorder(unseal.FieldManager)
+	keyrings := &KeyringReconciler{
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log,
+	}
+	gitSecrets := &gitSecrets{
+		gather: &gatherer{
+			cache: mgr.GetCache(), live: mgr.GetAPIReader(), ring: live, seen: seen, home: cfg.Namespace,
+			now: cfg.Now, startupEnds: cfg.Now().Add(startup),
+		},
+		writer: secretWriter{mgr.GetClient()},
+		report: &reporter{
+			status: mgr.GetClient(), events: events, audit: log, metrics: counters, seen: seen, ring: live, now: cfg.Now, log: cfg.Log,
+		},
+		audit: log, log: cfg.Log,
+	}
+	return errors.Join(
+		addDefaultKeyring(mgr, cfg),
+		keyrings.SetupWithManager(mgr),
+		gitSecrets.setup(mgr, cfg.Workers, rings.Changed()),
+		serveRecipients(mgr, cfg.RecipientsAddress, rings),
+		addHealth(mgr, cfg, live, log),
+	)
+}
+
+// addDefaultKeyring has the leader make the default keyring where there is none, before it looks at anything else it can do without.
+func addDefaultKeyring(mgr ctrl.Manager, cfg Config) error {
+	uncached, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient()})
+	if err != nil {
+		return fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		for {
+			err := EnsureDefault(ctx, uncached)
+			if err == nil {
+				return nil
+			}
+			cfg.Log.ErrorContext(ctx, "making the default keyring", "error", err)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(keyringRetry):
+			}
+		}
+	}))
+}
+
+// serveRecipients serves the public keys on every replica.
+func serveRecipients(mgr ctrl.Manager, address string, rings *keyring.Manager) error {
+	if address == off {
+		return nil
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("serving recipients: %w", err)
+	}
+	patience := 10 * time.Second
+	return mgr.Add(&manager.Server{
+		Name:     "recipients",
+		Listener: listener, ShutdownTimeout: &patience,
+		Server: &http.Server{
+			Handler: RecipientsHandler(rings), MaxHeaderBytes: 8 << 10,
+			ReadHeaderTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: time.Minute,
+		},
+	})
+}

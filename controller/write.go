@@ -1,0 +1,136 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/waxwing-io/waxwing/unseal"
+)
+
+// absent is a resource version that no object ever has. As a precondition of a server-side apply it makes the API server create the Secret or refuse: a
+// Secret that the cache does not know of is never taken over.
+const absent = "1"
+
+// errConflict says that the Secret is not the one that the decision was made for.
+var errConflict = errors.New("the Secret has changed meanwhile")
+
+// secretWriter writes Secrets. It never reads them; what the API server answers to a write is cleared.
+type secretWriter struct{ client client.Writer }
+
+// write makes the Secret what p and c say, on top of existing (nil: none). The error is errConflict or a *unseal.Refusal.
+func (w secretWriter) write(ctx context.Context, p *unseal.Plan, c *unseal.Contents, existing *metav1.ObjectMeta) (metav1.ObjectMeta, error) {
+	version := absent
+	if existing != nil {
+		version = existing.ResourceVersion
+	}
+	// A Secret that is taken over may have keys that are not ours; they have to go before it becomes immutable.
+	immutable := p.Immutable
+	if p.Adopts {
+		immutable = nil
+	}
+	written, err := w.exact(ctx, p, c, immutable, version)
+	if err != nil && p.TypeChanges(err) && existing != nil {
+		written, err = w.replace(ctx, p, c, existing)
+	}
+	if err == nil && p.Adopts && p.Immutable != nil {
+		written, err = w.exact(ctx, p, c, p.Immutable, written.ResourceVersion)
+	}
+	var refusal *unseal.Refusal
+	switch {
+	case err == nil || errors.As(err, &refusal):
+		return written, err
+	case unseal.Conflict(err):
+		return written, errConflict
+	}
+	return written, p.Refused(err)
+}
+
+// replace deletes a Secret and makes it anew, because the API server never changes a Secret's type. Between the two there is no Secret; if the controller
+// dies there, the next look makes it. An immutable Secret, and one that is not ours, stays.
+func (w secretWriter) replace(ctx context.Context, p *unseal.Plan, c *unseal.Contents, existing *metav1.ObjectMeta) (metav1.ObjectMeta, error) {
+	switch {
+	case p.Adopts:
+		return metav1.ObjectMeta{}, &unseal.Refusal{Reason: unseal.TargetConflict, Msg: "the existing Secret " + p.Secret.Name + " is of another type than " + p.Type,
+			Hint: "delete it: it cannot be taken over as it is"}
+	case p.Immutable != nil && *p.Immutable:
+		return metav1.ObjectMeta{}, p.ImmutableRefusal()
+	}
+	only := metav1.Preconditions{UID: &existing.UID, ResourceVersion: &existing.ResourceVersion}
+	if err := w.client.Delete(ctx, blank(p), client.Preconditions(only)); err != nil && !apierrors.IsNotFound(err) {
+		return metav1.ObjectMeta{}, err
+	}
+	return w.exact(ctx, p, c, p.Immutable, absent)
+}
+
+// exact applies the Secret at a version, and removes the keys that the API server then answers besides ours: those of other field managers.
+func (w secretWriter) exact(ctx context.Context, p *unseal.Plan, c *unseal.Contents, immutable *bool, version string) (metav1.ObjectMeta, error) {
+	body, err := applyBody(p, c, immutable, version)
+	if err != nil {
+		return metav1.ObjectMeta{}, err
+	}
+	defer clear(body)
+	written, foreign, err := w.patch(ctx, p, c, client.RawPatch(types.ApplyPatchType, body), client.ForceOwnership)
+	if err != nil || len(foreign) == 0 {
+		return written, err
+	}
+	remove := map[string]any{"metadata": map[string]any{"resourceVersion": written.ResourceVersion}}
+	gone := map[string]any{}
+	for _, key := range foreign {
+		gone[key] = nil
+	}
+	remove["data"] = gone
+	patch, err := json.Marshal(remove)
+	if err != nil {
+		return written, fmt.Errorf("encoding a patch: %w", err)
+	}
+	written, _, err = w.patch(ctx, p, c, client.RawPatch(types.MergePatchType, patch))
+	return written, err
+}
+
+// patch gives the Secret's metadata and the data keys that c does not have.
+func (w secretWriter) patch(ctx context.Context, p *unseal.Plan, c *unseal.Contents, patch client.Patch, opts ...client.PatchOption) (metav1.ObjectMeta, []string, error) {
+	answer := blank(p)
+	if err := w.client.Patch(ctx, answer, patch, append(opts, client.FieldOwner(unseal.FieldManager))...); err != nil {
+		return metav1.ObjectMeta{}, nil, err
+	}
+	ours := c.Names()
+	var foreign []string
+	for key, value := range answer.Data {
+		clear(value)
+		if !slices.Contains(ours, key) {
+			foreign = append(foreign, key)
+		}
+	}
+	slices.Sort(foreign)
+	return answer.ObjectMeta, foreign, nil
+}
+
+func blank(p *unseal.Plan) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: p.Secret.Namespace, Name: p.Secret.Name}}
+}
+
+// applyBody is the Secret as JSON. The caller clears it.
+func applyBody(p *unseal.Plan, c *unseal.Contents, immutable *bool, version string) ([]byte, error) {
+	s := &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: *p.Secret.DeepCopy(),
+		Type:       corev1.SecretType(p.Type),
+		Immutable:  immutable,
+		Data:       c.Data(),
+	}
+	s.ResourceVersion = version
+	body, err := json.Marshal(s)
+	if err != nil {
+		return nil, errors.New("encoding a Secret")
+	}
+	return body, nil
+}

@@ -1,0 +1,217 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/crypto/statement"
+)
+
+// maxSteps bounds one Ensure: five steps lead from nothing to a published key, the rest is for conflicts.
+const maxSteps = 16
+
+// actor is who is behind what a Manager does.
+const actor = "waxwing-controller"
+
+// refusal is an error with the reason that the status gives for it.
+type refusal struct {
+	reason  string
+	stalled bool
+	err     error
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
+
+// Ensure reads a keyring's source and does what Decide asks for until there is nothing more to do; then it takes the keys into the Ring. The Result is filled in any case.
+// An error says that trying again may help; what only a person can mend is in the Result alone. A keyring that fails keeps the keys that are in memory.
+func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, error) {
+	defer m.lock(kr.Name)()
+	r := &run{m: m, kr: kr, inv: &inventory{}}
+	err := r.all(ctx)
+	m.keep(kr, r.inv, r.inv.published())
+	return r.result(err), transient(err)
+}
+
+// transient is err if trying again may help.
+func transient(err error) error {
+	if f := (*refusal)(nil); errors.As(err, &f) && f.stalled {
+		return nil
+	}
+	return err
+}
+
+// run is one Ensure.
+type run struct {
+	m    *Manager
+	kr   *v1alpha1.Keyring
+	src  Source
+	inv  *inventory
+	done []Done
+}
+
+func (r *run) all(ctx context.Context) error {
+	if r.src = r.m.source(r.kr); r.src == nil {
+		return &refusal{ReasonUnsupportedSource, true, errors.New("this controller does not have the source that spec.source names")}
+	}
+	// One record stands for all reading of this run: each step reads again.
+	return r.recorded(ctx, audit.ActionKeyLoad, "Keyring", nil, func() ([]audit.Key, error) {
+		err := r.settle(ctx)
+		return r.keys(ids(r.inv.plain())...), err
+	})
+}
+
+func (m *Manager) source(kr *v1alpha1.Keyring) Source {
+	if kr.Spec.Source.Secret != nil {
+		return m.cfg.Secret
+	}
+	return nil
+}
+
+// settle does one step after another, each from what the source then holds.
+func (r *run) settle(ctx context.Context) error {
+	for range maxSteps {
+		inv, err := take(ctx, r.src, r.kr.Name, r.class())
+		r.inv = inv
+		if problem := (*Problem)(nil); errors.As(err, &problem) {
+			return &refusal{ReasonStatementInvalid, true, problem}
+		}
+		if err != nil {
+			return &refusal{ReasonKeySourceUnavailable, false, err}
+		}
+		next := Decide(inv.situation())
+		switch next.Do {
+		case DoNothing:
+			return nil
+		case DoStop:
+			return &refusal{next.Reason, true, errors.New(next.Message)}
+		}
+		if err := r.step(ctx, next); err != nil && !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return &refusal{ReasonKeySourceUnavailable, false, errors.New("the keys are being changed by somebody else all the time")}
+}
+
+func (r *run) class() seal.Class {
+	if r.kr.Spec.Class == string(seal.Classical) {
+		return seal.Classical
+	}
+	return seal.PostQuantum
+}
+
+func (r *run) step(ctx context.Context, next Next) error {
+	switch next.Do {
+	case DoMakeStatement:
+		return r.recorded(ctx, audit.ActionKeyGenerate, "StatementKey", nil, func() ([]audit.Key, error) {
+			return nil, r.did("StatementKeyMade", "made the statement key", r.src.CreateStatement(ctx, r.kr.Name))
+		})
+	case DoMakeKey:
+		return r.recorded(ctx, audit.ActionKeyGenerate, "Keyring", nil, func() ([]audit.Key, error) {
+			id, err := r.src.Create(ctx, r.kr.Name, r.class())
+			if err != nil {
+				return nil, err
+			}
+			return r.keys(id), r.did("KeyMade", "made key "+display(id), nil)
+		})
+	case DoClaim:
+		// A claim touches no key: the activation that it is for is what is recorded.
+		st := *r.inv.statement
+		st.Claim = next.Key
+		return r.src.SaveStatement(ctx, &st)
+	case DoActivate:
+		return r.recorded(ctx, audit.ActionKeyActivate, "Keyring", r.keys(next.Key), func() ([]audit.Key, error) {
+			return nil, r.activate(ctx, next.Key)
+		})
+	case DoPublish:
+		return r.recorded(ctx, audit.ActionPublish, "Keyring", r.keys(next.Key), func() ([]audit.Key, error) {
+			return nil, r.publish(ctx, next.Key)
+		})
+	}
+	return fmt.Errorf("a keyring cannot %s", next.Do)
+}
+
+func (r *run) activate(ctx context.Context, id string) error {
+	k, err := r.inv.key(id)
+	if err != nil {
+		return err
+	}
+	if err := Step(k.State, Active); err != nil {
+		return err
+	}
+	if err := Probe(k.Key, r.m.cfg.Now, r.m.cfg.Rand); err != nil {
+		return &refusal{ReasonProbeFailed, true, fmt.Errorf("%s: %w", k.Where, err)}
+	}
+	return r.did("KeyActivated", "proved key "+k.Display()+" and made it active", r.src.SetState(ctx, k, Active, r.m.cfg.Now()))
+}
+
+// publish signs the set of the active key under the next number and stores it.
+func (r *run) publish(ctx context.Context, id string) error {
+	k, err := r.inv.key(id)
+	if err != nil {
+		return err
+	}
+	recipient, err := seal.ParseRecipient(k.Recipient)
+	if err != nil {
+		return err
+	}
+	set := statement.Recipients{Holder: r.kr.Name, Set: 1, At: r.m.cfg.Now(), Recipients: []seal.Recipient{recipient}}
+	if r.inv.set != nil {
+		set.Set = r.inv.set.Set + 1
+	}
+	st := *r.inv.statement
+	st.Claim = ""
+	if st.Note, err = set.Sign(st.Signer); err != nil {
+		return err
+	}
+	return r.did("RecipientsPublished", fmt.Sprintf("recipient set %d has key %s", set.Set, k.Display()), r.src.SaveStatement(ctx, &st))
+}
+
+// did notes what was done for the events, if it was.
+func (r *run) did(reason, message string, err error) error {
+	if err == nil {
+		r.done = append(r.done, Done{reason, message})
+	}
+	return err
+}
+
+// recorded wraps an operation in intent and outcome. Without a durable intent the operation is not begun.
+func (r *run) recorded(ctx context.Context, action audit.Action, kind string, keys []audit.Key, operation func() ([]audit.Key, error)) error {
+	object := audit.Object{Kind: kind, Name: r.kr.Name, UID: string(r.kr.UID), Generation: r.kr.Generation, ResourceVersion: r.kr.ResourceVersion}
+	id, err := r.m.cfg.Audit.Intent(ctx, audit.Operation{Action: action, Object: object, Keys: keys, Actor: actor})
+	if err != nil {
+		return &refusal{ReasonAuditUnavailable, false, err}
+	}
+	touched, operr := operation()
+	out := audit.Outcome{OK: operr == nil, Keys: touched}
+	if operr != nil {
+		out.Reason, out.Message = reasonOf(operr), operr.Error()
+	}
+	// What was done is recorded also when the controller is about to stop.
+	if err := r.m.cfg.Audit.Outcome(context.WithoutCancel(ctx), id, out); err != nil && operr == nil {
+		return &refusal{ReasonAuditUnavailable, false, err}
+	}
+	return operr
+}
+
+func (r *run) keys(ids ...string) []audit.Key {
+	keys := make([]audit.Key, len(ids))
+	for i, id := range ids {
+		keys[i] = audit.Key{Keyring: r.kr.Name, ID: id}
+	}
+	return keys
+}
+
+func reasonOf(err error) string {
+	if errors.Is(err, ErrConflict) {
+		return "Conflict"
+	}
+	if f := (*refusal)(nil); errors.As(err, &f) {
+		return f.reason
+	}
+	return ReasonKeySourceUnavailable
+}

@@ -1,0 +1,89 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/crypto/statement"
+)
+
+// inventory is what was found in a source, as far as it could be read.
+type inventory struct {
+	keysRead bool
+	keys     []Stored
+	faults   []Problem
+
+	statementRead bool
+	statement     *Statement // nil: there is none
+	set           *statement.Recipients
+}
+
+// take reads everything of a keyring. What could be read is in the inventory also beside an error, which is a *Problem where a person must act.
+func take(ctx context.Context, src Source, keyring string, class seal.Class) (*inventory, error) {
+	inv := &inventory{}
+	// The statement comes first: a claim or a set in it was written when the keys that it names were there, so keys that are read later include them.
+	var serr error
+	if inv.statement, serr = src.LoadStatement(ctx, keyring); serr == nil && inv.statement != nil {
+		inv.set, serr = inv.statement.Set()
+	}
+	inv.statementRead = serr == nil
+	stored, faults, kerr := src.Load(ctx, keyring)
+	if kerr != nil {
+		return inv, kerr
+	}
+	inv.keys, inv.faults = usable(class, stored, faults)
+	inv.keysRead = true
+	return inv, serr
+}
+
+// complete says whether nothing is missing to decide what comes next.
+func (inv *inventory) complete() bool { return inv.keysRead && inv.statementRead }
+
+func (inv *inventory) situation() Situation {
+	s := Situation{Keys: inv.plain(), Unreadable: len(inv.faults) > 0}
+	if inv.statement != nil {
+		s.Statement, s.Claim = inv.statement.Where, inv.statement.Claim
+	}
+	if inv.set != nil {
+		for _, r := range inv.set.Recipients {
+			s.Published = append(s.Published, r.KeyID())
+		}
+	}
+	return s
+}
+
+func (inv *inventory) plain() []Key {
+	keys := make([]Key, len(inv.keys))
+	for i, k := range inv.keys {
+		keys[i] = k.Key
+	}
+	return keys
+}
+
+func (inv *inventory) key(id string) (Stored, error) {
+	for _, k := range inv.keys {
+		if k.ID == id {
+			return k, nil
+		}
+	}
+	return Stored{}, errors.New("the key is not there any more")
+}
+
+// published is the stored set if it may be sealed to: every key in it is active.
+func (inv *inventory) published() Published {
+	if inv.statement == nil {
+		return Published{}
+	}
+	p := Published{Keyring: inv.statement.Keyring, VerifierKey: inv.statement.VerifierKey}
+	if inv.set == nil {
+		return p
+	}
+	for _, r := range inv.set.Recipients {
+		if k, err := inv.key(r.KeyID()); err != nil || k.State != Active {
+			return p
+		}
+	}
+	p.Note, p.Set, p.At = string(inv.statement.Note), inv.set.Set, inv.set.At
+	return p
+}

@@ -1,0 +1,53 @@
+package keyring
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+)
+
+// Key is one sealing key. Its private half stays inside the package; a Key prints as its keyring, its id and its state.
+type Key struct {
+	Keyring   string
+	ID        string // 32 hex digits
+	Recipient string
+	State     State
+	Created   time.Time
+	Activated time.Time // zero while PreActive
+	identity  age.Identity
+}
+
+// NewKey joins an identity with what is known about its key.
+func NewKey(keyring string, id seal.Identity, state State, created, activated time.Time) Key {
+	private, _ := seal.NewIdentities(id).Identity(id.KeyID())
+	return Key{
+		Keyring: keyring, ID: id.KeyID(), Recipient: id.Recipient(), State: state,
+		Created: created, Activated: activated, identity: private,
+	}
+}
+
+// Display is the id as it is shown to people.
+func (k Key) Display() string { return display(k.ID) }
+
+// String is KEYRING/ID and the state.
+func (k Key) String() string { return fmt.Sprintf("%s/%s %s", k.Keyring, k.Display(), k.State) }
+
+// Format implements fmt.Formatter for every verb, so that none prints the fields.
+func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
+
+// LogValue implements slog.LogValuer.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// MarshalText implements encoding.TextMarshaler, and with it JSON and YAML encoders.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// same says whether k and o are the same in everything that a reader of a Ring can see.
+func (k Key) same(o Key) bool {
+	return k.Keyring == o.Keyring && k.ID == o.ID && k.State == o.State && k.Created.Equal(o.Created) && k.Activated.Equal(o.Activated)
+}
+
+func display(id string) string { return id[:min(len(id), seal.KeyIDDisplay)] }

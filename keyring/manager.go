@@ -1,0 +1,155 @@
+package keyring
+
+import (
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/audit"
+)
+
+// Config is what a Manager works with. All fields but Secret are required.
+type Config struct {
+	// Secret is the source of keyrings with spec.source.secret; without it such keyrings are unsupported.
+	Secret Source
+	// Audit takes an intent before each touch of a key and an outcome after it.
+	Audit audit.Log
+	// Now is the clock, Rand the random source of probes.
+	Now  func() time.Time
+	Rand io.Reader
+	// Live receives each new Ring.
+	Live *Live
+}
+
+// Manager brings keyrings to where Decide has nothing more to ask for, and keeps the Ring. It is safe for concurrent use.
+type Manager struct {
+	cfg Config
+
+	mu          sync.Mutex
+	busy        map[string]*sync.Mutex // one Ensure for each keyring at a time
+	held        map[string]held
+	subscribers []chan struct{}
+}
+
+// held is what is in memory of one keyring.
+type held struct {
+	part   Part
+	loaded bool
+	note   Published
+}
+
+// Published is a signed recipient set as it is served: public data.
+type Published struct {
+	Keyring     string
+	VerifierKey string
+	Note        string // empty where there is no set to seal to
+	Set         uint64
+	At          time.Time
+}
+
+// NewManager gives a Manager that knows of no keyring yet.
+func NewManager(cfg Config) *Manager {
+	return &Manager{cfg: cfg, busy: map[string]*sync.Mutex{}, held: map[string]held{}}
+}
+
+// Changed gives a channel that receives after each change of the Ring. Changes that nobody has received yet are one. Each call makes a channel of its own.
+func (m *Manager) Changed() <-chan struct{} {
+	c := make(chan struct{}, 1)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.subscribers = append(m.subscribers, c)
+	return c
+}
+
+// Expect says which keyrings there are. Those that were not loaded yet are Unavailable in the Ring, so that a key that is missing is not taken for one that does not exist.
+func (m *Manager) Expect(names ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, name := range names {
+		if _, ok := m.held[name]; !ok {
+			m.held[name] = held{part: Part{Keyring: name}}
+		}
+	}
+	m.store()
+}
+
+// Forget takes a keyring that was deleted, and its keys, out of the Ring. Its source keeps them.
+func (m *Manager) Forget(name string) {
+	defer m.lock(name)()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.held[name]; ok {
+		delete(m.held, name)
+		m.store()
+	}
+}
+
+// Published lists the recipient sets in memory, by keyring; those of keyrings that were never loaded are absent.
+func (m *Manager) Published() []Published {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Published
+	for _, name := range slices.Sorted(maps.Keys(m.held)) {
+		if n := m.held[name].note; n.Note != "" {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// lock waits for other work on the same keyring; the result unlocks.
+func (m *Manager) lock(name string) (unlock func()) {
+	m.mu.Lock()
+	busy := m.busy[name]
+	if busy == nil {
+		busy = &sync.Mutex{}
+		m.busy[name] = busy
+	}
+	m.mu.Unlock()
+	busy.Lock()
+	return busy.Unlock
+}
+
+// keep takes over what an Ensure has found. Where it could read no keys, those in memory stay; the policy counts at once in any case.
+func (m *Manager) keep(kr *v1alpha1.Keyring, found *inventory, note Published) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.held[kr.Name]
+	h.part.Keyring = kr.Name
+	h.part.Policy = Policy{Namespaces: kr.Spec.Namespaces, Scopes: kr.Spec.Scopes}
+	if found.keysRead {
+		h.part.Keys, h.loaded = found.plain(), true
+	}
+	if found.complete() {
+		h.note = note
+	}
+	m.held[kr.Name] = h
+	m.store()
+}
+
+// store makes the Ring anew and says so if it differs. m.mu is held.
+func (m *Manager) store() {
+	var parts []Part
+	var unavailable []string
+	for name, h := range m.held {
+		if h.loaded {
+			parts = append(parts, h.part)
+		} else {
+			unavailable = append(unavailable, name)
+		}
+	}
+	ring := NewRing(parts, unavailable)
+	if ring.equal(m.cfg.Live.Load()) {
+		return
+	}
+	m.cfg.Live.Store(ring)
+	for _, c := range m.subscribers {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package keyring
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+)
+
+// Result is what an Ensure has come to, for status and events. Texts in it name places and ids, never contents.
+type Result struct {
+	// Ready, Reason and Message are the Ready condition. Stalled says that a person must act.
+	Ready, Stalled  bool
+	Reason, Message string
+	// Known says that the fields below are the present truth; otherwise what was known before still counts.
+	Known        bool
+	StatementKey string
+	ActiveKey    string // for display; empty unless exactly one key is active
+	Note         string // the signed recipient set; empty where there is none to seal to
+	Keys         []v1alpha1.KeyStatus
+	// Done is what was done, in order, also before an error.
+	Done []Done
+}
+
+// Done is one thing that was done to a keyring, with a reason in CamelCase.
+type Done struct{ Reason, Message string }
+
+// result puts what was found and what went wrong into words.
+func (r *run) result(err error) Result {
+	res := Result{Done: r.done, Known: r.inv.complete()}
+	published := r.inv.published()
+	res.StatementKey, res.Note = published.VerifierKey, published.Note
+	res.Keys = statuses(r.inv.plain())
+	if active := inState(r.inv.plain(), Active); len(active) == 1 {
+		res.ActiveKey = display(active[0])
+	}
+	switch {
+	case err != nil:
+		f := (*refusal)(nil)
+		res.Stalled = errors.As(err, &f) && f.stalled
+		res.Reason, res.Message = reasonOf(err), err.Error()
+	default:
+		res.Ready, res.Reason = true, ReasonKeyActive
+		res.Message = fmt.Sprintf("sealing to key %s, recipient set %d", res.ActiveKey, published.Set)
+	}
+	if len(r.inv.faults) > 0 {
+		if res.Ready {
+			res.Reason = ReasonKeyUnreadable
+		}
+		res.Message += "; cannot be used: " + describe(r.inv.faults)
+	}
+	return res
+}
+
+// statuses describes keys, newest first.
+func statuses(keys []Key) []v1alpha1.KeyStatus {
+	var all []v1alpha1.KeyStatus
+	for _, k := range slices.SortedFunc(slices.Values(keys), func(a, b Key) int { return older(b, a) }) {
+		s := v1alpha1.KeyStatus{ID: k.ID, Recipient: k.Recipient, State: string(k.State), Created: metav1.NewTime(k.Created)}
+		if !k.Activated.IsZero() {
+			at := metav1.NewTime(k.Activated)
+			s.Activated = &at
+		}
+		all = append(all, s)
+	}
+	return all
+}

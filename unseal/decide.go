@@ -1,0 +1,196 @@
+package unseal
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/keyring"
+)
+
+// MaxAhead is how far an envelope's date may lie ahead of the controller's clock.
+const MaxAhead = 5 * time.Minute
+
+// lookAgain is how long to wait for keys that are being loaded.
+const lookAgain = time.Second
+
+// Input is what the caller has gathered about one object. Decide changes none of it.
+type Input struct {
+	// Object as the API server holds it.
+	Object *v1alpha1.GitSecret
+	// Secret is the metadata of the Secret of the same name; nil where there is none.
+	Secret *metav1.ObjectMeta
+	// NamespaceTerminating is true while the object's namespace is being deleted.
+	NamespaceTerminating bool
+	// Ring is the present ring; nil while the keys are being loaded.
+	Ring *keyring.Ring
+	// Now is the controller's clock.
+	Now time.Time
+	// Home is the controller's own namespace.
+	Home string
+	// Starting is true for a while after a start, in which the sources of keyrings are being read for the first time.
+	Starting bool
+}
+
+// Action is what the caller is to do.
+type Action string
+
+// The actions.
+const (
+	// Leave the object and its status as they are.
+	Leave Action = "leave"
+	// Report the Outcome: nothing is to be opened.
+	Report Action = "report"
+	// Open by Plan: intent, Plan.Open, write, outcome.
+	Open Action = "open"
+)
+
+// Decision is what Decide says.
+type Decision struct {
+	Action Action
+	// Outcome is set for Report.
+	Outcome Outcome
+	// Plan is set for Open.
+	Plan *Plan
+	// After is when to look again even if nothing happens; zero: not. It is besides the retries of the table.
+	After time.Duration
+}
+
+// Plan is how an object is to be opened and what its Secret has to be, all but the values.
+type Plan struct {
+	// Keys are the keys that will be used, in byte order of the envelopes.
+	Keys []v1alpha1.KeyUse
+	// Items are the names of the sealed items, sorted.
+	Items []string
+	// Secret is the metadata that the Secret has to carry.
+	Secret metav1.ObjectMeta
+	// Type of the Secret, never empty.
+	Type string
+	// Immutable as the object has it.
+	Immutable *bool
+	// Adopts is true where the Secret exists and belongs to nobody.
+	Adopts bool
+
+	checked  *seal.Checked
+	permits  permits
+	programs map[string]program
+	after    time.Duration
+}
+
+// comesRight says whether a refusal only tells that the controller has just been started. It must not turn objects that are well into ones that wait.
+func (in *Input) comesRight(r *Refusal) bool {
+	loading := in.Ring == nil || (in.Starting && r.Reason == KeySourceUnavailable)
+	return loading && (r.Reason == Pending || r.Reason == KeySourceUnavailable) && in.Object.Status.ObservedGeneration == in.Object.Generation
+}
+
+// check refuses the input, or completes the plan.
+type check func(in *Input, p *Plan) *Refusal
+
+// Decide says what is to become of an object. It is a pure function.
+func Decide(in Input) Decision {
+	o := in.Object
+	if o.DeletionTimestamp != nil {
+		return Decision{Action: Leave}
+	}
+	p := &Plan{Immutable: o.Spec.Immutable}
+	for _, c := range []check{
+		checkSuspended, checkNamespace, checkTarget,
+		checkFormat, checkSignature, checkScope, // in the order of section 9 of docs/format.md
+		checkType, checkMetadata, checkTemplates,
+		checkDates, checkKeys,
+		checkOwner,
+	} {
+		if r := c(&in, p); r != nil {
+			if in.comesRight(r) {
+				return Decision{Action: Leave, After: lookAgain}
+			}
+			return Decision{Action: Report, Outcome: r.Outcome(), After: p.after}
+		}
+	}
+	p.Secret = secretMetadata(o)
+	if kept, ok := unchanged(&in, p); ok {
+		return Decision{Action: Report, Outcome: kept}
+	}
+	return Decision{Action: Open, Plan: p}
+}
+
+func checkSuspended(in *Input, _ *Plan) *Refusal {
+	if in.Object.Spec.Suspend {
+		return refuse(Suspended, "suspend", "is set; an existing Secret stays as it is")
+	}
+	return nil
+}
+
+func checkNamespace(in *Input, _ *Plan) *Refusal {
+	if in.NamespaceTerminating {
+		return refuse(Pending, "", "namespace %s is being deleted", in.Object.Namespace)
+	}
+	return nil
+}
+
+// checkTarget keeps sealed objects out of the controller's own namespace, where the private keys are.
+func checkTarget(in *Input, _ *Plan) *Refusal {
+	if in.Object.Namespace == in.Home {
+		return refuse(PolicyDenied, "", "Secrets in %s, the controller's namespace, are not written", in.Home).hint("move the object to another namespace")
+	}
+	return nil
+}
+
+func checkFormat(in *Input, p *Plan) *Refusal {
+	checked, err := seal.Check(&in.Object.Spec)
+	if err != nil {
+		return fromSeal(err)
+	}
+	p.checked = checked
+	return nil
+}
+
+// checkSignature refuses a signature that does not hold as Tampered: the object is not the one that was signed. Who may sign is not judged here.
+func checkSignature(in *Input, p *Plan) *Refusal {
+	if in.Object.Spec.Signature == nil {
+		return nil
+	}
+	if _, err := p.checked.VerifySignature(in.Object.Annotations); err != nil {
+		return fromSeal(err).hint("sign the object again after every change, its waxwing.io/ annotations included")
+	}
+	return nil
+}
+
+func checkScope(in *Input, p *Plan) *Refusal {
+	target := targetOf(in.Object)
+	if in.Object.Spec.For.Allows(target) {
+		return nil
+	}
+	// Open looks at the scope before it asks for a key.
+	_, err := p.checked.Open(target, nil)
+	return fromSeal(err)
+}
+
+func targetOf(o *v1alpha1.GitSecret) seal.Target {
+	return seal.Target{Namespace: o.Namespace, Name: o.Name}
+}
+
+func checkTemplates(in *Input, p *Plan) (r *Refusal) {
+	p.programs, r = compileAll(&in.Object.Spec)
+	return r
+}
+
+// checkDates refuses an envelope that is dated ahead: a date that lies in the future would make the newest one of a rollback mark meaningless.
+func checkDates(in *Input, p *Plan) *Refusal {
+	for _, id := range in.Object.Spec.Referenced() {
+		if ahead := sealedAt(in.Object.Spec.Envelopes[id]).Sub(in.Now); ahead > MaxAhead {
+			p.after = ahead - MaxAhead + time.Second // no event will say that the date has come
+			return refuse(PolicyDenied, "envelopes."+id+".sealedAt", "is more than %d minutes ahead of the controller's clock", int(MaxAhead.Minutes())).
+				hint("set the clock of the machine that sealed it, and seal it again; or wait")
+		}
+	}
+	return nil
+}
+
+// sealedAt reads a date that checkFormat has found to be well formed.
+func sealedAt(e seal.Envelope) time.Time {
+	t, _ := time.Parse(time.RFC3339, e.SealedAt)
+	return t
+}

@@ -1,0 +1,91 @@
+package unseal
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+)
+
+// FieldManager owns what the controller writes.
+const FieldManager = "waxwing-controller"
+
+// reserved says whether a label or annotation is another controller's, or ours: with one of these a sealed object could make Argo CD, Flux, Helm or kubectl
+// prune or adopt the Secret, or pass it off as something that it is not.
+func reserved(key string) bool {
+	switch key {
+	case "kubectl.kubernetes.io/last-applied-configuration", "app.kubernetes.io/instance", v1alpha1.LabelManagedBy, "config.k8s.io/owning-inventory":
+		return true
+	}
+	domain, _, ok := strings.Cut(key, "/")
+	if !ok {
+		return false
+	}
+	return slices.ContainsFunc([]string{v1alpha1.GroupName, "argocd.argoproj.io", "toolkit.fluxcd.io", "helm.sh"}, func(d string) bool {
+		return domain == d || strings.HasSuffix(domain, "."+d)
+	})
+}
+
+// checkMetadata holds the template's labels and annotations against the rules, and against what the API server takes.
+func checkMetadata(in *Input, _ *Plan) *Refusal {
+	m := templateMetadata(in.Object.Spec.Template)
+	for _, part := range []struct {
+		name  string
+		texts map[string]string
+		check func(map[string]string, *field.Path) field.ErrorList
+	}{
+		{"labels", m.Labels, metavalidation.ValidateLabels},
+		{"annotations", m.Annotations, apivalidation.ValidateAnnotations},
+	} {
+		path := "template.metadata." + part.name
+		for _, key := range slices.Sorted(maps.Keys(part.texts)) {
+			if reserved(key) {
+				return refuse(PolicyDenied, path, "may not set %q: it belongs to another controller or to waxwing", clip(key))
+			}
+		}
+		// The API server's own words may quote a value.
+		if errs := part.check(part.texts, field.NewPath(part.name)); len(errs) > 0 {
+			return refuse(TemplateError, path, "the API server would not take them (%s)", strings.ToLower(string(errs[0].Type)))
+		}
+	}
+	return nil
+}
+
+func templateMetadata(t *seal.Template) seal.TemplateMetadata {
+	if t == nil || t.Metadata == nil {
+		return seal.TemplateMetadata{}
+	}
+	return *t.Metadata
+}
+
+// secretMetadata is what the object's Secret has to carry: the template's metadata, our marks, and the owner unless the Secret is to outlive the object.
+func secretMetadata(o *v1alpha1.GitSecret) metav1.ObjectMeta {
+	m := templateMetadata(o.Spec.Template)
+	labels, annotations := maps.Clone(m.Labels), maps.Clone(m.Annotations)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	labels[v1alpha1.LabelManagedBy] = v1alpha1.ManagedBy
+	annotations[v1alpha1.AnnotationOrigin] = origin(o)
+	meta := metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, Labels: labels, Annotations: annotations}
+	if o.Spec.DeletionPolicy != seal.DeletionRetain {
+		yes := true
+		meta.OwnerReferences = []metav1.OwnerReference{{
+			APIVersion: v1alpha1.GroupVersion().String(), Kind: seal.Kind, Name: o.Name, UID: o.UID, Controller: &yes,
+		}}
+	}
+	return meta
+}
+
+// origin is the value of v1alpha1.AnnotationOrigin.
+func origin(o *v1alpha1.GitSecret) string { return o.Namespace + "/" + o.Name }

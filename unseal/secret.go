@@ -1,0 +1,162 @@
+package unseal
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+)
+
+// checkType refuses the types that are credentials for the cluster itself, and built-in types whose required keys the object does not have.
+func checkType(in *Input, p *Plan) *Refusal {
+	spec := &in.Object.Spec
+	p.Type = spec.Type
+	if p.Type == "" {
+		p.Type = string(corev1.SecretTypeOpaque)
+	}
+	switch corev1.SecretType(p.Type) {
+	case corev1.SecretTypeServiceAccountToken, corev1.SecretTypeBootstrapToken:
+		return refuse(UnsupportedType, "type", "%s is refused: the cluster itself takes it as a credential", p.Type)
+	case corev1.SecretTypeTLS:
+		return needs(spec, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+	case corev1.SecretTypeSSHAuth:
+		return needs(spec, corev1.SSHAuthPrivateKey)
+	case corev1.SecretTypeDockercfg:
+		return needs(spec, corev1.DockerConfigKey)
+	case corev1.SecretTypeDockerConfigJson:
+		return needs(spec, corev1.DockerConfigJsonKey)
+	case corev1.SecretTypeBasicAuth:
+		// One of the two is enough for the API server.
+		if needs(spec, corev1.BasicAuthUsernameKey) != nil && needs(spec, corev1.BasicAuthPasswordKey) != nil {
+			return refuse(UnsupportedType, "type", "%s needs the key %s or %s", p.Type, corev1.BasicAuthUsernameKey, corev1.BasicAuthPasswordKey)
+		}
+	}
+	return nil
+}
+
+func needs(spec *seal.Spec, keys ...string) *Refusal {
+	for _, key := range keys {
+		_, sealed := spec.Items[key]
+		rendered := false
+		if spec.Template != nil {
+			_, rendered = spec.Template.Data[key]
+		}
+		if !sealed && !rendered {
+			return refuse(UnsupportedType, "type", "%s needs the key %s", spec.Type, key)
+		}
+	}
+	return nil
+}
+
+// checkOwner says whose the existing Secret is: ours, free to take, or somebody else's.
+func checkOwner(in *Input, p *Plan) *Refusal {
+	s, o := in.Secret, in.Object
+	if s == nil {
+		return nil
+	}
+	if s.DeletionTimestamp != nil {
+		return refuse(Pending, "", "an earlier Secret %s is being deleted", o.Name)
+	}
+	switch owner := metav1.GetControllerOf(s); {
+	case owner == nil && s.Annotations[v1alpha1.AnnotationOrigin] == origin(o):
+		return nil
+	case owner == nil && s.Annotations[v1alpha1.AnnotationAdopt] == "true":
+		p.Adopts = true
+		return nil
+	case owner == nil:
+		return refuse(TargetConflict, "", "a Secret %s exists that was not written from this object", o.Name).
+			hint("delete it, or let it be taken over: kubectl annotate secret " + o.Name + " " + v1alpha1.AnnotationAdopt + "=true")
+	case owner.UID == o.UID:
+		return nil
+	case owner.Kind == seal.Kind && owner.Name == o.Name:
+		// The object was deleted and made again, and the garbage collector is still to follow.
+		return refuse(Pending, "", "the Secret %s of an earlier GitSecret of this name is being deleted", o.Name)
+	default:
+		return refuse(TargetConflict, "", "the Secret %s belongs to %s %s", o.Name, owner.Kind, clip(owner.Name)).hint("give the object another name")
+	}
+}
+
+// unchanged says whether the Secret is the one that was written from this generation and still is as it was written, and the keys that opened it may
+// still do so. Then nothing needs to be opened, after a restart neither.
+func unchanged(in *Input, p *Plan) (Outcome, bool) {
+	s, o, ref := in.Secret, in.Object, in.Object.Status.Secret
+	if s == nil || ref == nil || ref.Generation != o.Generation || ref.UID != string(s.UID) || !p.openedBy(o.Status.Keys) {
+		return Outcome{}, false
+	}
+	if ref.ResourceVersion != s.ResourceVersion && !p.intact(s) {
+		return Outcome{}, false
+	}
+	return unsealed(len(p.Items), o.Status.Keys, refTo(o, *s)), true
+}
+
+// openedBy says whether each envelope was opened by a key that may still open it.
+func (p *Plan) openedBy(uses []v1alpha1.KeyUse) bool {
+	return !slices.ContainsFunc(p.Keys, func(need v1alpha1.KeyUse) bool {
+		return !slices.ContainsFunc(uses, func(u v1alpha1.KeyUse) bool {
+			return u.Envelope == need.Envelope && p.permits.obstacle("", u.ID) == none
+		})
+	})
+}
+
+// fields is a set of managed fields, as JSON has it.
+type fields map[string]json.RawMessage
+
+func (f fields) at(path ...string) fields {
+	for _, step := range path {
+		var next fields
+		if json.Unmarshal(f[step], &next) != nil {
+			return nil
+		}
+		f = next
+	}
+	return f
+}
+
+// intact says, from the managed fields of a Secret that somebody has changed, that nothing of ours was touched: we still own all that we apply, and
+// nobody else has written data or a type. (A server-side apply of stringData changes data without owning it, so that counts as well.)
+func (p *Plan) intact(s *metav1.ObjectMeta) bool {
+	ours := false
+	for _, entry := range s.ManagedFields {
+		var f fields
+		if entry.FieldsV1 == nil || json.Unmarshal(entry.FieldsV1.GetRawBytes(), &f) != nil {
+			return false
+		}
+		if entry.Manager == FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply {
+			ours = p.owns(f)
+			continue
+		}
+		for _, name := range []string{"f:data", "f:stringData", "f:type", "f:immutable"} {
+			if _, theirs := f[name]; theirs {
+				return false
+			}
+		}
+	}
+	return ours
+}
+
+// owns says whether f is what applying p leaves us with.
+func (p *Plan) owns(f fields) bool {
+	data, meta := f.at("f:data"), f.at("f:metadata")
+	keys := slices.Clone(p.Items)
+	for key := range p.programs {
+		keys = append(keys, key)
+	}
+	var owners []string
+	for _, ref := range p.Secret.OwnerReferences {
+		owners = append(owners, `k:{"uid":"`+string(ref.UID)+`"}`)
+	}
+	_, typed := f["f:type"]
+	_, immutable := f["f:immutable"]
+	return typed && immutable == (p.Immutable != nil) && len(data) == len(keys) && has(data, "f:", keys) &&
+		has(meta.at("f:labels"), "f:", slices.Collect(maps.Keys(p.Secret.Labels))) && has(meta.at("f:annotations"), "f:", slices.Collect(maps.Keys(p.Secret.Annotations))) &&
+		has(meta.at("f:ownerReferences"), "", owners)
+}
+
+func has(f fields, prefix string, names []string) bool {
+	return !slices.ContainsFunc(names, func(n string) bool { _, ok := f[prefix+n]; return !ok })
+}

@@ -1,0 +1,65 @@
+package unseal
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Conflict says whether a write was refused because the Secret is not the one that the decision was made for. Nothing is wrong with the object: the caller
+// decides again.
+func Conflict(err error) bool { return apierrors.IsConflict(err) }
+
+// TypeChanges says whether a write was refused for nothing but another type than the Secret has, which the API server never changes in place.
+func (p *Plan) TypeChanges(err error) bool {
+	fields := invalidFields(err)
+	return len(fields) > 0 && !slices.ContainsFunc(fields, func(f string) bool { return f != "type" })
+}
+
+// Refused turns the API server's answer to a write of the Secret into a refusal. It tells the kind of the answer and the fields that it is about, never its
+// text, in which the API server or a webhook may quote the Secret.
+func (p *Plan) Refused(err error) *Refusal {
+	fields := invalidFields(err)
+	switch {
+	case apierrors.HasStatusCause(err, "NamespaceTerminating"), apierrors.IsNotFound(err):
+		return refuse(Pending, "", "namespace %s is being deleted", p.Secret.Namespace)
+	case apierrors.IsRequestEntityTooLargeError(err):
+		return refuse(TooLarge, "", "the API server takes no Secret of this size")
+	case slices.Contains(fields, "immutable") || slices.Contains(fields, "data"):
+		return p.ImmutableRefusal()
+	case len(fields) > 0:
+		return refuse(ApplyFailed, "", "the API server finds the Secret invalid (%s)", clip(strings.Join(fields, ", "))).hint("do the values fit the Secret's type?")
+	}
+	return refuse(ApplyFailed, "", "the API server refused the Secret (%s)", kindOf(err)).hint("it is tried again; the API server's audit log says why")
+}
+
+// ImmutableRefusal is the refusal of a change of an immutable Secret.
+func (p *Plan) ImmutableRefusal() *Refusal {
+	return refuse(ImmutableConflict, "", "the Secret %s is immutable and would have to change", p.Secret.Name).hint("delete the Secret; it is written again at once")
+}
+
+// kindOf is the machine-readable part of an API error, or a word for the absence of one.
+func kindOf(err error) string {
+	if reason := apierrors.ReasonForError(err); reason != metav1.StatusReasonUnknown {
+		return string(reason)
+	}
+	return "no answer"
+}
+
+// invalidFields lists the fields that a 422 is about; their names come from the Secret's structure and its data keys.
+func invalidFields(err error) []string {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return nil
+	}
+	var fields []string
+	for _, cause := range status.Status().Details.Causes {
+		if !slices.Contains(fields, cause.Field) {
+			fields = append(fields, cause.Field)
+		}
+	}
+	return fields
+}
