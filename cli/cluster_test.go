@@ -30,11 +30,14 @@ func serveCluster(env *testscript.Env, k keys) error {
 		"message": `keyrings.waxwing.io "default" not found`, "details": map[string]any{"name": "default", "group": "waxwing.io", "kind": "keyrings"}}}
 	forbidden := answer{403, map[string]any{"kind": "Status", "reason": "Forbidden", "code": 403,
 		"message": `keyrings.waxwing.io "prod" is forbidden: User "dev" cannot get resource "keyrings" in API group "waxwing.io" at the cluster scope`}}
-	published := answer{200, map[string]any{"data": map[string]any{"recipients.note": string(k.note)}}}
+	published := answer{200, map[string]any{"data": map[string]any{"recipients.note": string(k.note), "statement-key": k.vkey}}}
+	noteOnly := answer{200, map[string]any{"data": map[string]any{"recipients.note": string(k.note)}}}
 	contexts := map[string]map[string]answer{
 		"admin": {keyring: ready, other: notFound, "/apis/waxwing.io/v1alpha1/keyrings": {200, map[string]any{
 			"items": []any{map[string]any{"metadata": map[string]any{"name": "prod"}}}}}},
 		"dev":          {keyring: forbidden, configMap: published},
+		"keyless":      {keyring: forbidden, configMap: noteOnly},
+		"noteless":     {keyring: forbidden, configMap: {200, map[string]any{"data": map[string]any{"statement-key": k.vkey}}}},
 		"nobody":       {keyring: forbidden, configMap: forbidden},
 		"unready":      {keyring: unready},
 		"older":        {keyring: {200, map[string]any{"status": map[string]any{"recipients": string(k.oldNote), "statementKey": k.vkey}}}},
@@ -42,12 +45,16 @@ func serveCluster(env *testscript.Env, k keys) error {
 		"uninstalled":  {},
 		"unauthorized": {keyring: {401, map[string]any{"kind": "Status", "reason": "Unauthorized", "code": 401, "message": "Unauthorized"}}},
 		"proxy":        {keyring: {502, "<html>bad gateway</html>"}},
+		"elsewhere":    {keyring: {302, "moved"}},
 	}
 	for name, answers := range contexts {
 		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a, ok := answers[r.URL.Path]
 			if !ok {
 				a = answer{404, "404 page not found"}
+			}
+			if a.code == http.StatusFound {
+				w.Header().Set("Location", "https://elsewhere.invalid/")
 			}
 			w.WriteHeader(a.code)
 			_ = json.NewEncoder(w).Encode(a.body)

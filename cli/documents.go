@@ -21,7 +21,6 @@ const (
 	isSecret        // a plaintext Secret of Kubernetes
 	isSealed        // a GitSecret
 	misspelled      // plaintext, but not quite a Secret
-	isList          // a list whose items can be edited one by one
 	closedList      // a list that hides Secrets and cannot be edited item by item
 )
 
@@ -31,54 +30,48 @@ type object struct {
 	file *manifest.File
 	name string // of the file
 	role role
+
+	list  *longList // of an item of a long list
+	index int
 }
 
-// objects lists the objects of a file, with lists taken apart, empty documents left out.
-func objects(name string, file *manifest.File) []object {
-	return expand(name, file, file.Docs())
-}
-
-func expand(name string, file *manifest.File, docs []*manifest.Doc) []object {
-	var out []object
-	for _, d := range docs {
-		if d.Empty() {
-			continue
-		}
-		o := object{Doc: d, file: file, name: name, role: roleOf(d)}
-		if items, ok := d.Items(); ok && o.role == isList {
-			out = append(out, expand(name, file, items)...)
-			continue
-		}
-		out = append(out, o)
+// JSON is the object's content.
+func (o object) JSON() ([]byte, error) {
+	if o.list != nil {
+		return o.list.items[o.index], nil
 	}
-	return out
+	return o.Doc.JSON()
 }
 
-func roleOf(d *manifest.Doc) role {
-	core := !strings.Contains(d.APIVersion(), "/")
+// Replace makes doc the object's content. For items of a long list, flush has to follow.
+func (o object) Replace(doc []byte) error {
+	if o.list != nil {
+		o.list.items[o.index], o.list.changed = doc, true
+		return nil
+	}
+	return o.Doc.Replace(doc)
+}
+
+func (o object) findRole() role {
+	core := !strings.Contains(o.APIVersion(), "/")
 	switch {
-	case d.APIVersion() == "v1" && d.Kind() == "Secret":
+	case o.APIVersion() == "v1" && o.Kind() == "Secret":
 		return isSecret
-	case d.APIVersion() == seal.APIVersion && d.Kind() == seal.Kind:
+	case o.APIVersion() == seal.APIVersion && o.Kind() == seal.Kind:
 		return isSealed
-	case strings.EqualFold(d.Kind(), "Secret") && (core || hasData(d)):
-		return misspelled
-	case strings.EqualFold(d.Kind(), seal.Kind):
+	case strings.EqualFold(o.Kind(), "Secret") && (core || o.hasData()), strings.EqualFold(o.Kind(), seal.Kind):
 		return misspelled
 	}
-	if _, ok := d.Items(); ok {
-		return isList
-	}
-	if list := d.Kind() == "" || strings.HasSuffix(strings.ToLower(d.Kind()), "list"); list && holdsSecret(d) {
+	if list := o.Kind() == "" || strings.HasSuffix(strings.ToLower(o.Kind()), "list"); list && o.holdsSecret() {
 		return closedList
 	}
 	return other
 }
 
-// hasData says whether the document has values in the clear, as a Secret has them.
-func hasData(d *manifest.Doc) bool {
+// hasData says whether the object has values in the clear, as a Secret has them.
+func (o object) hasData() bool {
 	var top map[string]any
-	doc, err := d.JSON()
+	doc, err := o.JSON()
 	return err == nil && json.Unmarshal(doc, &top) == nil && hasDataIn(top)
 }
 
@@ -92,9 +85,9 @@ func hasDataIn(m map[string]any) bool {
 	return false
 }
 
-// holdsSecret says whether a Secret with data stands somewhere inside of the document. References to Secrets, which have a kind and a name only, do not count.
-func holdsSecret(d *manifest.Doc) bool {
-	doc, err := d.JSON()
+// holdsSecret says whether a Secret with data stands somewhere inside. References to Secrets, which have a kind and a name only, do not count.
+func (o object) holdsSecret() bool {
+	doc, err := o.JSON()
 	if err != nil || !bytes.Contains(bytes.ToLower(doc), []byte(`"kind":"secret"`)) {
 		return false
 	}
@@ -172,7 +165,7 @@ func secretsLeft(name string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("checking the result: %w", err)
 	}
-	for _, o := range objects(name, file) {
+	for _, o := range objects(name, file, 0) {
 		if o.role == isSecret || o.role == misspelled || o.role == closedList {
 			return failed("", "%s: a Secret was not sealed; nothing is written", o.label())
 		}
@@ -180,62 +173,13 @@ func secretsLeft(name string, data []byte) error {
 	return nil
 }
 
-// parse reads the documents of one input.
+// parse reads the documents of one input, to replace objects in it as wholes.
 func parse(name string, data []byte) (*manifest.File, []object, error) {
 	file, err := manifest.Parse(name, data)
 	if err != nil {
 		return nil, nil, err
 	}
-	return file, objects(name, file), nil
-}
-
-// convert writes a file in another syntax, documents in their order; comments are lost. Empty documents are left out.
-func convert(file *manifest.File, to manifest.Syntax) ([]byte, error) {
-	if file.Syntax() == to {
-		return file.Bytes(), nil
-	}
-	var out bytes.Buffer
-	for _, d := range file.Docs() {
-		if d.Empty() {
-			continue
-		}
-		doc, err := d.JSON()
-		if err != nil {
-			return nil, err
-		}
-		if to == manifest.JSON {
-			if err := json.Indent(&out, doc, "", "  "); err != nil {
-				return nil, fmt.Errorf("writing JSON: %w", err)
-			}
-			out.WriteByte('\n')
-			continue
-		}
-		text, err := renderYAML(doc)
-		if err != nil {
-			return nil, err
-		}
-		if out.Len() > 0 {
-			out.WriteString("---\n")
-		}
-		out.Write(text)
-	}
-	return out.Bytes(), nil
-}
-
-// renderYAML writes one JSON value as a YAML document.
-func renderYAML(doc []byte) ([]byte, error) {
-	file, err := manifest.Parse("the result", nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := file.Docs()[0].Replace(doc); err != nil {
-		return nil, err
-	}
-	text := file.Bytes()
-	if !bytes.HasSuffix(text, []byte("\n")) {
-		text = append(text, '\n')
-	}
-	return text, nil
+	return file, objects(name, file, maxItemEdits), nil
 }
 
 // sizeWarnings holds a GitSecret against the limits of the API server.

@@ -20,8 +20,8 @@ The note is checked under the keyring's statement key, which is printed on stand
 that key down where you keep your settings, and pass it with --statement-key from then on, here
 and when sealing: keys rotate under it silently, and anything else is an error.
 
-Where Keyrings may not be read, the note is taken from the ConfigMap that the controller
-publishes it in; then --statement-key is required.`
+Where Keyrings may not be read, note and statement key are taken from the ConfigMap that the
+controller publishes them in.`
 
 const fetchExample = `  seal keys fetch --out prod.note
   seal keys fetch --keyring prod-eu --statement-key prod-eu+4a5b6c7d+AR… --out prod-eu.note`
@@ -89,6 +89,9 @@ func runKeysFetch(ctx context.Context, env *Env, o *fetchOptions) error {
 	if err := env.writeOut(o.out, published.Note, sealedMode); err != nil {
 		return err
 	}
+	if published.FromConfigMap && o.statementKey == "" {
+		warn(env.Stderr, "the statement key comes from a ConfigMap: compare it with somebody who may read Keyrings before you pin it")
+	}
 	_, _ = fmt.Fprintf(env.Stderr, "statement key: %s\n", key)
 	return nil
 }
@@ -99,7 +102,7 @@ func (o *fetchOptions) verify(p *cluster.Published) (string, error) {
 	switch {
 	case key == "" && p.StatementKey == "":
 		return "", failed("ask somebody who may read Keyrings for it, and pass it with --statement-key",
-			"keyring %s: the statement key is not to be had from the ConfigMap, and without it the note cannot be checked", o.keyring)
+			"keyring %s: publishes no statement key, and without it the note cannot be checked", o.keyring)
 	case key == "":
 		key = p.StatementKey
 	case p.StatementKey != "" && p.StatementKey != key:

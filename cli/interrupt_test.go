@@ -41,7 +41,7 @@ func tree(t *testing.T) (dir string, args []string) {
 }
 
 // testRecipient is a public key whose private half nobody keeps.
-const testRecipient = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa"
+const testRecipient = "age1yrhy96jj48dp2nmqrcqnnnj3c3jllsj6eax28zw6t4r2w2d6u3nqw7a3fe"
 
 // states counts the files that are as before and those that are sealed; anything else, and a plaintext in what is left beside them, fails the test.
 func states(t *testing.T, dir string) (old, sealed int) {

@@ -19,3 +19,11 @@ func TestAllErrorsOfAFileAreReportedWithEachHintOnce(t *testing.T) {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 }
+
+func TestMissingRecipientsAreSaidOnce(t *testing.T) {
+	in := "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {a: b}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: b}\nstringData: {a: b}\n"
+	code, _, stderr := run(t, "", in, "-")
+	if code != 2 || strings.Count(stderr, "no recipients given") != 1 {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+}

@@ -89,6 +89,9 @@ func runOpen(ctx context.Context, env *Env, o *openOptions, name string) error {
 	if err := openInPlace(env, o, ids, wanted); err != nil {
 		return err
 	}
+	if err := flush(all); err != nil {
+		return err
+	}
 	out, _, err := o.output.render(file)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/waxwing-io/waxwing/cli/replace"
 	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/manifest"
 )
 
 const setLong = `Add a value to the GitSecret in FILE, or replace one. No private key is needed. Only the lines of
@@ -85,11 +87,11 @@ func runSet(ctx context.Context, env *Env, o *setOptions, name string, args []st
 	if err != nil {
 		return err
 	}
-	file, all, err := parse(name, data)
+	file, err := manifest.Parse(name, data)
 	if err != nil {
 		return err
 	}
-	obj, err := o.choose(name, all)
+	obj, err := o.choose(name, objects(name, file, math.MaxInt))
 	if err != nil {
 		return err
 	}

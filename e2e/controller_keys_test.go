@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,10 +105,16 @@ func TestObjectsWaitForTheirKeyAndWakeWhenItComes(t *testing.T) {
 	})
 }
 
-// state moves a key as its source stores it.
+// state moves a key as its source stores it, and waits until the controller has it so in memory.
 func (w *world) state(t *testing.T, key *corev1.Secret, to keyring.State) {
 	t.Helper()
 	w.update(t, key, func() { key.Annotations[secretsource.AnnotationState] = string(to) })
+	holder, id := key.Labels[secretsource.LabelKeyring], key.Labels[secretsource.LabelKeyID]
+	until(w.ctx, t, "the keyring knows of the key as "+string(to), func() bool {
+		kr := &v1alpha1.Keyring{}
+		return w.Get(w.ctx, client.ObjectKey{Name: holder}, kr) == nil &&
+			slices.ContainsFunc(kr.Status.Keys, func(k v1alpha1.KeyStatus) bool { return k.ID == id && k.State == string(to) })
+	})
 }
 
 // touch has the controller look at an object whose outcome does not depend on its keys.

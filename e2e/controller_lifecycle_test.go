@@ -235,6 +235,24 @@ func TestSecretsOfOthersAreLeftAloneUntilGiven(t *testing.T) {
 	}
 }
 
+func TestSecretsOfAnotherTypeAreNotTakenOver(t *testing.T) {
+	w := newWorld(t)
+	w.controller(t)
+	foreign := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "db", Annotations: map[string]string{v1alpha1.AnnotationAdopt: "true"}},
+		Type:       "example.com/theirs",
+	}
+	w.create(t, foreign)
+	w.create(t, w.sealed(t, "db", "user"))
+	if msg := readyOf(w.eventually(t, "db", unseal.TargetConflict)).Message; !strings.Contains(msg, "another type") {
+		t.Errorf("it says %q", msg)
+	}
+	s := &corev1.Secret{}
+	if err := w.Get(w.ctx, w.key("db"), s); err != nil || s.ResourceVersion != foreign.ResourceVersion {
+		t.Errorf("the Secret was touched (%v)", err)
+	}
+}
+
 // uidOfRootCA is the UID of an object that every namespace has, to own something.
 func (w *world) uidOfRootCA(t *testing.T) types.UID {
 	t.Helper()

@@ -99,6 +99,11 @@ func TestGitSecretBecomesASecret(t *testing.T) {
 	until(w.ctx, t, "there is an event", func() bool {
 		return has(w.run(t, "events", "--for", "gitsecret/db"), "Normal", "Unsealed", "holds 2 sealed items")
 	})
+	until(w.ctx, t, "the metrics count it", func() bool {
+		body, err := get("http://" + ctl.metrics + "/metrics")
+		return err == nil && has(string(body), `waxwing_unseal_total{reason="Unsealed"} 1`, `waxwing_unseal_total{reason="Tampered"} 0`,
+			"waxwing_unseal_seconds_count 1", `waxwing_gitsecrets{ready="True"} `, `waxwing_keys{keyring="default",state="Active"} 1`)
+	})
 }
 
 func checkStatus(t *testing.T, o *v1alpha1.GitSecret, s *corev1.Secret) {
@@ -225,9 +230,12 @@ func TestAPIServerRefuses(t *testing.T) {
 	if err := w.Create(w.ctx, good.DeepCopy(), client.DryRunAll); err != nil {
 		t.Errorf("the object as it was: %v", err)
 	}
-	ring := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("a", 64)}}
-	if err := w.Create(w.ctx, ring, client.DryRunAll); !apierrors.IsInvalid(err) {
-		t.Errorf("a keyring whose name is too long for a holder's: %v", err)
+	for length, fits := range map[int]bool{63: true, 64: false} {
+		ring := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("a", length)}}
+		ring.Spec.Source.Secret = &v1alpha1.SecretSource{}
+		if err := w.Create(w.ctx, ring, client.DryRunAll); (err == nil) != fits || (err != nil && !strings.Contains(err.Error(), "at most 63 characters")) {
+			t.Errorf("a keyring with a name of %d characters: %v", length, err)
+		}
 	}
 }
 
@@ -262,7 +270,7 @@ func TestNewObjectsSayThatNothingIsKnownYet(t *testing.T) {
 // TestRefusals holds that what must not open does not, says why, and leaves no Secret and no trace of a value.
 func TestRefusals(t *testing.T) {
 	w := newWorld(t)
-	w.controller(t)
+	ctl := w.controller(t)
 	other := w.Namespace(t)
 	for name, c := range map[string]struct {
 		change func(*v1alpha1.GitSecret)
@@ -322,8 +330,26 @@ func TestRefusals(t *testing.T) {
 			if err := w.Get(w.ctx, key, &corev1.Secret{}); !apierrors.IsNotFound(err) {
 				t.Errorf("there is a Secret (%v)", err)
 			}
+			if row.Then == unseal.Stalled && !ctl.recorded(t, o, c.want) {
+				t.Error("the audit log does not say so")
+			}
 		})
 	}
+}
+
+// recorded says whether the audit log has a refusal of the object, as a note or as the outcome of an attempt.
+func (r *replica) recorded(t *testing.T, o *v1alpha1.GitSecret, reason unseal.Reason) bool {
+	t.Helper()
+	tried := map[string]bool{}
+	for _, rec := range r.records(t) {
+		if rec.Operation != nil && rec.Operation.Object.UID == string(o.UID) {
+			tried[rec.ID] = true
+		}
+		if tried[rec.ID] && rec.Outcome != nil && !rec.Outcome.OK && rec.Outcome.Reason == string(reason) {
+			return true
+		}
+	}
+	return false
 }
 
 func readyOf(o *v1alpha1.GitSecret) metav1.Condition {

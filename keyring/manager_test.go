@@ -1,9 +1,7 @@
 package keyring_test
 
 import (
-	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,7 +14,6 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
-	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/statement"
 	"github.com/waxwing-io/waxwing/keyring"
 )
@@ -133,56 +130,10 @@ func TestAKeyringIsBroughtFromNothingToAPublishedKey(t *testing.T) {
 			if diff := cmp.Diff(published, b.m.Published()); diff != "" {
 				t.Error(diff)
 			}
+			if claim := b.src.statements["default"].Claim; claim != "" {
+				t.Errorf("the activation of %s is still claimed", claim)
+			}
 		})
-	}
-}
-
-// tracedLog puts a log's intents and outcomes into the same trace as the operations of the source.
-type tracedLog struct {
-	audit.Log
-	trace func(string)
-}
-
-func (l tracedLog) Intent(ctx context.Context, op audit.Operation) (string, error) {
-	id, err := l.Log.Intent(ctx, op)
-	l.trace("intent " + string(op.Action))
-	return id, err
-}
-
-func (l tracedLog) Outcome(ctx context.Context, id string, out audit.Outcome) error {
-	l.trace("outcome")
-	return l.Log.Outcome(ctx, id, out)
-}
-
-func TestEveryTouchOfAKeyStandsBetweenAnIntentAndItsOutcome(t *testing.T) {
-	b := newBench(t)
-	var trace []string
-	add := func(s string) { trace = append(trace, s) }
-	b.src.trace = add
-	b.restart(tracedLog{b.log, add})
-	b.mustEnsure(ring("default"))
-	want := []string{
-		"intent key.load", "load statement", "load",
-		"intent key.generate", "create statement", "outcome", "load statement", "load",
-		"intent key.generate", "create", "outcome", "load statement", "load",
-		"save statement", "load statement", "load", // the claim
-		"intent key.activate", "set state", "outcome", "load statement", "load",
-		"intent keyring.publish", "save statement", "outcome", "load statement", "load",
-		"outcome",
-	}
-	if diff := cmp.Diff(want, trace); diff != "" {
-		t.Error(diff)
-	}
-	log := []string{
-		"intent key.load Keyring default keys=0",
-		"intent key.generate StatementKey default keys=0", "outcome key.generate true keys=0",
-		"intent key.generate Keyring default keys=0", "outcome key.generate true keys=1",
-		"intent key.activate Keyring default keys=1", "outcome key.activate true keys=0",
-		"intent keyring.publish Keyring default keys=1", "outcome keyring.publish true keys=0",
-		"outcome key.load true keys=1",
-	}
-	if diff := cmp.Diff(log, b.story()); diff != "" {
-		t.Error(diff)
 	}
 }
 
@@ -212,225 +163,6 @@ func TestEnsureAgainChangesNothing(t *testing.T) {
 	}
 }
 
-func TestWithoutAnAuditLogNothingIsTouched(t *testing.T) {
-	b := newBench(t)
-	if err := b.log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	res, err := b.m.Ensure(t.Context(), ring("default"))
-	if !errors.Is(err, audit.ErrClosed) || res.Ready || res.Stalled || res.Known || res.Reason != keyring.ReasonAuditUnavailable || b.src.ops != 0 {
-		t.Errorf("%+v, %v, %d operations", res, err, b.src.ops)
-	}
-	if diff := cmp.Diff([]string{"default"}, b.live.Load().Unavailable()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// cutLog fails from the n-th call on.
-type cutLog struct {
-	audit.Log
-	calls, from int
-}
-
-var errCut = errors.New("the log takes nothing more")
-
-func (l *cutLog) Intent(ctx context.Context, op audit.Operation) (string, error) {
-	if l.calls++; l.calls >= l.from {
-		return "", errCut
-	}
-	return l.Log.Intent(ctx, op)
-}
-
-func (l *cutLog) Outcome(ctx context.Context, id string, out audit.Outcome) error {
-	if l.calls++; l.calls >= l.from {
-		return errCut
-	}
-	return l.Log.Outcome(ctx, id, out)
-}
-
-func TestALogThatFailsInTheMiddleStopsWhatFollows(t *testing.T) {
-	for from := 1; ; from++ {
-		b := newBench(t)
-		cut := &cutLog{Log: b.log, from: from}
-		b.restart(cut)
-		var failed bool
-		b.src.before = func(op string, _ int) error {
-			if !strings.HasPrefix(op, "load") && cut.calls >= from {
-				t.Errorf("%q was done after record %d had failed", op, from)
-			}
-			failed = failed || cut.calls >= from
-			return nil
-		}
-		res, err := b.m.Ensure(t.Context(), ring("default"))
-		if err == nil {
-			if from != 11 {
-				t.Errorf("%d records, want 10", from-1)
-			}
-			break
-		}
-		if !errors.Is(err, errCut) || res.Reason != keyring.ReasonAuditUnavailable || res.Ready {
-			t.Errorf("record %d: %+v, %v", from, res, err)
-		}
-		// When it works again, everything goes on from where it stopped.
-		b.src.before = nil
-		b.restart(b.log)
-		b.mustEnsure(ring("default"))
-		if n := len(b.src.inState(keyring.Active)); n != 1 || len(b.src.keys) != 1 {
-			t.Errorf("record %d: %d active of %d keys", from, n, len(b.src.keys))
-		}
-	}
-}
-
-func TestAKeyringWhoseSourceIsAwayKeepsTheKeysInMemory(t *testing.T) {
-	b := newBench(t)
-	other := b.mustEnsure(ring("other"))
-	res := b.mustEnsure(ring("default"))
-	away := errors.New("connection refused")
-	b.src.before = func(string, int) error { return away }
-	narrow := ring("default")
-	narrow.Spec.Namespaces = []string{"prod"}
-	got, err := b.m.Ensure(t.Context(), narrow)
-	if !errors.Is(err, away) || got.Ready || got.Stalled || got.Known || got.Reason != keyring.ReasonKeySourceUnavailable {
-		t.Errorf("%+v, %v", got, err)
-	}
-	if !b.opens(res.Keys[0].ID) || !b.opens(other.Keys[0].ID) || len(b.live.Load().Unavailable()) != 0 || len(b.m.Published()) != 2 {
-		t.Error("what was in memory is gone")
-	}
-	if p, _ := b.live.Load().Policy("default"); !cmp.Equal(p.Namespaces, []string{"prod"}) {
-		t.Errorf("the policy in force is the old one: %+v", p)
-	}
-	b.restart(b.log)
-	if _, err := b.m.Ensure(t.Context(), ring("default")); !errors.Is(err, away) {
-		t.Error(err)
-	}
-	if diff := cmp.Diff([]string{"default"}, b.live.Load().Unavailable()); diff != "" || b.opens(res.Keys[0].ID) || len(b.m.Published()) != 0 {
-		t.Errorf("after a restart without the source: %s", diff)
-	}
-	b.src.before = nil
-	b.mustEnsure(ring("default"))
-	if !b.opens(res.Keys[0].ID) || len(b.live.Load().Unavailable()) != 0 {
-		t.Error("the key is not back")
-	}
-}
-
-func TestWhatOnlyAPersonCanMend(t *testing.T) {
-	for name, c := range map[string]struct {
-		damage func(b *bench, id string)
-		reason string
-		opens  bool // what was sealed to the first key
-		note   bool // the set is still there to seal to
-		known  bool
-	}{
-		"two active keys": {func(b *bench, _ string) {
-			k := newClassical(b.t, keyring.Active)
-			b.src.put(k)
-		}, keyring.ReasonSeveralActiveKeys, true, true, true},
-		"the published key was suspended":   {func(b *bench, id string) { b.src.change(id, func(k *keyring.Key) { k.State = keyring.Suspended }) }, keyring.ReasonNoActiveKey, false, false, true},
-		"the published key was compromised": {func(b *bench, id string) { b.src.change(id, func(k *keyring.Key) { k.State = keyring.Compromised }) }, keyring.ReasonNoActiveKey, true, false, true},
-		"the published key was deleted":     {func(b *bench, id string) { delete(b.src.keys, id) }, keyring.ReasonKeyMissing, false, false, true},
-		"the published key cannot be read": {func(b *bench, id string) {
-			delete(b.src.keys, id)
-			b.src.faults = []keyring.Problem{{Where: "Place x", Msg: "is garbled"}}
-		}, keyring.ReasonKeyUnreadable, false, false, true},
-		"the statement key cannot be read": {func(b *bench, _ string) { b.src.problem = &keyring.Problem{Where: "Place x", Msg: "is garbled"} }, keyring.ReasonStatementInvalid, true, true, false},
-		"the recipient set was tampered with": {func(b *bench, _ string) {
-			st := b.src.statements["default"]
-			st.Note = []byte(strings.Replace(string(st.Note), "set: 1", "set: 7", 1))
-		}, keyring.ReasonStatementInvalid, true, true, false},
-		"the recipient set is another keyring's": {func(b *bench, _ string) {
-			b.mustEnsure(ring("other"))
-			b.src.statements["default"].Note = b.src.statements["other"].Note
-		}, keyring.ReasonStatementInvalid, true, true, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			id := b.mustEnsure(ring("default")).Keys[0].ID
-			c.damage(b, id)
-			version := b.src.version
-			for range 2 {
-				res, err := b.m.Ensure(t.Context(), ring("default"))
-				if err != nil || res.Ready || !res.Stalled || res.Reason != c.reason || res.Message == "" || res.Known != c.known || len(res.Done) > 0 {
-					t.Errorf("%+v, %v", res, err)
-				}
-				if strings.HasPrefix(res.Message, "Place") != (c.reason == keyring.ReasonStatementInvalid) {
-					t.Errorf("message %q", res.Message)
-				}
-			}
-			served := false
-			for _, p := range b.m.Published() {
-				served = served || p.Keyring == "default"
-			}
-			if b.opens(id) != c.opens || served != c.note {
-				t.Errorf("opens %t, a set is served %t", b.opens(id), served)
-			}
-			if b.src.version != version {
-				t.Error("something was written")
-			}
-		})
-	}
-}
-
-func newClassical(t testing.TB, state keyring.State) keyring.Key {
-	t.Helper()
-	id, _ := identity(t, seal.Classical)
-	return keyring.NewKey("default", id, state, noon.Add(time.Hour), time.Time{})
-}
-
-func TestAKeyThatCannotBeUsedHindersNoOther(t *testing.T) {
-	twin := func(k keyring.Key) keyring.Stored {
-		return keyring.Stored{Key: k, Where: "Place of the twin", Version: "1"}
-	}
-	for name, c := range map[string]struct {
-		damage func(b *bench, first keyring.Key)
-		says   string
-	}{
-		"a source's own fault": {func(b *bench, _ keyring.Key) { b.src.faults = []keyring.Problem{{Where: "Place x", Msg: "is garbled"}} }, "Place x is garbled"},
-		"five of them are counted": {func(b *bench, _ keyring.Key) {
-			b.src.faults = slicesRepeat(keyring.Problem{Where: "Place x", Msg: "is garbled"}, 5)
-		}, "; and 2 more"},
-		"a key of the other class": {func(b *bench, _ keyring.Key) { b.src.put(newKey(b.t, "default", keyring.Active)) }, "is of class postquantum in a keyring of class classical"},
-		"a recipient that is not the key's": {func(b *bench, _ keyring.Key) {
-			k := newClassical(b.t, keyring.Active)
-			k.Recipient = newClassical(b.t, keyring.Active).Recipient
-			b.src.put(k)
-		}, "has a recipient that is not its own"},
-		"the same key twice": {func(b *bench, first keyring.Key) {
-			s := twin(first)
-			b.src.keys["twin"] = &s
-		}, "holds the same key as"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			id := b.mustEnsure(ring("default")).Keys[0].ID
-			first, _ := b.live.Load().Key(id)
-			c.damage(b, first)
-			res := b.mustEnsure(ring("default"))
-			if res.Reason != keyring.ReasonKeyUnreadable || !strings.Contains(res.Message, c.says) || !strings.HasPrefix(res.Message, "sealing to key "+id[:16]) || len(res.Keys) != 1 || !b.opens(id) {
-				t.Errorf("%+v", res)
-			}
-		})
-	}
-}
-
-func slicesRepeat[T any](v T, n int) (all []T) {
-	for range n {
-		all = append(all, v)
-	}
-	return all
-}
-
-func TestAKeyThatDoesNotOpenIsNotActivated(t *testing.T) {
-	b := newBench(t)
-	right, _ := identity(t, seal.Classical)
-	wrong, _ := identity(t, seal.Classical)
-	private, _ := seal.NewIdentities(wrong).Identity(wrong.KeyID())
-	b.src.put(keyring.NewKey("default", seal.NewIdentity(right.Recipient(), private), keyring.PreActive, noon, time.Time{}))
-	res, err := b.m.Ensure(t.Context(), ring("default"))
-	if err != nil || !res.Stalled || res.Reason != keyring.ReasonProbeFailed || !strings.HasPrefix(res.Message, "Place ") || len(b.src.inState(keyring.Active)) != 0 || res.Note != "" {
-		t.Errorf("%+v, %v", res, err)
-	}
-}
-
 func TestANewActiveKeyGivesTheNextSet(t *testing.T) {
 	b := newBench(t)
 	first := b.mustEnsure(ring("default"))
@@ -444,19 +176,6 @@ func TestANewActiveKeyGivesTheNextSet(t *testing.T) {
 	}
 	if len(second.Keys) != 2 || second.Keys[0].ID != next.ID || !b.opens(first.Keys[0].ID) || !b.opens(next.ID) {
 		t.Errorf("keys: %+v", second.Keys)
-	}
-}
-
-func TestASourceThatThisControllerDoesNotHave(t *testing.T) {
-	b := newBench(t)
-	kr := ring("default")
-	kr.Spec.Source = v1alpha1.KeySource{}
-	if res, err := b.m.Ensure(t.Context(), kr); err != nil || !res.Stalled || res.Reason != keyring.ReasonUnsupportedSource {
-		t.Errorf("%+v, %v", res, err)
-	}
-	m := keyring.NewManager(keyring.Config{Audit: b.log, Now: time.Now, Rand: rand.Reader, Live: b.live})
-	if res, err := m.Ensure(t.Context(), ring("default")); err != nil || !res.Stalled || res.Reason != keyring.ReasonUnsupportedSource {
-		t.Errorf("%+v, %v", res, err)
 	}
 }
 

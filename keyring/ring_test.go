@@ -149,6 +149,9 @@ func TestAKeyNeverPrintsItsPrivateHalf(t *testing.T) {
 		for _, v := range []any{k, &k, []keyring.Key{k}, map[string]keyring.Key{"k": k}, stored, &stored, live.Load(), struct{ K keyring.Key }{k}} {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"} {
 				_, _ = fmt.Fprintf(&out, verb+"\n", v)
+				if got := fmt.Sprintf(verb, k); got != k.String() {
+					t.Errorf("%s prints %s", verb, got)
+				}
 			}
 			b, err := json.Marshal(v)
 			if err != nil {
@@ -157,6 +160,9 @@ func TestAKeyNeverPrintsItsPrivateHalf(t *testing.T) {
 			out.Write(b)
 			slog.New(slog.NewTextHandler(&out, nil)).Info("key", "v", v)
 			slog.New(slog.NewJSONHandler(&out, nil)).Info("key", "v", v)
+		}
+		if b, err := json.Marshal(k); err != nil || string(b) != `"`+k.String()+`"` {
+			t.Errorf("as JSON: %s, %v", b, err)
 		}
 		text := strings.ToUpper(out.String())
 		if strings.Contains(text, strings.ToUpper(private[20:40])) || strings.Contains(text, "AGE-SECRET-KEY") {

@@ -107,6 +107,8 @@ func TestSetInFlowMappings(t *testing.T) {
 		"a new last line":                 {"m: {\n  a: 1, # one\n  c: 3 # three\n}\n", "m d", `2`, "m: {\n  a: 1, # one\n  c: 3, # three\n  d: 2\n}\n"},
 		"a new last line with its comma":  {"m: {\n  a: 1,\n  c: 3, # three\n}\n", "m d", `2`, "m: {\n  a: 1,\n  c: 3, # three\n  d: 2,\n}\n"},
 		"a new first line":                {"m: {\n  b: 1\n}\n", "m a", `2`, "m: {\n  a: 2,\n  b: 1\n}\n"},
+		"a new key after an empty value":  {"m: {a: }\n", "m b", `2`, "m: {a: , b: 2 }\n"},
+		"a new line after an empty value": {"m: {\n  a:\n}\n", "m b", `2`, "m: {\n  a: ,\n  b: 2\n}\n"},
 		"a root in flow":                  {"--- {a: 1}\n", "b", `"x"`, "--- {a: 1, b: x}\n"},
 		"a root that is JSON stays JSON":  {"---\n{\n  \"a\": {\"b\": 1}\n}\n---\n{\n  \"a\": {\"b\": 1}\n}\n", "c", `{"x":"y"}`, "---\n{\n  \"a\": {\"b\": 1}\n}\n---\n{\n  \"a\": {\"b\": 1},\n  \"c\": {\n    \"x\": \"y\"\n  }\n}\n"},
 		"beside a pair without brackets":  {"m: [a: 1]\no: {x: y}\n", "o x", `2`, "m: [a: 1]\no: {x: 2}\n"},

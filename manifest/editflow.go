@@ -77,27 +77,36 @@ func (e *editor) insertFlow(holder *node, key string, v *value) ([]splice, error
 			return []splice{{entries[pos].start, entries[pos].start, pair + comma}}, nil
 		}
 		at := entries[pos-1].end()
-		return []splice{{at, at, comma + pair}}, nil
+		return []splice{{at, at, gapBefore(&entries[pos-1]) + comma + pair}}, nil
 	}
 	indent := string(e.text[start:neighbour.start])
 	if pos == 0 {
 		return []splice{{neighbour.start, neighbour.start, pair + "," + e.eol + indent}}, nil
 	}
-	return e.insertLine(neighbour.end(), indent, pair), nil
+	return e.insertLine(neighbour, indent, pair), nil
 }
 
-// insertLine adds a pair on a line of its own after the entry that ends at end.
-func (e *editor) insertLine(end int, indent, pair string) []splice {
-	line := e.eol + indent + pair
+// gapBefore returns the space that a comma after an entry needs: after a colon
+// without a value the comma would belong to the key.
+func gapBefore(ent *entry) string {
+	if ent.val.empty() && ent.colon >= 0 {
+		return " "
+	}
+	return ""
+}
+
+// insertLine adds a pair on a line of its own after an entry.
+func (e *editor) insertLine(ent *entry, indent, pair string) []splice {
+	line, gap, end := e.eol+indent+pair, gapBefore(ent), ent.end()
 	comma := skipSpace(e.text, end)
 	if comma < len(e.text) && e.text[comma] == ',' {
 		at := e.afterComment(comma + 1)
 		return []splice{{at, at, line + ","}}
 	}
 	if at := e.afterComment(end); at > end {
-		return []splice{{end, end, ","}, {at, at, line}}
+		return []splice{{end, end, gap + ","}, {at, at, line}}
 	}
-	return []splice{{end, end, "," + line}}
+	return []splice{{end, end, gap + "," + line}}
 }
 
 // afterComment returns the end of the line when only a comment follows on it,

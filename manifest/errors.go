@@ -46,9 +46,6 @@ type problem struct {
 	cause error
 }
 
-func (p *problem) Error() string { return p.msg }
-func (p *problem) Unwrap() error { return p.cause }
-
 func problemf(off int, format string, args ...any) *problem {
 	return &problem{off: off, msg: fmt.Sprintf(format, args...)}
 }

@@ -49,7 +49,7 @@ func FuzzEdit(f *testing.F) {
 			return
 		}
 		n := int(op>>2) % len(file.Docs())
-		d := file.Docs()[n]
+		d := pick(file.Docs()[n], op)
 		path := []string{a, b}
 		if b == "" {
 			path = path[:1]
@@ -74,7 +74,7 @@ func FuzzEdit(f *testing.F) {
 			t.Fatalf("%q became %q: %v", data, file.Bytes(), err)
 		}
 		checkOthers(t, data, again, n)
-		got, err := again.Docs()[n].JSON()
+		got, err := pick(again.Docs()[n], op).JSON()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,6 +86,15 @@ func FuzzEdit(f *testing.F) {
 			t.Fatalf("%q became %q: the entry is %v, not %s", data, file.Bytes(), found, val)
 		}
 	})
+}
+
+// pick returns the document or, of a list, one of its items.
+func pick(d *Doc, op byte) *Doc {
+	items, ok := d.Items()
+	if !ok || len(items) == 0 {
+		return d
+	}
+	return items[int(op>>4)%len(items)]
 }
 
 // checkOthers checks that all documents but one have the text they had.

@@ -134,3 +134,50 @@ func TestOnlyListsHaveItems(t *testing.T) {
 		})
 	}
 }
+
+func TestEntriesOnTheLineOfADash(t *testing.T) {
+	const head = "apiVersion: v1\nkind: List\nitems:\n"
+	for name, tc := range map[string]struct {
+		in   string
+		edit func(item *Doc) error
+		want string
+	}{
+		"deleting the first moves the next up":      {"- b: 1 # one\n  c: 2\n", del("b"), "- c: 2\n"},
+		"deleting the first keeps a comment's line": {"-  b: 1 # one\n   # about c\n   c: 2\n", del("b"), "-\n   # about c\n   c: 2\n"},
+		"deleting a later one takes its line":       {"- b: 1 # one\n  # about c\n  c: 2\n", del("c"), "- b: 1 # one\n  # about c\n"},
+		"deleting the only one leaves {}":           {"- b:\n    x: 1\n# end\n", del("b"), "- {}\n# end\n"},
+		"deleting the only one below the dash":      {"- # note\n  b: 1\n", del("b"), "- {} # note\n"},
+		"deleting the only one behind an anchor":    {"- &x\n  b: 1\n", del("b"), "- &x {}\n"},
+		"a new first one goes behind the dash":      {"-  b: 1 # one\n", put("a", `{"x":1}`), "-  a:\n     x: 1\n   b: 1 # one\n"},
+		"a new last one":                            {"- b: 1 # one\n- d: 1\n", put("c", `"l\nm"`), "- b: 1 # one\n  c: |-\n    l\n    m\n- d: 1\n"},
+		"a value in a flow item":                    {"- {b: 1}\n- d: 1\n", put("c", `2`), "- {b: 1, c: 2}\n- d: 1\n"},
+		"a new one in an empty item":                {"- {} # note\n", put("c", `2`), "- c: 2\n"},
+		"a first one that wins over a comment":      {"-\n  # about b\n  b: 1\n", put("a", `2`), "-\n  a: 2\n  # about b\n  b: 1\n"},
+		"the list as a whole in flow":               {"  [{b: 1}, {c: 1}]\n", put("b", `"x y"`), "  [{b: \"x y\"}, {c: 1}]\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := Parse("l.yaml", []byte(head+tc.in))
+			if err != nil {
+				t.Fatal(err)
+			}
+			items, ok := f.Docs()[0].Items()
+			if !ok {
+				t.Fatal("no items")
+			}
+			if err := tc.edit(items[0]); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(head+tc.want, string(f.Bytes())); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func del(key string) func(*Doc) error {
+	return func(d *Doc) error { return d.Delete([]string{key}) }
+}
+
+func put(key, json string) func(*Doc) error {
+	return func(d *Doc) error { return d.Set([]string{key}, []byte(json)) }
+}

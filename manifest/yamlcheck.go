@@ -40,7 +40,9 @@ func (c *checker) check(root *yaml.Node) *problem {
 			}
 		}
 	}
-	c.bang = bytes.Contains(c.text, []byte("! ")) || bytes.Contains(c.text, []byte("!\n"))
+	for i := 0; i < len(c.text) && !c.bang; i++ {
+		c.bang = c.text[i] == '!' && blankz(c.text, i+1)
+	}
 	return c.node(root, 0)
 }
 

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	// configMapPrefix and noteKey are where a keyring publishes its note for those who may not read Keyrings.
+	// configMapPrefix, noteKey and statementKeyKey are where a keyring publishes itself for those who may not read Keyrings.
 	configMapPrefix = "waxwing-recipients-"
 	noteKey         = "recipients.note"
+	statementKeyKey = "statement-key"
 )
 
 // The refusals that a caller can explain; a *StatusError stands for the others.
@@ -29,7 +30,9 @@ var (
 // Published is what a keyring says in public.
 type Published struct {
 	Note         []byte // signed note of recipients, not verified
-	StatementKey string // the Keyring's own word for its statement key; empty where the note comes from the ConfigMap
+	StatementKey string // the keyring's own word for its statement key; may be empty
+	// FromConfigMap says that both come from the ConfigMap, which more people may be able to write than the Keyring's status.
+	FromConfigMap bool
 }
 
 // Keyring reads what the keyring called name publishes. Where Keyrings may not be read, it takes the note from the ConfigMap in namespace.
@@ -90,5 +93,5 @@ func (c *Client) configMap(ctx context.Context, name, namespace string, first *S
 	case m.Data[noteKey] == "":
 		return nil, fmt.Errorf("%w: the ConfigMap %s/%s has no %s", ErrNotReady, namespace, configMapPrefix+name, noteKey)
 	}
-	return &Published{Note: []byte(m.Data[noteKey])}, nil
+	return &Published{Note: []byte(m.Data[noteKey]), StatementKey: m.Data[statementKeyKey], FromConfigMap: true}, nil
 }

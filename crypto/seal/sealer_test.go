@@ -343,6 +343,18 @@ func TestReseal(t *testing.T) {
 	wantValues(t, w.spec, w.next, map[string]string{"user": "app", "password": "canary-not-a-secret", "token": "t"})
 }
 
+func TestResealOfNothingDropsWhatIsLeft(t *testing.T) {
+	w := newWorld(t)
+	w.spec.Items = nil
+	sign(t, w.spec)
+	if err := sealer().Reseal(w.spec, prodDB, w.holders(), keysOf(w.prod)); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.spec.Envelopes) != 0 || w.spec.Signature != nil {
+		t.Errorf("%d envelopes, signature %v", len(w.spec.Envelopes), w.spec.Signature)
+	}
+}
+
 func TestEveryEnvelopeAndCiphertextIsNew(t *testing.T) {
 	w := newWorld(t)
 	a := mustSeal(t, strictDB, values("x", "same", "y", "same"), holder("prod", w.prod))

@@ -79,6 +79,38 @@ func TestAControlPlaneThatStopsLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestAControlPlaneThatIsStoppedWhileItStartsLeavesNothing(t *testing.T) {
+	binary, err := harness.Tool(t.Context(), "controlplane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, logged := range map[string]string{
+		"before it does anything":                    "",
+		"while the API server sets up":               "options.go",
+		"while the API server's hooks run":           "Serving securely on",
+		"while the API server makes its namespaces":  "Starting system namespaces controller",
+		"while the controllers start":                `"Starting" version=`,
+		"when the controllers have started just now": "Starting service account controller",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			log := filepath.Join(dir, "components.log")
+			p := harness.StartProcess(t, harness.Command{Path: binary, Args: []string{"--dir=" + dir}})
+			harness.Eventually(t.Context(), t, fmt.Sprintf("it logs %q", logged), func(context.Context) error {
+				if b, err := os.ReadFile(log); err != nil || !strings.Contains(string(b), logged) {
+					return fmt.Errorf("not in its log (%v)", err)
+				}
+				return nil
+			})
+			p.Signal(t, syscall.SIGTERM)
+			if code := p.Wait(t); code != 0 {
+				t.Errorf("it ended with: %s", p.State())
+			}
+			leavesNothing(t, nil, []string{dir})
+		})
+	}
+}
+
 // left is what TestNothingIsLeft's child started.
 type left struct {
 	PIDs []int

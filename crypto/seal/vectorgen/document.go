@@ -103,6 +103,7 @@ func documentText(w *world) []vector {
 		bad("an escape that is the first half of a surrogate pair", edit(note, "PLACE", `\ud83d`)),
 		bad("an escape that is the second half of a surrogate pair", edit(note, "PLACE", `\ude00`)),
 		bad("the halves of a surrogate pair in the wrong order", edit(note, "PLACE", `\ude00\ud83d`)),
+		bad("two first halves of a surrogate pair", edit(note, "PLACE", `\ud83d\ud83d`)),
 		bad("half of a surrogate pair in a name, in a member that is ignored", edit(doc.Set("PLACE", "status"), `"PLACE"`, `{"\uDBFF":1}`)),
 		bad("half of a surrogate pair before another escape", edit(note, "PLACE", `\ud83d\u0041`)),
 		bad("spec twice", edit(doc, `"kind":`, `"spec":{},"kind":`)),

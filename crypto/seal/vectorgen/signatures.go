@@ -179,6 +179,7 @@ func signaturesKeys(w *world) []vector {
 		w.bad(badSignature, "RSA of 1024 bits", doc.Sign(forge.RSA(1024, ssh.KeyAlgoRSASHA512))),
 		w.bad(badSignature, "RSA with SHA-1", doc.Sign(sha1)),
 		w.bad(badSignature, "an RSA key with a needless zero byte in its exponent", doc.Sign(zeros)),
+		w.bad(badSignature, "the same, with the fingerprint of the key without it", doc.Sign(zeros).Set(rsa2048.Fingerprint(), "spec", "signature", "signer")),
 		w.bad(badSignature, "an algorithm that does not fit the key", doc.Sign(renamed)),
 		w.bad(badSignature, "a byte after the key", doc.Sign(trailing)),
 		w.bad(badSignature, "a hardware key that nobody touched", doc.Sign(forge.HardwareEd25519(0))),

@@ -18,8 +18,6 @@ const (
 	unfinished = ".unfinished-"
 	// tailLines of the go command's messages are shown when a build fails.
 	tailLines = 40
-	// manyPackages to compile are worth a word about how long it takes; fewer are a matter of seconds.
-	manyPackages = 150
 )
 
 // build compiles the tool and puts it in place.
@@ -34,15 +32,21 @@ func (b *Builder) build(ctx context.Context, r recipe, binary string) error {
 
 	m := newMeter(b.progress(), b.Terminal, b.now, "looking for what to compile for "+what)
 	// Naming the stale packages also downloads the modules that are missing.
-	todo := 0
-	list := append([]string{"list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"}, r.args...)
-	err = b.goRun(ctx, r.dir, m.downloading, func(string) { todo++ }, append(list, r.Package)...)
+	todo, all := 0, 0
+	count := func(line string) {
+		all++
+		if line == "true" {
+			todo++
+		}
+	}
+	list := append([]string{"list", "-deps", "-f", "{{.Stale}}"}, r.args...)
+	err = b.goRun(ctx, r.dir, m.downloading, count, append(list, r.Package)...)
 	m.stop()
 	if err != nil {
 		return err
 	}
 	headline := fmt.Sprintf("building %s from source", what)
-	if todo > manyPackages {
+	if todo > all/2 {
 		headline += ": " + r.Cost + ", once"
 	}
 	m = newMeter(b.progress(), b.Terminal, b.now, headline)
@@ -65,7 +69,7 @@ func (b *Builder) build(ctx context.Context, r recipe, binary string) error {
 }
 
 // goRun runs the go command. Each line of its messages goes to note, which says whether it is mere progress, and
-// each line of its output that is not empty to out. The error ends with the last messages that were no progress.
+// each line of its output to out. The error ends with the last messages that were no progress.
 func (b *Builder) goRun(ctx context.Context, dir string, note func(line string) bool, out func(line string), args ...string) error {
 	cmd := exec.CommandContext(ctx, b.goCommand(), args...)
 	cmd.Dir, cmd.Env = dir, buildEnv(os.Environ())
@@ -87,7 +91,7 @@ func (b *Builder) goRun(ctx context.Context, dir string, note func(line string) 
 	go func() {
 		defer close(read)
 		lines(stdout, func(line string) {
-			if out != nil && line != "" {
+			if out != nil {
 				out(line)
 			}
 		})

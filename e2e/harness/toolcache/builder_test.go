@@ -37,6 +37,7 @@ func repository(t *testing.T) *toolcache.Builder {
 			Package:  ".",
 			Upstream: "example.test/upstream",
 			About:    "a greeting",
+			Cost:     "a moment",
 			LDFlags:  func(version string) string { return "-X main.version=" + version },
 		}},
 	}

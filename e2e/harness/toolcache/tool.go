@@ -27,7 +27,7 @@ type Tool struct {
 	Upstream string
 	// About says what is compiled, for people who wait; the version is added.
 	About string
-	// Cost says how long a build of everything takes.
+	// Cost says how long a build takes when little of it is in Go's cache.
 	Cost string
 	// LDFlags makes the linker's flags from the upstream version, such as "v1.37.2".
 	LDFlags func(version string) string

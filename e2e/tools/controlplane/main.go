@@ -28,8 +28,9 @@ import (
 	"github.com/waxwing-io/waxwing/e2e/tools/controlplane/internal/plane"
 )
 
-// stopGrace bounds a clean stop, so that a component that hangs cannot leave the process behind.
-const stopGrace = 10 * time.Second
+// stopGrace bounds a clean stop, which takes about a second. A controller manager that has not started yet does not
+// listen to anybody for as long as ten.
+const stopGrace = 4 * time.Second
 
 // tailLines of the components' log are shown when they fail.
 const tailLines = 25

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
@@ -69,6 +70,9 @@ type Plane struct {
 	etcd     *embed.Etcd
 	ended    chan error
 	running  []component
+	// broken is closed when a component wanted to end the process; nothing waits for it then.
+	broken    chan struct{}
+	breakOnce sync.Once
 }
 
 // component is a running part: cancel asks it to stop, done is closed when it has.
@@ -86,7 +90,8 @@ func Start(ctx context.Context, cfg Config) (*Plane, error) {
 		return nil, err
 	}
 	restclient.SetDefaultWarningHandler(restclient.NoWarnings{})
-	p := &Plane{cfg: cfg, ended: make(chan error, 4)}
+	p := &Plane{cfg: cfg, ended: make(chan error, 4), broken: make(chan struct{})}
+	klog.OsExit = p.fatal
 	steps := []struct {
 		doing string
 		do    func(context.Context) error
@@ -121,13 +126,15 @@ func (p *Plane) Ended() <-chan error { return p.ended }
 
 // Stop stops what runs and waits for it, for the grace at most. etcd's data is whole afterwards.
 func (p *Plane) Stop(grace time.Duration) {
-	limit := time.After(grace)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
 	// Last started, first stopped: no component spends its last second on looking for another.
 	for _, c := range slices.Backward(p.running) {
 		c.cancel()
 		select {
 		case <-c.done:
-		case <-limit:
+		case <-p.broken:
+		case <-ctx.Done():
 		}
 	}
 	if p.etcd != nil {
@@ -151,6 +158,18 @@ func (p *Plane) run(name string, f func(context.Context) error) {
 		}
 	}()
 	p.running = append(p.running, c)
+}
+
+// fatal takes the place of os.Exit in klog.Fatal, so that this process can still tidy up: the API server calls it for
+// a hook that failed, which the hooks of a server that is stopped while it starts do. It does not return, as os.Exit
+// does not.
+func (p *Plane) fatal(code int) {
+	p.breakOnce.Do(func() { close(p.broken) })
+	select {
+	case p.ended <- fmt.Errorf("a component wanted to end the process with code %d", code):
+	default: // others have ended before; the first reason is the one that counts
+	}
+	select {}
 }
 
 func (p *Plane) prepare(context.Context) (err error) {

@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/waxwing-io/waxwing/cli/secret"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+)
+
+// sealFile seals every Secret of one input.
+func sealFile(env *Env, o *sealOptions, holders []seal.Holder, name string, data []byte) (*sealed, error) {
+	file, all, err := parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	if len(holders) == 0 && slices.ContainsFunc(all, func(obj object) bool { return obj.role == isSecret }) {
+		return nil, noRecipients()
+	}
+	s := &fileSealer{env: env, o: o, holders: holders}
+	var errs []error
+	found := false
+	for _, obj := range all {
+		errs = append(errs, s.seal(obj))
+		found = found || obj.role != other
+	}
+	if err := errors.Join(append(errs, flush(all))...); err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, noneFound(name, "Secret", all, "leave the file out")
+	}
+	r := &sealed{name: name, in: data}
+	if r.out, r.syntax, err = o.output.render(file); err != nil {
+		return nil, err
+	}
+	r.warnings = append(s.warnings, s.tellingComments(name, r.out)...)
+	return r, secretsLeft(name, r.out)
+}
+
+// fileSealer seals the objects of one file.
+type fileSealer struct {
+	env      *Env
+	o        *sealOptions
+	holders  []seal.Holder
+	warnings []string
+	values   []seal.Values // of all Secrets
+}
+
+func (s *fileSealer) warn(obj object, warnings ...string) {
+	for _, w := range warnings {
+		s.warnings = append(s.warnings, obj.label()+": "+w)
+	}
+}
+
+// seal seals obj in its file if it is a Secret, and refuses what is nearly one.
+func (s *fileSealer) seal(obj object) error {
+	switch obj.role {
+	case isSecret:
+		return s.sealSecret(obj)
+	case isSealed:
+		return checkSealed(obj)
+	case misspelled:
+		return obj.error(failed("a Secret has apiVersion v1, a GitSecret apiVersion "+seal.APIVersion,
+			"kind %s of apiVersion %q is not known, and would stay readable", obj.Kind(), obj.APIVersion()))
+	case closedList:
+		return obj.error(failed("write the Secrets as documents of their own, or as items of kind List, apiVersion v1",
+			"holds Secrets that cannot be sealed in their place"))
+	}
+	if obj.holdsSecret() {
+		s.warn(obj, "holds a Secret inside, which stays readable")
+	}
+	return nil
+}
+
+func (s *fileSealer) sealSecret(obj object) error {
+	label := obj.label()
+	doc, err := obj.JSON()
+	if err != nil {
+		return err
+	}
+	r, err := secret.Seal(doc, secret.SealOptions{
+		Sealer: s.env.sealer(), Holders: s.holders, Scope: s.o.scope, Namespace: s.o.namespace, AllowEmpty: s.o.allowEmpty,
+	})
+	if err != nil {
+		return obj.error(err)
+	}
+	for _, w := range r.Warnings {
+		s.warnings = append(s.warnings, label+": "+w)
+	}
+	s.values = append(s.values, r.Values)
+	return obj.Replace(r.JSON)
+}
+
+// minTelling is the length from which a value is looked for in comments; shorter ones stand there by chance.
+const minTelling = 8
+
+// tellingComments warns about comments that repeat a value: those before and after a Secret stay as they are.
+func (s *fileSealer) tellingComments(name string, out []byte) []string {
+	var warnings []string
+	n := 0
+	for line := range bytes.Lines(out) {
+		n++
+		_, comment, ok := bytes.Cut(line, []byte("#"))
+		if !ok {
+			continue
+		}
+		for _, values := range s.values {
+			for _, key := range values.Names() {
+				v := bytes.TrimSpace(values[key].Bytes())
+				if len(v) >= minTelling && (bytes.Contains(comment, v) || bytes.Contains(comment, base64Of(values[key]))) {
+					warnings = append(warnings, fmt.Sprintf("%s:%d: a comment repeats the value of %s, and stays readable", name, n, key))
+				}
+			}
+		}
+	}
+	return warnings
+}
+
+func base64Of(v seal.Value) []byte {
+	return base64.StdEncoding.AppendEncode(nil, v.Bytes())
+}
+
+// checkSealed refuses a GitSecret that is broken, or that carries plaintext beside what is sealed; a good one stays as it is.
+func checkSealed(obj object) error {
+	doc, err := obj.JSON()
+	if err != nil {
+		return err
+	}
+	if obj.hasData() {
+		return obj.error(failed("seal it as a Secret (apiVersion v1)", "a GitSecret has neither data nor stringData: they would stay readable"))
+	}
+	if _, err := seal.ParseDocument(doc); err != nil {
+		return obj.error(err)
+	}
+	return nil
+}
