@@ -31,7 +31,7 @@ const (
 	// leaseName is the Lease of leader election.
 	leaseName = "waxwing-controller"
 	// startup is how long the sources of keyrings have, after a start, before an object whose key is in none of those read so far is told that one is away.
-	startup = 15 * time.Second
+	startup = 30 * time.Second
 )
 
 // Run runs the controller until ctx ends. It returns nil then, and an error if it could not start or is not the leader any more. It sets the process-wide

@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"testing"
 
@@ -27,8 +29,10 @@ import (
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
-// gate is a proxy before the API server that can hold back what watches of Secrets say, as a slow API server would.
+// gate is a proxy before the API server that can hold back some answers, as a slow API server would.
 type gate struct {
+	holds func(*http.Request) bool
+
 	url string
 	ca  []byte // PEM
 
@@ -36,7 +40,16 @@ type gate struct {
 	closed chan struct{} // nil while open
 }
 
-func (w *world) gate(t *testing.T) *gate {
+// secretWatches are what the controller's cache of Secrets learns from, keyLists what its keyrings are loaded from.
+func secretWatches(r *http.Request) bool {
+	return r.URL.Path == "/api/v1/secrets" && r.URL.Query().Get("watch") != ""
+}
+
+func keyLists(r *http.Request) bool {
+	return r.URL.Path == "/api/v1/namespaces/"+home+"/secrets" && r.Method == http.MethodGet
+}
+
+func (w *world) gate(t *testing.T, holds func(*http.Request) bool) *gate {
 	t.Helper()
 	to, err := url.Parse(w.Config().Host)
 	if err != nil {
@@ -46,14 +59,14 @@ func (w *world) gate(t *testing.T) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{}
+	g := &gate{holds: holds}
 	proxy := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(to) },
 		Transport:     transport,
 		FlushInterval: -1,
 		ModifyResponse: func(resp *http.Response) error {
-			if req := resp.Request; req.URL.Path == "/api/v1/secrets" && req.URL.Query().Get("watch") != "" {
-				resp.Body = &gated{ReadCloser: resp.Body, gate: g, ctx: req.Context()}
+			if g.holds(resp.Request) {
+				resp.Body = &gated{ReadCloser: resp.Body, gate: g, ctx: resp.Request.Context()}
 			}
 			return nil
 		},
@@ -127,7 +140,7 @@ func (w *world) controllerBehind(t *testing.T, g *gate) *replica {
 	}
 	behind := *w
 	behind.kubeconfig = path
-	return behind.controller(t)
+	return behind.start(t, filepath.Join(t.TempDir(), "audit.jsonl"))
 }
 
 // conflicts counts the attempts to write a Secret that was not the one that was expected.
@@ -146,8 +159,9 @@ func (r *replica) conflicts(t *testing.T) int {
 // one of its own that somebody has just been given.
 func TestAStaleCacheTakesNothingOver(t *testing.T) {
 	w := newWorld(t)
-	g := w.gate(t)
+	g := w.gate(t, secretWatches)
 	ctl := w.controllerBehind(t, g)
+	ctl.ready(t)
 	given := w.sealed(t, "given", "user")
 	w.create(t, given)
 	w.seen(t, "given")
@@ -185,11 +199,38 @@ func TestAStaleCacheTakesNothingOver(t *testing.T) {
 	unchanged("given", theirs.ResourceVersion)
 }
 
+// TestARestartLeavesStatusesAloneWhileKeysAreLoaded holds that objects that are well stay so in the moments in which a new process has no keys yet.
+func TestARestartLeavesStatusesAloneWhileKeysAreLoaded(t *testing.T) {
+	w := newWorld(t)
+	before := w.controller(t)
+	w.create(t, w.sealed(t, "db", "user"))
+	w.seen(t, "db")
+	before.Signal(t, os.Interrupt)
+	before.Wait(t)
+	versions := w.versions(t)
+	g := w.gate(t, keyLists)
+	g.close()
+	ctl := w.controllerBehind(t, g)
+	looked := regexp.MustCompile(`(?m)^controller_runtime_reconcile_total\{controller="gitsecret",result="requeue_after"\} ([2-9]|\d\d)`)
+	until(w.ctx, t, "the object was looked at", func() bool {
+		body, err := get("http://" + ctl.metrics + "/metrics")
+		return err == nil && looked.Match(body)
+	})
+	g.open()
+	ctl.ready(t)
+	w.create(t, w.sealed(t, "next", "user"))
+	w.seen(t, "next")
+	if after := w.versions(t); after["db"] != versions["db"] || ctl.intents(t, "db") != 0 {
+		t.Errorf("versions %s, before %s; %d intents", after["db"], versions["db"], ctl.intents(t, "db"))
+	}
+}
+
 // TestAStaleCacheDoesNotDeleteWhatItDoesNotKnow holds the same where a Secret is made anew because its type changes.
 func TestAStaleCacheDoesNotDeleteWhatItDoesNotKnow(t *testing.T) {
 	w := newWorld(t)
-	g := w.gate(t)
+	g := w.gate(t, secretWatches)
 	ctl := w.controllerBehind(t, g)
+	ctl.ready(t)
 	o := w.sealed(t, "db", "user")
 	w.create(t, o)
 	w.seen(t, "db")

@@ -104,6 +104,19 @@ func (w *world) controller(t *testing.T, args ...string) *replica {
 
 func (w *world) controllerWithLog(t *testing.T, log string, args ...string) *replica {
 	t.Helper()
+	r := w.start(t, log, args...)
+	r.ready(t)
+	return r
+}
+
+func (r *replica) ready(t *testing.T) {
+	t.Helper()
+	r.WaitForHTTP(t, "http://"+r.health+"/readyz")
+}
+
+// start starts the program without waiting for it.
+func (w *world) start(t *testing.T, log string, args ...string) *replica {
+	t.Helper()
 	r := &replica{w: w, log: log, metrics: freeAddress(t), health: freeAddress(t)}
 	r.Process = harness.StartProcess(t, harness.Command{
 		Path: harness.BuildBinary(t, "./cmd/waxwing-controller"),
@@ -113,7 +126,6 @@ func (w *world) controllerWithLog(t *testing.T, log string, args ...string) *rep
 			"--leader-elect-lease-duration", "4s", "--leader-elect-renew-deadline", "3s", "--leader-elect-retry-period", "500ms",
 		}, args...),
 	})
-	r.WaitForHTTP(t, "http://"+r.health+"/readyz")
 	t.Cleanup(func() {
 		if body, err := get("http://" + r.metrics + "/metrics"); err == nil {
 			w.Record(t, "metrics", body)

@@ -9,8 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Doc is one document of a File, or one item of a List document. What the
-// accessors return follows the edits.
+// Doc is one document of a File, or one item of a List document. The accessors
+// follow the edits made through the same Doc.
 type Doc struct {
 	file  *File
 	index int
@@ -197,6 +197,9 @@ func scalarString(n *yaml.Node) string {
 		return ""
 	}
 	v, err := scalarValue(n)
+	if errors.Is(err, errOwnTag) {
+		return n.Value // kubectl passes over the tag
+	}
 	if err != nil {
 		return ""
 	}

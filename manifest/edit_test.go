@@ -273,3 +273,25 @@ func TestDeletingWhatIsNotThereIsErrNotFound(t *testing.T) {
 		})
 	}
 }
+
+func TestAnEditIsCheckedBeforeItCounts(t *testing.T) {
+	want := &value{kind: kindObject, members: []member{{key: "a", val: &value{kind: kindNumber, text: "1"}}}}
+	e := &editor{syntax: YAML, text: []byte("a: 2\n")}
+	for name, tc := range map[string]struct {
+		text string
+		ok   bool
+	}{
+		"what was meant":                  {"a: 1\n", true},
+		"another value":                   {"a: 2\n", false},
+		"one entry more":                  {"a: 1\nb: 1\n", false},
+		"no YAML":                         {"a: [1\n", false},
+		"two documents":                   {"a: 1\n---\n", false},
+		"a line that joins the next mark": {"a: 1", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if ok := e.reads([]byte(tc.text), want); ok != tc.ok {
+				t.Errorf("got %v", ok)
+			}
+		})
+	}
+}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -41,7 +42,7 @@ type File struct {
 func Parse(name string, data []byte) (*File, error) {
 	f := &File{name: name}
 	if p := checkBytes(data); p != nil {
-		e := &Error{File: name, Msg: p.msg}
+		e := &Error{File: name, Msg: p.msg, Hint: p.hint}
 		if p.off > 0 || len(data) <= maxFileSize {
 			e.Line = 1 + countLines(data[:p.off])
 		}
@@ -115,6 +116,12 @@ func (f *File) parseYAMLStream(data []byte) error {
 	for i, text := range texts {
 		d := &Doc{file: f, index: i, text: text}
 		root, p := parseYAML(text)
+		if p == nil && bytes.Contains(text, []byte("<<")) {
+			// What a document is must not depend on who reads it; all else that has no JSON form may pass.
+			if _, mp := yamlValue(text, root); mp != nil && errors.Is(mp.cause, errMergeOverrides) {
+				p = mp
+			}
+		}
 		if p != nil {
 			return &Error{File: f.name, Line: line + countLines(text[:p.off]), Doc: i + 1, Msg: p.msg, Hint: p.hint}
 		}

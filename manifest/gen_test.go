@@ -75,7 +75,7 @@ func (g *generator) keyText(key string) string {
 func (g *generator) scalar() string {
 	return g.pick("plain", "two words", "12", "1e3", "true", "yes", "null", "~", `"double \" \\ # x"`, "'single '' : x'", "2026-11-23",
 		"a#b", "x:y", "http://x/y?z=1", "!!str 12", "-5", "0x1f", `"ü\u00e9"`, "ünï", `""`, "''", "YWJj+/==", "{}", "[]", "[1, two, 'three']",
-		"{p: 1, \"q\": [x, {y: z}]}", "- dash"[2:], "!x tagged", "| "[:0]+"a | b", "{p: }", "[ a , b , ]")
+		"{p: 1, \"q\": [x, {y: z}]}", "- dash"[2:], "!!str tagged", "| "[:0]+"a | b", "{p: }", "[ a , b , ]")
 }
 
 // mapping writes a block mapping. prefix begins its first line.

@@ -96,6 +96,7 @@ func TestEmptyAndNames(t *testing.T) {
 
 func TestParseRefusesWithAPlace(t *testing.T) {
 	const helm = "render the chart first (helm template), or seal the values another way"
+	deep64 := strings.Repeat("[", 64) + strings.Repeat("]", 64)
 	deep := strings.Repeat("[", 65) + strings.Repeat("]", 65)
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n" +
 		"d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n"
@@ -114,7 +115,7 @@ func TestParseRefusesWithAPlace(t *testing.T) {
 		"a key twice as kubectl reads": {"x.yaml", "1: a\n0x1: b\n", 2, 1, `key "1" appears twice`, ""},
 		"a merge twice":                {"x.yaml", "<<: {a: 1}\n<<: {b: 1}\n", 2, 1, `key "<<" appears twice`, ""},
 		"a long key twice":             {"x.yaml", strings.Repeat("é", 100) + ": 1\n" + strings.Repeat("é", 100) + ": 2\n", 2, 1, `key "` + strings.Repeat("é", 40) + `"... appears twice`, ""},
-		"too deep":                     {"x.yaml", "a: 1\n---\nb: " + deep + "\n", 3, 2, "nested more than 64 levels deep", ""},
+		"too deep":                     {"x.yaml", "a: 1\n---\nb: " + deep64 + "\n", 3, 2, "nested more than 64 levels deep", ""},
 		"far too deep":                 {"x.yaml", "a: " + strings.Repeat("[", 100000), 1, 1, "not valid YAML: exceeded max depth of 10000", ""},
 		"too deep in JSON":             {"x.json", "\n" + deep, 2, 1, "nested more than 64 levels deep", ""},
 		"an alias bomb":                {"x.yaml", bomb, 5, 1, "aliases that expand too far", ""},
@@ -127,7 +128,7 @@ func TestParseRefusesWithAPlace(t *testing.T) {
 		"too many JSON values":         {"x.json", strings.Repeat("{}", maxDocuments+1), 0, 0, "more than 10000 documents", ""},
 		"too large":                    {"x.yaml", strings.Repeat(" ", maxFileSize+1), 0, 0, "larger than 16 MiB", ""},
 		"invalid UTF-8":                {"x.yaml", "a: 1\r\nb: \xff\n", 2, 0, "not valid UTF-8", ""},
-		"UTF-16":                       {"x.yaml", "\xff\xfea\x00", 1, 0, "a NUL byte: this is not a text file", ""},
+		"UTF-16":                       {"x.yaml", "\xff\xfea\x00", 1, 0, "UTF-16 text", "save it as UTF-8; in PowerShell: … | Out-File -Encoding utf8 FILE"},
 		"a NUL":                        {"x.json", "{}\n\x00", 2, 0, "a NUL byte: this is not a text file", ""},
 		"a control character":          {"x.yaml", "a: 1\n# \x1b[0m\n", 2, 1, "not valid YAML: control characters are not allowed", ""},
 		"the tag without a name":       {"x.yaml", "a: 1\nb: &x ! 12\n", 2, 1, "the tag ! without a name", "quote the value, or write !!str"},

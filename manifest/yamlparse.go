@@ -239,8 +239,14 @@ func checkBytes(data []byte) *problem {
 	if len(data) > maxFileSize {
 		return &problem{msg: fmt.Sprintf("larger than %d MiB", maxFileSize>>20)}
 	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return &problem{msg: "UTF-16 text", hint: "save it as UTF-8; in PowerShell: … | Out-File -Encoding utf8 FILE"}
+	}
 	if i := bytes.IndexByte(data, 0); i >= 0 {
 		return &problem{off: i, msg: "a NUL byte: this is not a text file"}
+	}
+	if i := strayMark(data); i >= 0 {
+		return &problem{off: i, msg: "a byte order mark in the middle of the file", hint: "files were joined that begin with one each: remove it"}
 	}
 	for i := 0; i < len(data); {
 		r, size := utf8.DecodeRune(data[i:])
@@ -250,4 +256,22 @@ func checkBytes(data []byte) *problem {
 		i += size
 	}
 	return nil
+}
+
+// strayMark finds a byte order mark where a document or a line begins, other than at the start of the file; -1 where there is none. The YAML parser takes
+// it for a part of a key, so that a Secret would not look like one, while kubectl removes it.
+func strayMark(data []byte) int {
+	for from := len(bom); from < len(data); {
+		i := bytes.Index(data[from:], []byte(bom))
+		if i < 0 {
+			return -1
+		}
+		i += from
+		before := bytes.TrimRight(data[:i], " \t")
+		if r, _ := utf8.DecodeLastRune(before); strings.ContainsRune("\n\r\u0085\u2028\u2029\ufeff", r) || bytes.HasSuffix(before, []byte("---")) || len(before) == 0 {
+			return i
+		}
+		from = i + len(bom)
+	}
+	return -1
 }

@@ -30,7 +30,10 @@ var (
 	errTag       = errors.New("a scalar that does not fit its tag")
 	errBinary    = errors.New("a !!binary scalar that is no base64 of text")
 	errKey       = errors.New("a key that JSON cannot hold (null, a list or a mapping)")
-	errMerge     = errors.New("a merge (<<) of something that is no mapping")
+	errOwnTag    = errors.New("a tag that is not one of YAML's own; quote the value if it begins with an exclamation mark")
+	// errMergeOverrides is about readers that disagree, not about YAML.
+	errMergeOverrides = errors.New("a merge (<<) after an entry that it would replace; put the merge first")
+	errMerge          = errors.New("a merge (<<) of something that is no mapping")
 )
 
 // scalarValue resolves a scalar the way kubectl does.
@@ -56,6 +59,9 @@ func scalarValue(n *yaml.Node) (*value, error) {
 			return nil, errBinary
 		}
 		return &value{kind: kindString, text: string(data)}, nil
+	case tagStr:
+	default:
+		return nil, errOwnTag
 	}
 	return &value{kind: kindString, text: n.Value}, nil
 }
@@ -92,7 +98,7 @@ func plainValue(s string) (*value, error) {
 		"+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF":
 		return nil, errNotFinite
 	}
-	if c := s[0]; (c == '+' || c == '-' || c >= '0' && c <= '9') && !isTimestamp(s) {
+	if c := s[0]; c == '+' || c == '-' || c >= '0' && c <= '9' { // a date is no number
 		if v := plainNumber(strings.ReplaceAll(s, "_", "")); v != nil {
 			return v, nil
 		}

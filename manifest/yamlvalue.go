@@ -31,7 +31,9 @@ func toValue(n *yaml.Node) (*value, *yaml.Node, error) {
 }
 
 // mappingValue converts a mapping. Entries of its own win over merged ones;
-// among merged ones the earlier wins.
+// among merged ones the earlier wins. A merge that stands after an entry of the
+// same name is refused: there kubectl lets the merge win, and one file must not
+// be two things.
 func mappingValue(n *yaml.Node) (*value, *yaml.Node, error) {
 	v := &value{kind: kindObject, members: make([]member, 0, len(n.Content)/2)}
 	own := make(map[string]bool, len(n.Content)/2)
@@ -45,6 +47,7 @@ func mappingValue(n *yaml.Node) (*value, *yaml.Node, error) {
 		}
 		own[name] = true
 	}
+	before := make(map[string]bool, len(n.Content)/2)
 	for i := 0; i < len(n.Content); i += 2 {
 		key, child := n.Content[i], n.Content[i+1]
 		if !isMerge(key) {
@@ -54,6 +57,7 @@ func mappingValue(n *yaml.Node) (*value, *yaml.Node, error) {
 				return nil, at, err
 			}
 			v.members = append(v.members, member{key: name, val: val})
+			before[name] = true
 			continue
 		}
 		for _, source := range mergeSources(child) {
@@ -65,6 +69,9 @@ func mappingValue(n *yaml.Node) (*value, *yaml.Node, error) {
 				return nil, at, err
 			}
 			for _, m := range merged.members {
+				if before[m.key] {
+					return nil, key, errMergeOverrides
+				}
 				if !own[m.key] {
 					own[m.key] = true
 					v.members = append(v.members, m)

@@ -35,7 +35,7 @@ func TestScalarsReadAsKubectlReadsThem(t *testing.T) {
 		"2026-11-23", "2026-11-23T02:22:00Z", "2026-11-23 02:22:00", "2026-1-2t1:2:3.5-07:00", "2026-13-45", "2026-11",
 		"12:30:45", "1:30", "10.0.0.1", "1,000", "<<", "=", "a b", "a#b", "http://x:80/y?z", "+", "1a", "0xg", "1 2",
 		"!!str 123", "!!str yes", "!!int 3", "!!int 0x1f", "!!float 3", "!!float 1.5", "!!bool yes", "!!null ''", "!!null ~", "!!binary aGVsbG8=",
-		"!!timestamp 2026-11-23", "!foo bar", "!foo 12", `!!int "3"`, `!!bool "yes"`, `! "12"`, "!!binary ''",
+		"!!timestamp 2026-11-23", `!!int "3"`, `!!bool "yes"`, `! "12"`, "!!binary ''",
 		"|\n  12", ">\n  yes\n  no", "|+\n  a\n\n", "\"\\u00e9\\x41\\n\"", "'it''s'",
 	} {
 		src := "a: " + s + "\n"
@@ -74,6 +74,8 @@ func TestScalarsThatHaveNoJSON(t *testing.T) {
 		"!!binary /w==":      "a !!binary scalar that is no base64 of text",
 		"{? [canary] : b}":   "a key that JSON cannot hold (null, a list or a mapping)",
 		"{~: b}":             "a key that JSON cannot hold (null, a list or a mapping)",
+		"!canary x":          "a tag that is not one of YAML's own; quote the value if it begins with an exclamation mark",
+		"!canary":            "a tag that is not one of YAML's own; quote the value if it begins with an exclamation mark",
 		"{<<: canary}":       "a merge (<<) of something that is no mapping",
 		"{<<: [{}, canary]}": "a merge (<<) of something that is no mapping",
 	} {
@@ -117,20 +119,20 @@ func TestKeysBecomeStringsAsKubectlMakesThem(t *testing.T) {
 
 func TestJSONKeepsOrderAndResolvesReferences(t *testing.T) {
 	for name, tc := range map[string]struct{ in, want string }{
-		"members keep their order":               {"b: 1\na: 2\nc: {z: 1, w: 2}\n", `{"b":1,"a":2,"c":{"z":1,"w":2}}`},
-		"an alias is its value":                  {"a: &x [1, 2]\nb: *x\n", `{"a":[1,2],"b":[1,2]}`},
-		"a merge fills what is missing":          {"a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  q: 3\n", `{"a":{"p":1,"q":2},"b":{"p":1,"q":3}}`},
-		"an own entry before the merge wins too": {"a: &x {p: 1, q: 2}\nb:\n  q: 3\n  <<: *x\n", `{"a":{"p":1,"q":2},"b":{"q":3,"p":1}}`},
-		"of several merges the first wins":       {"b:\n  <<: [{p: 1}, {p: 2, q: 2}]\n", `{"b":{"p":1,"q":2}}`},
-		"merges merge":                           {"a: &x {p: 1}\nb: &y {<<: *x, q: 2}\nc: {<<: *y}\n", `{"a":{"p":1},"b":{"p":1,"q":2},"c":{"p":1,"q":2}}`},
-		"a merge of an aliased list":             {"a: &x [{p: 1}, {q: 2}]\nc: {<<: *x}\n", `{"a":[{"p":1},{"q":2}],"c":{"p":1,"q":2}}`},
-		"a quoted merge key is a key":            {"\"<<\": {p: 1}\n", `{"<<":{"p":1}}`},
-		"an alias as a key":                      {"a: &x k\n*x : 1\n", `{"a":"k","k":1}`},
-		"an empty document":                      {"# nothing\n", `null`},
-		"a scalar":                               {"hello\n", `"hello"`},
-		"a list":                                 {"- 1\n- a: b\n", `[1,{"a":"b"}]`},
-		"numbers of JSON files stay as written":  {`{"a": 1.50, "b": 1E400, "c": 123456789012345678901234567890}`, `{"a":1.50,"b":1E400,"c":123456789012345678901234567890}`},
-		"escapes of JSON files":                  {`{"a": "\ud83d\ude00\u00e9\/"}`, `{"a":"😀é/"}`},
+		"members keep their order":                 {"b: 1\na: 2\nc: {z: 1, w: 2}\n", `{"b":1,"a":2,"c":{"z":1,"w":2}}`},
+		"an alias is its value":                    {"a: &x [1, 2]\nb: *x\n", `{"a":[1,2],"b":[1,2]}`},
+		"a merge fills what is missing":            {"a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  q: 3\n", `{"a":{"p":1,"q":2},"b":{"p":1,"q":3}}`},
+		"a merge after other entries adds to them": {"a: &x {p: 1}\nb:\n  q: 3\n  <<: *x\n", `{"a":{"p":1},"b":{"q":3,"p":1}}`},
+		"of several merges the first wins":         {"b:\n  <<: [{p: 1}, {p: 2, q: 2}]\n", `{"b":{"p":1,"q":2}}`},
+		"merges merge":                             {"a: &x {p: 1}\nb: &y {<<: *x, q: 2}\nc: {<<: *y}\n", `{"a":{"p":1},"b":{"p":1,"q":2},"c":{"p":1,"q":2}}`},
+		"a merge of an aliased list":               {"a: &x [{p: 1}, {q: 2}]\nc: {<<: *x}\n", `{"a":[{"p":1},{"q":2}],"c":{"p":1,"q":2}}`},
+		"a quoted merge key is a key":              {"\"<<\": {p: 1}\n", `{"<<":{"p":1}}`},
+		"an alias as a key":                        {"a: &x k\n*x : 1\n", `{"a":"k","k":1}`},
+		"an empty document":                        {"# nothing\n", `null`},
+		"a scalar":                                 {"hello\n", `"hello"`},
+		"a list":                                   {"- 1\n- a: b\n", `[1,{"a":"b"}]`},
+		"numbers of JSON files stay as written":    {`{"a": 1.50, "b": 1E400, "c": 123456789012345678901234567890}`, `{"a":1.50,"b":1E400,"c":123456789012345678901234567890}`},
+		"escapes of JSON files":                    {`{"a": "\ud83d\ude00\u00e9\/"}`, `{"a":"😀é/"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, err := Parse("x", []byte(tc.in))
@@ -206,5 +208,34 @@ func refusedWithout(t *testing.T, canary, in string, f *File, err error) {
 	}
 	if e := err.(*Error); strings.Contains(e.Error()+e.Hint, canary) {
 		t.Errorf("%q: the error quotes it: %v (%s)", in, e, e.Hint)
+	}
+}
+
+func TestWhatReadersReadDifferentlyIsRefused(t *testing.T) {
+	for name, tc := range map[string]struct{ in, want string }{
+		"a merge that replaces an earlier entry": {"a: 1\n---\nkind: ConfigMap\n<<: {kind: Secret}\n", "x.yaml:4: a merge (<<) after an entry that it would replace; put the merge first"},
+		"such a merge deeper down":               {"spec:\n  x: &m {p: 1}\n  y:\n    p: 2\n    <<: *m\n", "x.yaml:5: a merge (<<) after an entry that it would replace; put the merge first"},
+		"a byte order mark at a later document":  {"a: 1\n---\n\ufeffkind: Secret\n", "x.yaml:3: a byte order mark in the middle of the file"},
+		"a byte order mark behind the marks":     {"a: 1\n--- \ufeff{\"kind\": \"Secret\"}\n", "x.yaml:2: a byte order mark in the middle of the file"},
+		"two byte order marks":                   {"\ufeff\ufeffkind: Secret\n", "x.yaml:1: a byte order mark in the middle of the file"},
+		"UTF-16":                                 {"\xff\xfek\x00", "x.yaml:1: UTF-16 text"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse("x.yaml", []byte(tc.in))
+			if err == nil || err.Error() != tc.want {
+				t.Errorf("got %v, want %s", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestAKindBehindATagIsSeen(t *testing.T) {
+	f, err := Parse("x.yaml", []byte("apiVersion: !a v1\nkind: !b Secret\nmetadata: {name: !c db}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := f.Docs()[0]
+	if got := d.APIVersion() + " " + d.Kind() + " " + d.Name(); got != "v1 Secret db" {
+		t.Errorf("got %s", got)
 	}
 }

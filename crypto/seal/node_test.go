@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/semver"
+
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/seal/internal/forge"
 )
@@ -30,6 +32,15 @@ func newOpener(t *testing.T) (opener, bool) {
 			fmt.Fprintf(os.Stderr, "the independent opener did not run: %s is missing\n", program)
 			return opener{}, false
 		}
+	}
+	// The packages of the opener need 20.19; an older Node is as good as none.
+	out, err := exec.Command("node", "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version := strings.TrimSpace(string(out)); semver.Compare(version, "v20.19.0") < 0 {
+		fmt.Fprintf(os.Stderr, "the independent opener did not run: node is %s, and it needs v20.19.0\n", version)
+		return opener{}, false
 	}
 	folder := t.TempDir()
 	sources, err := filepath.Glob(filepath.Join(nodeOpener, "*.mjs"))

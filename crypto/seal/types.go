@@ -66,8 +66,8 @@ type Spec struct {
 //
 // +kubebuilder:object:generate=true
 // +structType=atomic
-// +kubebuilder:validation:XValidation:rule="(has(self.__namespace__) && self.__namespace__ != '') == (self.scope in ['strict', 'namespace'])",message="namespace is required for the scopes strict and namespace, and must be absent for cluster and match"
-// +kubebuilder:validation:XValidation:rule="(has(self.name) && self.name != '') == (self.scope == 'strict' || self.scope.startsWith('match:'))",message="name is required for the scopes strict and match, and must be absent for namespace and cluster"
+// +kubebuilder:validation:XValidation:rule="(has(self.__namespace__) && size(self.__namespace__) > 0) == (self.scope in ['strict', 'namespace'])",message="namespace is required for the scopes strict and namespace, and must be absent for cluster and match"
+// +kubebuilder:validation:XValidation:rule="(has(self.name) && size(self.name) > 0) == (self.scope == 'strict' || self.scope.startsWith('match:'))",message="name is required for the scopes strict and match, and must be absent for namespace and cluster"
 type For struct {
 	// scope is strict, namespace, cluster or match:GLOB.
 	// +kubebuilder:validation:Pattern=`^(strict|namespace|cluster|match:[a-z0-9*-]{1,63})$`

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -45,6 +46,7 @@ func (s *suite) buildBinary(pkg string) (string, error) {
 	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", binary,
 		"-ldflags=-X main.version="+BinaryVersion, pkg)
 	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as the programs ship
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}

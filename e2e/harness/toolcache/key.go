@@ -82,13 +82,13 @@ func (b *Builder) environment(ctx context.Context, dir string) (environment, err
 	return env, nil
 }
 
-// buildEnv keeps a developer's workspace and flags from changing what is built.
+// buildEnv keeps a developer's workspace and flags from changing what is built. Without cgo, so that the tools share compiled packages with `make`.
 func buildEnv(environ []string) []string {
 	own := slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
-		return strings.HasPrefix(kv, "GOFLAGS=") || strings.HasPrefix(kv, "GOWORK=")
+		return strings.HasPrefix(kv, "GOFLAGS=") || strings.HasPrefix(kv, "GOWORK=") || strings.HasPrefix(kv, "CGO_ENABLED=")
 	})
 	// Not empty: an empty GOFLAGS would let the one of `go env -w` through.
-	return append(own, "GOWORK=off", "GOFLAGS=-buildvcs=false")
+	return append(own, "GOWORK=off", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0")
 }
 
 // sources lists the Go files of the module in dir that are compiled, in lexical order.

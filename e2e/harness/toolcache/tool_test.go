@@ -43,8 +43,8 @@ func TestTheRepositoryIsNotFound(t *testing.T) {
 }
 
 func TestADevelopersFlagsDoNotReachABuild(t *testing.T) {
-	got := buildEnv([]string{"HOME=/h", "GOFLAGS=-mod=vendor -race", "GOWORK=/w/go.work"})
-	if diff := cmp.Diff([]string{"HOME=/h", "GOWORK=off", "GOFLAGS=-buildvcs=false"}, got); diff != "" {
+	got := buildEnv([]string{"HOME=/h", "GOFLAGS=-mod=vendor -race", "GOWORK=/w/go.work", "CGO_ENABLED=1"})
+	if diff := cmp.Diff([]string{"HOME=/h", "GOWORK=off", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0"}, got); diff != "" {
 		t.Error(diff)
 	}
 }
