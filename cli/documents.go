@@ -1,124 +1,93 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/waxwing-io/waxwing/cli/secret"
-	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/manifest"
-)
-
-// role of a document, as far as sealing is concerned.
-type role int
-
-const (
-	other      role = iota
-	isSecret        // a plaintext Secret of Kubernetes
-	isSealed        // a GitSecret
-	misspelled      // plaintext, but not quite a Secret
-	closedList      // a list that hides Secrets and cannot be edited item by item
 )
 
 // object is a document, or an item of a list document.
 type object struct {
-	*manifest.Doc
-	file *manifest.File
-	name string // of the file
-	role role
+	*node
+	doc   *manifest.Doc // the document that it is, or lies in
+	index int           // of doc in the file
+	file  *manifest.File
+	name  string // of the file
+	role  role
 
-	list  *longList // of an item of a long list
-	index int
+	long *longList // where it is an item of one
 }
 
-// JSON is the object's content.
-func (o object) JSON() ([]byte, error) {
-	if o.list != nil {
-		return o.list.items[o.index], nil
+// inPlace is the object as manifest edits it.
+func (o object) inPlace() (*manifest.Doc, error) {
+	d := o.doc
+	for _, i := range o.path {
+		items, ok := d.Items()
+		if !ok || i >= len(items) {
+			return nil, failed("", "%s: the list has changed", o.label())
+		}
+		d = items[i]
 	}
-	return o.Doc.JSON()
+	return d, nil
+}
+
+// JSON is the object's content, with the edits so far.
+func (o object) JSON() ([]byte, error) {
+	if o.long != nil {
+		return o.raw, nil
+	}
+	d, err := o.inPlace()
+	if err != nil {
+		return nil, err
+	}
+	return d.JSON()
 }
 
 // Replace makes doc the object's content. For items of a long list, flush has to follow.
 func (o object) Replace(doc []byte) error {
-	if o.list != nil {
-		o.list.items[o.index], o.list.changed = doc, true
+	if o.long != nil {
+		o.raw, o.changed = doc, true
 		return nil
 	}
-	return o.Doc.Replace(doc)
-}
-
-func (o object) findRole() role {
-	core := !strings.Contains(o.APIVersion(), "/")
-	switch {
-	case o.APIVersion() == "v1" && o.Kind() == "Secret":
-		return isSecret
-	case o.APIVersion() == seal.APIVersion && o.Kind() == seal.Kind:
-		return isSealed
-	case strings.EqualFold(o.Kind(), "Secret") && (core || o.hasData()), strings.EqualFold(o.Kind(), seal.Kind):
-		return misspelled
+	d, err := o.inPlace()
+	if err != nil {
+		return err
 	}
-	if list := o.Kind() == "" || strings.HasSuffix(strings.ToLower(o.Kind()), "list"); list && o.holdsSecret() {
-		return closedList
-	}
-	return other
-}
-
-// hasData says whether the object has values in the clear, as a Secret has them.
-func (o object) hasData() bool {
-	var top map[string]any
-	doc, err := o.JSON()
-	return err == nil && json.Unmarshal(doc, &top) == nil && hasDataIn(top)
-}
-
-// hasDataIn does not mind case: a misspelled Secret is readable, too.
-func hasDataIn(m map[string]any) bool {
-	for name, v := range m {
-		if v != nil && (strings.EqualFold(name, "data") || strings.EqualFold(name, "stringData")) {
-			return true
-		}
-	}
-	return false
-}
-
-// holdsSecret says whether a Secret with data stands somewhere inside. References to Secrets, which have a kind and a name only, do not count.
-func (o object) holdsSecret() bool {
-	doc, err := o.JSON()
-	if err != nil || !bytes.Contains(bytes.ToLower(doc), []byte(`"kind":"secret"`)) {
-		return false
-	}
-	var tree any
-	return json.Unmarshal(doc, &tree) == nil && holdsSecretIn(tree)
-}
-
-func holdsSecretIn(v any) bool {
-	switch v := v.(type) {
-	case map[string]any:
-		if kind, _ := v["kind"].(string); strings.EqualFold(kind, "Secret") && hasDataIn(v) {
-			return true
-		}
-		for _, member := range v {
-			if holdsSecretIn(member) {
-				return true
-			}
-		}
-	case []any:
-		return slices.ContainsFunc(v, holdsSecretIn)
-	}
-	return false
+	return d.Replace(doc)
 }
 
 // label names the object in messages; the number of the only document of a file is left out.
 func (o object) label() string {
-	label := o.Label()
-	if len(o.file.Docs()) == 1 {
-		label = strings.Replace(label, ": document 1", "", 1)
+	label := o.name
+	if len(o.file.Docs()) > 1 {
+		label += fmt.Sprintf(": document %d", o.index+1)
+	}
+	for _, i := range o.path {
+		label += fmt.Sprintf(" item %d", i+1)
+	}
+	if what := strings.TrimSpace(shown(o.kind) + " " + o.place()); what != "" {
+		label += " (" + what + ")"
 	}
 	return label
+}
+
+// place is namespace/name, for messages.
+func (o object) place() string {
+	if o.namespace == "" {
+		return shown(o.node.name)
+	}
+	return shown(o.namespace) + "/" + shown(o.node.name)
+}
+
+// shownKind is "kind Secrets", for messages.
+func (o object) shownKind() string {
+	if o.kind == "" {
+		return "an object without kind"
+	}
+	return "kind " + shown(o.kind)
 }
 
 // error puts the object's label before err, unless err names its place already.
@@ -132,23 +101,33 @@ func (o object) error(err error) error {
 
 // kinds lists what a file holds, for an error.
 func kinds(all []object) string {
-	seen := map[string]bool{}
-	var names []string
-	for _, o := range all {
-		name := o.Kind()
-		if name == "" {
-			name = "a document without kind"
-		}
-		if !seen[name] {
-			seen[name] = true
-			names = append(names, name)
+	names := make([]string, len(all))
+	for i, o := range all {
+		names[i] = shown(o.kind)
+		if o.kind == "" {
+			names[i] = "a document without kind"
 		}
 	}
+	return some(names)
+}
+
+// some lists the first few of names, each of them once.
+func some(names []string) string {
 	const most = 6
-	if len(names) > most {
-		names = append(names[:most], "…")
+	seen := map[string]bool{}
+	var list []string
+	for _, name := range names {
+		if seen[name] {
+			continue
+		}
+		if len(list) == most {
+			list = append(list, "…")
+			break
+		}
+		seen[name] = true
+		list = append(list, name)
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(list, ", ")
 }
 
 // noneFound is the error for a file without the wanted kind.

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"github.com/waxwing-io/waxwing/cli/secret"
@@ -113,17 +115,60 @@ func warn(w io.Writer, warnings ...string) {
 	}
 }
 
-// message writes lines with a prefix. Control characters, which a file name or a server may bring, are shown as such.
+// maxMessage bounds a message, in bytes: a file or a server may bring more than anybody reads.
+const maxMessage = 4 << 10
+
+// message writes one line with a prefix. Line breaks in text become semicolons, so that what a file or a server brings cannot pass for another message;
+// characters that a terminal does not just print, such as those that turn the direction of writing, are shown as such.
 func message(w io.Writer, prefix, text string) {
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
-		_, _ = fmt.Fprintf(w, "%s%s\n", prefix, strings.Map(visible, line))
+	text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "; ")
+	if len(text) > maxMessage {
+		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
 	}
+	_, _ = fmt.Fprintf(w, "%s%s\n", prefix, strings.Map(visible, text))
 }
 
 func visible(r rune) rune {
-	if unicode.IsControl(r) {
+	if !unicode.IsPrint(r) {
 		return unicode.ReplacementChar
 	}
 	return r
+}
+
+// maxShown is how much of a name from a document goes into a message, in bytes.
+const maxShown = 64
+
+// shown is a name from a document, for messages: as it is where it is what Kubernetes allows, else cut and quoted.
+func shown(name string) string {
+	switch {
+	case len(name) > maxShown:
+		return fmt.Sprintf("%q…", strings.ToValidUTF8(name[:maxShown], ""))
+	case strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune(plainChars, r) }):
+		return fmt.Sprintf("%q", name)
+	}
+	return name
+}
+
+const plainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/"
+
+// withWayOut adds to errors of replacing a file what else can be done.
+func withWayOut(err error) error {
+	if err == nil {
+		return nil
+	}
+	var all []error
+	for _, e := range split(err) {
+		hint := ""
+		switch {
+		case errors.Is(e, syscall.EBUSY):
+			hint = "a file that is mounted by itself cannot be replaced: print the result with --out - (without -w), and copy it there"
+		case errors.Is(e, fs.ErrPermission), errors.Is(e, syscall.EROFS):
+			hint = "the new file is written beside the old one, and that folder is not writable: print the result with --out - (without -w)"
+		}
+		if hint != "" {
+			e = failed(hint, "%v", e)
+		}
+		all = append(all, e)
+	}
+	return errors.Join(all...)
 }

@@ -80,7 +80,7 @@ func runKeysFetch(ctx context.Context, env *Env, o *fetchOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := o.checkNumber(env, published.Note); err != nil {
+	if err := o.checkNumber(ctx, env, published.Note); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -120,11 +120,11 @@ func (o *fetchOptions) verify(p *cluster.Published) (string, error) {
 }
 
 // checkNumber refuses to replace a note of this holder by an older one: recipients that were retired would be sealed to again.
-func (o *fetchOptions) checkNumber(env *Env, note []byte) error {
+func (o *fetchOptions) checkNumber(ctx context.Context, env *Env, note []byte) error {
 	if o.out == "" || o.out == stdinArg {
 		return nil
 	}
-	b, err := readFile(env.path(o.out), o.out, maxKeyFile)
+	b, err := readFile(ctx, env.path(o.out), o.out, maxKeyFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

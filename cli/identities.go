@@ -38,7 +38,7 @@ func (f *identityFlags) identities(ctx context.Context, env *Env) ([]seal.Identi
 		if err != nil {
 			return nil, err
 		}
-		ids, err := parseIdentities(shownName(name), string(b))
+		ids, err := parseIdentities(shownName(name), b)
 		clear(b)
 		if err != nil {
 			return nil, err
@@ -50,10 +50,14 @@ func (f *identityFlags) identities(ctx context.Context, env *Env) ([]seal.Identi
 }
 
 // parseIdentities reads lines with comments. Errors name lines and never quote them.
-func parseIdentities(name, content string) ([]seal.Identity, error) {
+func parseIdentities(name string, b []byte) ([]seal.Identity, error) {
+	b, err := keyText(name, b)
+	if err != nil {
+		return nil, err
+	}
 	var ids []seal.Identity
 	n := 0
-	for line := range strings.Lines(content) {
+	for line := range strings.Lines(string(b)) {
 		n++
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {

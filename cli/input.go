@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ func once(names ...string) error {
 // read gives the content of the file name, or of standard input for "-". what names its purpose in messages.
 func (e *Env) read(ctx context.Context, name, what string, limit int64) ([]byte, error) {
 	if name != stdinArg {
-		return readFile(e.path(name), name, limit)
+		return readFile(ctx, e.path(name), name, limit)
 	}
 	if e.stdinIsTerminal() {
 		message(e.Stderr, "seal: ", "reading "+what+" from the terminal; end with Ctrl-D")
@@ -48,21 +49,29 @@ func (e *Env) read(ctx context.Context, name, what string, limit int64) ([]byte,
 	return b, nil
 }
 
-func readFile(path, name string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, pathCause(err))
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, failed("name the files in it", "%s: is a folder", name)
-	}
-	b, err := bounded(f, limit)
-	if err != nil {
+// readFile reads a file; it may be a pipe, which blocks already when it is opened.
+func readFile(ctx context.Context, path, name string, limit int64) ([]byte, error) {
+	b, err := unlessDone(ctx, func() ([]byte, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			return nil, errFolder
+		}
+		return bounded(f, limit)
+	})
+	switch {
+	case errors.Is(err, errFolder):
+		return nil, failed("name the files in it", "%s: %v", name, errFolder)
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", name, pathCause(err))
 	}
 	return b, nil
 }
+
+var errFolder = errors.New("is a folder")
 
 func bounded(r io.Reader, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, limit+1))
@@ -72,15 +81,20 @@ func bounded(r io.Reader, limit int64) ([]byte, error) {
 	return b, err
 }
 
-// readAll is bounded for a reader that may block for ever, such as a terminal: it returns when ctx ends and leaves the read to the end of the process.
+// readAll is bounded for a reader that may block for ever, such as a terminal.
 func readAll(ctx context.Context, r io.Reader, limit int64) ([]byte, error) {
+	return unlessDone(ctx, func() ([]byte, error) { return bounded(r, limit) })
+}
+
+// unlessDone gives what read gives, or returns when ctx ends and leaves the read to the end of the process.
+func unlessDone(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	type result struct {
 		b   []byte
 		err error
 	}
 	done := make(chan result, 1)
 	go func() {
-		b, err := bounded(r, limit)
+		b, err := read()
 		done <- result{b, err}
 	}()
 	select {
@@ -98,4 +112,12 @@ func pathCause(err error) error {
 		return pathErr.Err
 	}
 	return err
+}
+
+// keyText is the text of a file of keys, without the mark that editors of Windows put first. UTF-16, which PowerShell writes, is refused by name.
+func keyText(name string, b []byte) ([]byte, error) {
+	if bytes.HasPrefix(b, []byte{0xff, 0xfe}) || bytes.HasPrefix(b, []byte{0xfe, 0xff}) || bytes.IndexByte(b, 0) >= 0 {
+		return nil, failed("write it again as UTF-8, in PowerShell with | Out-File -Encoding utf8", "%s: is in UTF-16, or no text", name)
+	}
+	return bytes.TrimPrefix(b, []byte("\ufeff")), nil
 }

@@ -3,100 +3,154 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"math"
+	"slices"
 
 	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/manifest"
 )
 
-// maxItemEdits is how many items of a list are edited in their place, each by an edit of the whole document. Longer lists, which are dumps of a cluster
-// rather than written by hand, are written anew once: that costs comments and layout inside of the list, and saves minutes.
-const maxItemEdits = 32
+const (
+	// maxItemEdits is how many items of a list document are edited in their place, each by an edit of the whole document. Longer lists, which are dumps of
+	// a cluster rather than written by hand, are written anew once: that costs comments and layout inside of the list, and saves minutes.
+	maxItemEdits = 32
+	// maxListDepth is how deep lists in lists are taken apart. Each level reads its text again; a list below is one object, and refused if it holds Secrets.
+	maxListDepth = 8
+)
+
+// node is a document, or an item of a list document. The whole tree of a document is read once, so that the work is linear in its size.
+type node struct {
+	raw                               json.RawMessage // null for an empty one; nil for one that cannot be read
+	apiVersion, kind, name, namespace string
+	members                           map[string]json.RawMessage // nil for what is no mapping
+	path                              []int                      // indices into lists, from the document
+	isList                            bool
+	items                             []*node
+	changed                           bool
+}
+
+func newNode(raw json.RawMessage, path []int) *node {
+	n := &node{raw: raw, path: path}
+	if json.Unmarshal(raw, &n.members) != nil {
+		n.members = nil
+		return n
+	}
+	n.apiVersion, n.kind = text(n.members["apiVersion"]), text(n.members["kind"])
+	var meta map[string]json.RawMessage
+	if json.Unmarshal(n.members["metadata"], &meta) == nil {
+		n.name, n.namespace = text(meta["name"]), text(meta["namespace"])
+	}
+	var items []json.RawMessage
+	if n.apiVersion != "v1" || n.kind != "List" || len(path) == maxListDepth || json.Unmarshal(n.members["items"], &items) != nil || items == nil {
+		return n
+	}
+	n.isList, n.items = true, make([]*node, len(items))
+	for i, item := range items {
+		n.items[i] = newNode(item, append(slices.Clone(path), i))
+	}
+	return n
+}
+
+// text is a JSON string; empty for anything else.
+func text(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// leaves are the objects in n, those of nested lists in their place.
+func (n *node) leaves() []*node {
+	if !n.isList {
+		return []*node{n}
+	}
+	var out []*node
+	for _, item := range n.items {
+		out = append(out, item.leaves()...)
+	}
+	return out
+}
+
+// encode is n with the items that have changed.
+func (n *node) encode() (doc json.RawMessage, changed bool, err error) {
+	if !n.isList {
+		return n.raw, n.changed, nil
+	}
+	items := make([]json.RawMessage, len(n.items))
+	for i, item := range n.items {
+		part, partChanged, err := item.encode()
+		if err != nil {
+			return nil, false, err
+		}
+		items[i], changed = part, changed || partChanged
+	}
+	if !changed {
+		return n.raw, false, nil
+	}
+	if n.members["items"], err = secret.Marshal(items); err != nil {
+		return nil, false, err
+	}
+	doc, err = secret.Marshal(n.members)
+	return doc, true, err
+}
 
 // longList is a list document whose items are replaced together.
 type longList struct {
-	doc     *manifest.Doc
-	rest    map[string]json.RawMessage // the list's other members
-	items   []json.RawMessage
-	changed bool
+	doc   *manifest.Doc
+	root  *node
+	label string
+	items int
+	yaml  bool
 }
 
-// objects lists the objects of a file, with lists taken apart, empty documents left out. Items of lists with more than limit of them are handled together,
-// and need flush; manifest's own edits (Set, Delete) do not go with that.
+// objects lists the objects of a file, with lists taken apart, empty documents left out. Items of a document with more than limit of them are handled
+// together, and need flush; edits (Set, Delete) do not go with that.
 func objects(name string, file *manifest.File, limit int) []object {
-	return expand(name, file, file.Docs(), limit)
-}
-
-func expand(name string, file *manifest.File, docs []*manifest.Doc, limit int) []object {
 	var out []object
-	for _, d := range docs {
+	for i, d := range file.Docs() {
 		if d.Empty() {
 			continue
 		}
-		if items, ok := d.Items(); ok {
-			if long := newLongList(d, len(items), limit); long != nil {
-				out = append(out, long.objects(name, file, items)...)
-			} else {
-				out = append(out, expand(name, file, items, math.MaxInt)...)
+		root := &node{apiVersion: d.APIVersion(), kind: d.Kind(), name: d.Name(), namespace: d.Namespace()}
+		if doc, err := d.JSON(); err == nil {
+			root = newNode(doc, nil)
+		}
+		top := object{doc: d, node: root, file: file, name: name, index: i}
+		leaves := root.leaves()
+		if root.isList && len(leaves) > limit {
+			top.long = &longList{doc: d, root: root, label: top.label(), items: len(leaves), yaml: file.Syntax() == manifest.YAML}
+		}
+		for _, n := range leaves {
+			if string(n.raw) == "null" {
+				continue
 			}
-			continue
+			o := top
+			o.node = n
+			o.role = o.findRole()
+			out = append(out, o)
 		}
-		o := object{Doc: d, file: file, name: name}
-		o.role = o.findRole()
-		out = append(out, o)
 	}
 	return out
 }
 
-// newLongList is nil for a list that is not longer than limit, and for one that cannot be read.
-func newLongList(d *manifest.Doc, n, limit int) *longList {
-	if n <= limit {
-		return nil
-	}
-	l := &longList{doc: d}
-	doc, err := d.JSON()
-	if err != nil || json.Unmarshal(doc, &l.rest) != nil || json.Unmarshal(l.rest["items"], &l.items) != nil || len(l.items) != n {
-		return nil
-	}
-	return l
-}
-
-// objects are the items. A list among them is not taken apart; with Secrets in it, it is refused.
-func (l *longList) objects(name string, file *manifest.File, docs []*manifest.Doc) []object {
-	var out []object
-	for i, d := range docs {
-		if d.Empty() {
-			continue
-		}
-		o := object{Doc: d, file: file, name: name, list: l, index: i}
-		o.role = o.findRole()
-		out = append(out, o)
-	}
-	return out
-}
-
-// flush writes the long lists among the objects that have changed.
-func flush(all []object) error {
+// flush writes the long lists among the objects that have changed. It warns of each: what people wrote beside the values is lost there.
+func flush(all []object) (warnings []string, err error) {
+	var last *longList
 	for _, o := range all {
-		if o.list == nil || !o.list.changed {
+		if o.long == nil || o.long == last {
 			continue
 		}
-		if err := o.list.write(); err != nil {
-			return fmt.Errorf("%s: %w", o.name, err)
+		last = o.long
+		doc, changed, err := o.long.root.encode()
+		if err == nil && changed {
+			err = o.long.doc.Replace(doc)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", o.name, err)
+		}
+		if changed && o.long.yaml {
+			warnings = append(warnings, fmt.Sprintf("%s: a list of %d items is written anew: comments and layout inside of it are lost", o.long.label, o.long.items))
 		}
 	}
-	return nil
-}
-
-func (l *longList) write() error {
-	var err error
-	if l.rest["items"], err = secret.Marshal(l.items); err != nil {
-		return err
-	}
-	doc, err := secret.Marshal(l.rest)
-	if err != nil {
-		return err
-	}
-	l.changed = false
-	return l.doc.Replace(doc)
+	return warnings, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -86,12 +85,14 @@ func runOpen(ctx context.Context, env *Env, o *openOptions, name string) error {
 	if o.key != "" {
 		return openKey(env, o, ids, wanted)
 	}
-	if err := openInPlace(env, o, ids, wanted); err != nil {
+	if err := openInPlace(ctx, env, o, ids, wanted); err != nil {
 		return err
 	}
-	if err := flush(all); err != nil {
+	warnings, err := flush(all)
+	if err != nil {
 		return err
 	}
+	warn(env.Stderr, warnings...)
 	out, _, err := o.output.render(file)
 	if err != nil {
 		return err
@@ -106,7 +107,7 @@ func noneSealed(name, wanted string, all []object) error {
 	case wanted != "":
 		what += " " + wanted
 		if names := sealedNames(all); len(names) > 0 {
-			hint = "it holds " + strings.Join(names, ", ")
+			hint = "it holds " + some(names)
 		}
 	case slices.ContainsFunc(all, func(o object) bool { return o.role == isSecret }):
 		hint = "the Secret in it is not sealed"
@@ -118,11 +119,11 @@ func noneSealed(name, wanted string, all []object) error {
 func selectSealed(all []object, name, namespace string) []object {
 	var out, here []object
 	for _, o := range all {
-		if o.role != isSealed || name != "" && o.Name() != name {
+		if o.role != isSealed || name != "" && o.node.name != name {
 			continue
 		}
 		out = append(out, o)
-		if o.Namespace() == namespace {
+		if o.namespace == namespace {
 			here = append(here, o)
 		}
 	}
@@ -136,16 +137,19 @@ func sealedNames(all []object) []string {
 	var names []string
 	for _, o := range all {
 		if o.role == isSealed {
-			names = append(names, strings.TrimPrefix(o.Namespace()+"/"+o.Name(), "/"))
+			names = append(names, o.place())
 		}
 	}
 	return names
 }
 
 // openInPlace replaces the GitSecrets in their file by Secrets. It opens all of them before it reports, so that the user sees every refusal at once.
-func openInPlace(env *Env, o *openOptions, ids []seal.Identity, wanted []object) error {
+func openInPlace(ctx context.Context, env *Env, o *openOptions, ids []seal.Identity, wanted []object) error {
 	var errs []error
 	for _, obj := range wanted {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		label := obj.label()
 		opened, err := openObject(o, ids, obj)
 		if err != nil {
@@ -185,7 +189,7 @@ func withIdentities(err error, ids []seal.Identity) error {
 
 func openKey(env *Env, o *openOptions, ids []seal.Identity, wanted []object) error {
 	if len(wanted) > 1 {
-		return usage("it holds "+strings.Join(sealedNames(wanted), ", "), "--key needs --name: there are several GitSecrets")
+		return usage("it holds "+some(sealedNames(wanted)), "--key needs --name: there are several GitSecrets")
 	}
 	opened, err := openObject(o, ids, wanted[0])
 	if err != nil {
@@ -193,7 +197,7 @@ func openKey(env *Env, o *openOptions, ids []seal.Identity, wanted []object) err
 	}
 	value, ok := opened.Values[o.key]
 	if !ok {
-		return failed(fmt.Sprintf("it has %s", strings.Join(opened.Values.Names(), ", ")), "%s has no key %q", wanted[0].label(), o.key)
+		return failed(fmt.Sprintf("it has %s", some(opened.Values.Names())), "%s has no key %q", wanted[0].label(), o.key)
 	}
 	return env.writeOut(stdinArg, value.Bytes(), 0)
 }

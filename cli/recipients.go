@@ -68,6 +68,10 @@ func (f *recipientFlags) holders(ctx context.Context, env *Env) ([]seal.Holder, 
 }
 
 func (f *recipientFlags) addFile(set *holderSet, name string, b []byte) error {
+	b, err := keyText(name, b)
+	if err != nil {
+		return err
+	}
 	if statement.IsNote(b) {
 		note, err := f.openNote(b)
 		if err == nil {

@@ -115,13 +115,26 @@ func runSeal(ctx context.Context, env *Env, o *sealOptions, args []string) error
 	if err != nil {
 		return err
 	}
+	linked := hardLinked(env, o, results)
 	if err := writeSealed(ctx, env, o, results); err != nil {
 		return err
 	}
 	for _, r := range results {
 		warn(env.Stderr, r.warnings...)
 	}
+	warn(env.Stderr, linked...)
 	return nil
+}
+
+// hardLinked warns of files that are about to be replaced under one of their names only.
+func hardLinked(env *Env, o *sealOptions, results []sealed) []string {
+	var warnings []string
+	for _, r := range results {
+		if o.write && !bytes.Equal(r.in, r.out) && replace.Linked(env.path(r.name)) {
+			warnings = append(warnings, r.name+": the file had another name (a hard link), which keeps the plaintext")
+		}
+	}
+	return warnings
 }
 
 // sealAll prepares all files in memory. It goes on after an error, so that the user sees all of them at once, unless the command line is at fault.
@@ -188,8 +201,8 @@ func writeSealed(ctx context.Context, env *Env, o *sealOptions, results []sealed
 			continue
 		}
 		if err := batch.Update(env.path(r.name), r.in, r.out); err != nil {
-			return err
+			return withWayOut(err)
 		}
 	}
-	return batch.Commit()
+	return withWayOut(batch.Commit())
 }

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
@@ -27,7 +25,8 @@ func sealFile(env *Env, o *sealOptions, holders []seal.Holder, name string, data
 		errs = append(errs, s.seal(obj))
 		found = found || obj.role != other
 	}
-	if err := errors.Join(append(errs, flush(all))...); err != nil {
+	lost, err := flush(all)
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
 	if !found {
@@ -37,7 +36,7 @@ func sealFile(env *Env, o *sealOptions, holders []seal.Holder, name string, data
 	if r.out, r.syntax, err = o.output.render(file); err != nil {
 		return nil, err
 	}
-	r.warnings = append(s.warnings, s.tellingComments(name, r.out)...)
+	r.warnings = slices.Concat(s.warnings, lost, tellingComments(name, r.out, s.values))
 	return r, secretsLeft(name, r.out)
 }
 
@@ -65,13 +64,16 @@ func (s *fileSealer) seal(obj object) error {
 		return checkSealed(obj)
 	case misspelled:
 		return obj.error(failed("a Secret has apiVersion v1, a GitSecret apiVersion "+seal.APIVersion,
-			"kind %s of apiVersion %q is not known, and would stay readable", obj.Kind(), obj.APIVersion()))
+			"%s of apiVersion \"%s\" is not known, and would stay readable", obj.shownKind(), strings.Trim(shown(obj.apiVersion), `"`)))
 	case closedList:
 		return obj.error(failed("write the Secrets as documents of their own, or as items of kind List, apiVersion v1",
 			"holds Secrets that cannot be sealed in their place"))
 	}
 	if obj.holdsSecret() {
 		s.warn(obj, "holds a Secret inside, which stays readable")
+	}
+	if obj.generatesSecret() {
+		s.warn(obj, "the literals of its secretGenerator stay readable")
 	}
 	return nil
 }
@@ -93,35 +95,6 @@ func (s *fileSealer) sealSecret(obj object) error {
 	}
 	s.values = append(s.values, r.Values)
 	return obj.Replace(r.JSON)
-}
-
-// minTelling is the length from which a value is looked for in comments; shorter ones stand there by chance.
-const minTelling = 8
-
-// tellingComments warns about comments that repeat a value: those before and after a Secret stay as they are.
-func (s *fileSealer) tellingComments(name string, out []byte) []string {
-	var warnings []string
-	n := 0
-	for line := range bytes.Lines(out) {
-		n++
-		_, comment, ok := bytes.Cut(line, []byte("#"))
-		if !ok {
-			continue
-		}
-		for _, values := range s.values {
-			for _, key := range values.Names() {
-				v := bytes.TrimSpace(values[key].Bytes())
-				if len(v) >= minTelling && (bytes.Contains(comment, v) || bytes.Contains(comment, base64Of(values[key]))) {
-					warnings = append(warnings, fmt.Sprintf("%s:%d: a comment repeats the value of %s, and stays readable", name, n, key))
-				}
-			}
-		}
-	}
-	return warnings
-}
-
-func base64Of(v seal.Value) []byte {
-	return base64.StdEncoding.AppendEncode(nil, v.Bytes())
 }
 
 // checkSealed refuses a GitSecret that is broken, or that carries plaintext beside what is sealed; a good one stays as it is.

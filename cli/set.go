@@ -106,9 +106,13 @@ func runSet(ctx context.Context, env *Env, o *setOptions, name string, args []st
 	if err != nil {
 		return err
 	}
+	if err := secret.CheckPlace(doc, o.namespace); err != nil {
+		return obj.error(err)
+	}
 	if err := o.checkHolders(obj, doc.Spec(), holders); err != nil {
 		return err
 	}
+	warn(env.Stderr, unbacked(obj, doc.Spec(), plan)...)
 	// The person is asked last, when nothing but the value is missing.
 	values, warnings, err := plan.read(ctx, env)
 	if err != nil {
@@ -129,7 +133,7 @@ func runSet(ctx context.Context, env *Env, o *setOptions, name string, args []st
 func (o *setOptions) choose(name string, all []object) (object, error) {
 	found := selectSealed(all, o.name, o.namespace)
 	found = slices.DeleteFunc(found, func(obj object) bool {
-		return o.namespace != "" && obj.Namespace() != "" && obj.Namespace() != o.namespace
+		return o.namespace != "" && obj.namespace != "" && obj.namespace != o.namespace
 	})
 	switch len(found) {
 	case 0:
@@ -137,7 +141,7 @@ func (o *setOptions) choose(name string, all []object) (object, error) {
 	case 1:
 		return found[0], nil
 	}
-	return object{}, usage("choose one with --name (and -n): it holds "+strings.Join(sealedNames(found), ", "), "%s holds several GitSecrets", name)
+	return object{}, usage("choose one with --name (and -n): it holds "+some(sealedNames(found)), "%s holds several GitSecrets", name)
 }
 
 func parseSealed(obj object) (*seal.Document, error) {
@@ -172,6 +176,19 @@ func (o *setOptions) checkHolders(obj object, spec *seal.Spec, holders []seal.Ho
 		"is sealed for %s, but the recipients given are of %s", strings.Join(was, ", "), strings.Join(given, ", ")))
 }
 
+// unbacked warns of a scope that nothing but the text of the file vouches for: no value that stays was sealed for it, so a change of it breaks nothing.
+func unbacked(obj object, spec *seal.Spec, plan *valuePlan) []string {
+	if spec.For.Scope == seal.ScopeStrict {
+		return nil
+	}
+	for name := range spec.Items {
+		if _, replaced := plan.files[name]; !replaced && !slices.Contains(plan.rest, name) {
+			return nil
+		}
+	}
+	return []string{fmt.Sprintf("%s: sealing for scope %s, as spec.for says; no other value in it was sealed for that", obj.label(), spec.For)}
+}
+
 // setItems seals values and writes the difference, and only that, into the object's text.
 func setItems(env *Env, obj object, spec *seal.Spec, values seal.Values, holders []seal.Holder) (warnings []string, err error) {
 	next := *spec
@@ -201,39 +218,61 @@ func setItems(env *Env, obj object, spec *seal.Spec, values seal.Values, holders
 	return warnings, nil
 }
 
+// maxDeletions is how many envelopes are deleted one by one. Each is an edit of the whole document, and a hostile file can have thousands that nothing names.
+const maxDeletions = 4
+
 // writeDifference edits what differs between old and next: the named items, envelopes that come and go, the signature.
 func writeDifference(obj object, old, next *seal.Spec, names []string) error {
-	for _, id := range slices.Sorted(maps.Keys(next.Envelopes)) {
-		if _, there := old.Envelopes[id]; !there {
-			if err := setJSON(obj, next.Envelopes[id], "spec", "envelopes", id); err != nil {
-				return err
-			}
-		}
+	d, err := obj.inPlace()
+	if err != nil {
+		return err
+	}
+	if err := writeEnvelopes(d, old.Envelopes, next.Envelopes); err != nil {
+		return err
 	}
 	for _, name := range names {
-		if err := setJSON(obj, next.Items[name], "spec", "items", name); err != nil {
+		if err := setJSON(d, next.Items[name], "spec", "items", name); err != nil {
 			return err
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(old.Envelopes)) {
-		if _, stays := next.Envelopes[id]; !stays {
-			if err := obj.Delete([]string{"spec", "envelopes", id}); err != nil {
-				return err
-			}
-		}
-	}
 	if old.Signature != nil {
-		return obj.Delete([]string{"spec", "signature"})
+		return d.Delete([]string{"spec", "signature"})
 	}
 	return nil
 }
 
-func setJSON(obj object, v any, path ...string) error {
+func writeEnvelopes(d *manifest.Doc, old, next map[string]seal.Envelope) error {
+	var gone []string
+	for _, id := range slices.Sorted(maps.Keys(old)) {
+		if _, stays := next[id]; !stays {
+			gone = append(gone, id)
+		}
+	}
+	if len(gone) > maxDeletions {
+		return setJSON(d, next, "spec", "envelopes")
+	}
+	for _, id := range slices.Sorted(maps.Keys(next)) {
+		if _, there := old[id]; there {
+			continue
+		}
+		if err := setJSON(d, next[id], "spec", "envelopes", id); err != nil {
+			return err
+		}
+	}
+	for _, id := range gone {
+		if err := d.Delete([]string{"spec", "envelopes", id}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func setJSON(d *manifest.Doc, v any, path ...string) error {
 	b, err := secret.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("%s: %w", obj.label(), err)
+		return err
 	}
-	return obj.Set(path, b)
+	return d.Set(path, b)
 }
 
 func (o *setOptions) writeSet(ctx context.Context, env *Env, name string, was, now []byte) error {
@@ -246,7 +285,7 @@ func (o *setOptions) writeSet(ctx context.Context, env *Env, name string, was, n
 	var batch replace.Batch
 	defer batch.Discard()
 	if err := batch.Update(env.path(name), was, now); err != nil {
-		return err
+		return withWayOut(err)
 	}
-	return batch.Commit()
+	return withWayOut(batch.Commit())
 }

@@ -28,7 +28,7 @@ type KeyringSpec struct {
 	// source is where the private keys live.
 	// +kubebuilder:default={secret:{}}
 	// +optional
-	Source KeySource `json:"source,omitempty"`
+	Source KeySource `json:"source,omitzero"`
 	// class of the keys: postquantum (age hybrid) or classical (X25519).
 	// +kubebuilder:validation:Enum=postquantum;classical
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the class of a keyring cannot change: one object never mixes classes; make another keyring"

@@ -14,3 +14,10 @@ func keepOwner(f *os.File, info fs.FileInfo) {
 		_ = f.Chown(int(stat.Uid), int(stat.Gid))
 	}
 }
+
+func links(info fs.FileInfo) uint64 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(stat.Nlink)
+	}
+	return 1
+}

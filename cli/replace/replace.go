@@ -81,6 +81,12 @@ func newTarget(path string) (string, error) {
 	return path, nil
 }
 
+// Linked says whether the regular file at path has other names (hard links), which keep the old content when it is replaced.
+func Linked(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && links(info) > 1
+}
+
 // Commit replaces all files, or none and says why. Afterwards the Batch is empty.
 func (b *Batch) Commit() error {
 	defer b.Discard()

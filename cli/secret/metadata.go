@@ -1,12 +1,11 @@
 package secret
 
 import (
+	"bytes"
 	"encoding/base64"
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
 // isCopy says whether an annotation is one in which a tool keeps the whole object, plaintext included.
@@ -69,13 +68,16 @@ const minCopy = 8
 
 // checkCopies refuses annotations that stay readable and repeat a value: its base64 anywhere, its plaintext in one that looks like a copy of an object.
 func (s *source) checkCopies() error {
-	for _, annotation := range slices.Sorted(maps.Keys(s.annotations)) {
-		if isCopy(annotation) {
+	for _, key := range s.values.Names() {
+		plain := s.values[key].Bytes()
+		if len(plain) < minCopy {
 			continue
 		}
-		text := s.annotations[annotation]
-		for _, key := range s.values.Names() {
-			if repeats(text, s.values[key]) {
+		encoded := base64.StdEncoding.EncodeToString(plain)
+		for _, annotation := range s.readable() {
+			text := s.annotations[annotation]
+			inObject := strings.HasPrefix(strings.TrimSpace(text), "{") && strings.Contains(text, string(plain))
+			if inObject || strings.Contains(text, encoded) {
 				return refuse("annotations are not sealed: remove it", "metadata.annotations[%s] repeats the value of %s", shown(annotation), key)
 			}
 		}
@@ -83,12 +85,31 @@ func (s *source) checkCopies() error {
 	return nil
 }
 
-func repeats(text string, v seal.Value) bool {
-	if v.Len() < minCopy {
-		return false
+// readable lists the annotations that stay.
+func (s *source) readable() []string {
+	names := slices.Sorted(maps.Keys(s.annotations))
+	return slices.DeleteFunc(names, func(name string) bool { return isCopy(name) || name == trackingID })
+}
+
+// repeated warns of labels and annotations that have a value in them, which may be chance or meant.
+func (s *source) repeated() []string {
+	var out []string
+	annotations, labels := s.readable(), slices.Sorted(maps.Keys(s.labels))
+	for _, key := range s.values.Names() {
+		plain := string(bytes.TrimSpace(s.values[key].Bytes()))
+		if len(plain) < minCopy {
+			continue
+		}
+		for _, name := range labels {
+			if strings.Contains(s.labels[name], plain) {
+				out = append(out, "metadata.labels["+shown(name)+"] repeats the value of "+key+", and stays readable")
+			}
+		}
+		for _, name := range annotations {
+			if strings.Contains(s.annotations[name], plain) {
+				out = append(out, "metadata.annotations["+shown(name)+"] repeats the value of "+key+", and stays readable")
+			}
+		}
 	}
-	if strings.Contains(text, base64.StdEncoding.EncodeToString(v.Bytes())) {
-		return true
-	}
-	return strings.HasPrefix(strings.TrimSpace(text), "{") && strings.Contains(text, string(v.Bytes()))
+	return out
 }

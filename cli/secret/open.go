@@ -37,13 +37,7 @@ func Open(doc []byte, namespace string, keys seal.Keys) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case d.Target.Namespace == "":
-		d.Target.Namespace = namespace
-	case namespace != "" && namespace != d.Target.Namespace:
-		return nil, refuse("remove one of the two", "metadata.namespace is %s, but -n says %s", shown(d.Target.Namespace), namespace)
-	}
-	if err := checkPlace(d); err != nil {
+	if err := CheckPlace(d, namespace); err != nil {
 		return nil, err
 	}
 	if d.Spec().Signature != nil {
@@ -63,8 +57,15 @@ func Open(doc []byte, namespace string, keys seal.Keys) (*Opened, error) {
 	return &Opened{Values: opened.Values, Uses: opened.Uses, JSON: json, Rendered: t != nil && len(t.Data) > 0}, nil
 }
 
-// checkPlace is Open's own check of the scope, ahead of the signature, with a better hint where the document leaves its namespace to somebody else.
-func checkPlace(d *seal.Document) error {
+// CheckPlace says whether d stands where its scope allows, after namespace has stood in for a missing metadata.namespace; another one than d's is refused.
+// The error for a place that is not allowed is seal.ErrScope, with a better hint where the document leaves its namespace to somebody else.
+func CheckPlace(d *seal.Document, namespace string) error {
+	switch {
+	case d.Target.Namespace == "":
+		d.Target.Namespace = namespace
+	case namespace != "" && namespace != d.Target.Namespace:
+		return refuse("remove one of the two", "metadata.namespace is %s, but -n says %s", shown(d.Target.Namespace), namespace)
+	}
 	f := d.Spec().For
 	if f.Allows(d.Target) {
 		return nil

@@ -140,7 +140,8 @@ func requiredKeys(t string) [][]string {
 }
 
 func (s *source) warnings() []string {
-	var out, wants []string
+	out := s.repeated()
+	var wants []string
 	for _, field := range s.dropped {
 		out = append(out, field+" is left out: it has no place in a GitSecret")
 	}
