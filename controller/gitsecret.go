@@ -61,7 +61,7 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan)
 	// What was done is recorded even if the controller is being stopped.
 	if err := r.audit.Outcome(context.WithoutCancel(ctx), id, recorded); err != nil {
 		r.log.ErrorContext(ctx, "the audit log takes no outcome", "gitsecret", keyOf(in.Object).String(), "intent", id, "error", err)
-		out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; what was done is recorded once it can"}
+		out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; its last intent about this object has no outcome"}
 		conflict = false
 	}
 	if conflict {

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,11 +65,28 @@ func (w secretWriter) replace(ctx context.Context, p *unseal.Plan, c *unseal.Con
 	case p.Immutable != nil && *p.Immutable:
 		return metav1.ObjectMeta{}, p.ImmutableRefusal()
 	}
+	if err := w.rehearse(ctx, p, c); err != nil {
+		return metav1.ObjectMeta{}, err
+	}
 	only := metav1.Preconditions{UID: &existing.UID, ResourceVersion: &existing.ResourceVersion}
 	if err := w.client.Delete(ctx, blank(p), client.Preconditions(only)); err != nil && !apierrors.IsNotFound(err) {
 		return metav1.ObjectMeta{}, err
 	}
 	return w.exact(ctx, p, c, p.Immutable, absent)
+}
+
+// rehearse asks the API server whether it would take the Secret, under a name of its own, so that one that works is not deleted for one that cannot be made.
+func (w secretWriter) rehearse(ctx context.Context, p *unseal.Plan, c *unseal.Contents) error {
+	s := blank(p)
+	s.Name, s.GenerateName = "", "waxwing-rehearsal-"
+	s.Labels, s.Annotations = p.Secret.Labels, p.Secret.Annotations
+	s.Type, s.Data, s.Immutable = corev1.SecretType(p.Type), map[string][]byte{}, p.Immutable
+	// Copies, because the answer is decoded into s and c's values are still needed.
+	for key, value := range c.Data() {
+		s.Data[key] = bytes.Clone(value)
+		defer clear(s.Data[key])
+	}
+	return w.client.Create(ctx, s, client.DryRunAll, client.FieldOwner(unseal.FieldManager))
 }
 
 // exact applies the Secret at a version, and removes the keys that the API server then answers besides ours: those of other field managers.

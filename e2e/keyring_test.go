@@ -698,6 +698,10 @@ func (b *keyringBench) hasEvent(c client.Client, kr *v1alpha1.Keyring, want, say
 }
 
 func TestKeyringDefaultIsMadeOnlyWhereThereIsNone(t *testing.T) {
+	if os.Getenv("WAXWING_TEST_KUBECONFIG") != "" {
+		t.Log("it did not run: it deletes every Keyring, which it does only on a control plane of its own")
+		return
+	}
 	b := newKeyringBench(t)
 	b.InstallCRDs(t, "../config/crd")
 	ctx, c := t.Context(), b.Client(t, v1alpha1.AddToScheme)

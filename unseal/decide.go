@@ -98,7 +98,7 @@ func Decide(in Input) Decision {
 	for _, c := range []check{
 		checkSuspended, checkNamespace, checkTarget,
 		checkFormat, checkSignature, checkScope, // in the order of section 9 of docs/format.md
-		checkType, checkMetadata, checkTemplates,
+		checkType, checkMetadata, checkTemplates, checkRoom,
 		checkDates, checkKeys,
 		checkOwner,
 	} {

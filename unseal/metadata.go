@@ -17,22 +17,6 @@ import (
 // FieldManager owns what the controller writes.
 const FieldManager = "waxwing-controller"
 
-// reserved says whether a label or annotation is another controller's, or ours: with one of these a sealed object could make Argo CD, Flux, Helm or kubectl
-// prune or adopt the Secret, or pass it off as something that it is not.
-func reserved(key string) bool {
-	switch key {
-	case "kubectl.kubernetes.io/last-applied-configuration", "app.kubernetes.io/instance", v1alpha1.LabelManagedBy, "config.k8s.io/owning-inventory":
-		return true
-	}
-	domain, _, ok := strings.Cut(key, "/")
-	if !ok {
-		return false
-	}
-	return slices.ContainsFunc([]string{v1alpha1.GroupName, "argocd.argoproj.io", "toolkit.fluxcd.io", "helm.sh"}, func(d string) bool {
-		return domain == d || strings.HasSuffix(domain, "."+d)
-	})
-}
-
 // checkMetadata holds the template's labels and annotations against the rules, and against what the API server takes.
 func checkMetadata(in *Input, _ *Plan) *Refusal {
 	m := templateMetadata(in.Object.Spec.Template)
@@ -46,8 +30,8 @@ func checkMetadata(in *Input, _ *Plan) *Refusal {
 	} {
 		path := "template.metadata." + part.name
 		for _, key := range slices.Sorted(maps.Keys(part.texts)) {
-			if reserved(key) {
-				return refuse(PolicyDenied, path, "may not set %q: it belongs to another controller or to waxwing", clip(key))
+			if !v1alpha1.TemplateMayCarry(key) {
+				return refuse(PolicyDenied, path, "may not set %q: keys with a prefix belong to other controllers", clip(key)).hint("put it on the GitSecret's own metadata, or drop it")
 			}
 		}
 		// The API server's own words may quote a value.

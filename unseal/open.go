@@ -23,12 +23,7 @@ func (p *Plan) Open(target seal.Target) (*Contents, error) {
 		key, _ := p.permits.ring.Key(use.KeyID)
 		c.Keys = append(c.Keys, v1alpha1.KeyUse{Keyring: key.Keyring, ID: use.KeyID, Envelope: use.Envelope})
 	}
-	rendered, r := render(p.programs, opened.Values)
-	if r != nil {
-		c.Clear()
-		return nil, r
-	}
-	c.values = rendered
+	c.values = render(p.programs, opened.Values)
 	return c, nil
 }
 

@@ -11,20 +11,23 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
-// maxWork bounds the bytes that all functions of an object's templates are given in sum, so that rendering ends in a moment whatever a template asks for.
-const maxWork = 64 << 20
-
-// function turns one value into another. None does I/O, none can fail, and none makes its input more than six times as long.
-type function func([]byte) []byte
+// function turns one value into another. None does I/O, and none can fail.
+type function struct {
+	run func([]byte) []byte
+	// worst is the most bytes that run gives for n bytes, never fewer than n.
+	worst func(n int) int
+}
 
 func functions() map[string]function {
+	times := func(k int) func(int) int { return func(n int) int { return k * n } }
 	return map[string]function{
-		"base64":   func(b []byte) []byte { return base64.StdEncoding.AppendEncode(nil, b) },
-		"quote":    quote,
-		"urlquery": func(b []byte) []byte { return []byte(url.QueryEscape(string(b))) },
-		"trim":     bytes.TrimSpace,
-		"upper":    bytes.ToUpper,
-		"lower":    bytes.ToLower,
+		"base64":   {func(b []byte) []byte { return base64.StdEncoding.AppendEncode(nil, b) }, base64.StdEncoding.EncodedLen},
+		"quote":    {quote, func(n int) int { return 6*n + 2 }},
+		"urlquery": {func(b []byte) []byte { return []byte(url.QueryEscape(string(b))) }, times(3)},
+		"trim":     {bytes.TrimSpace, times(1)},
+		// A character's other case may need a byte more, and a byte that is not UTF-8 becomes U+FFFD.
+		"upper": {bytes.ToUpper, times(3)},
+		"lower": {bytes.ToLower, times(3)},
 	}
 }
 
@@ -38,24 +41,48 @@ func quote(b []byte) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
-// render adds the rendered templates to values. Values and rendered text are at most seal.MaxValues bytes in sum.
-func render(programs map[string]program, values seal.Values) (seal.Values, *Refusal) {
-	out := maps.Clone(values)
-	room, work := seal.MaxValues-values.Size(), maxWork
-	for _, key := range slices.Sorted(maps.Keys(programs)) {
-		b, ok := programs[key].run(values, room, &work)
-		if !ok {
-			return nil, refuse(TooLarge, "template.data."+clip(key), "the items and the rendered templates are over 1 MiB (%d bytes) in sum", seal.MaxValues).
-				hint("a Secret takes no more")
-		}
-		room -= len(b)
-		out[key] = seal.NewValue(b)
+// checkRoom holds the largest Secret that the items and templates could give against the limit. It goes by what anybody can see of the values' lengths and needs none of them:
+// judged afterwards, a writer of templates could learn a value's length, or how much of it a function escapes, from what is refused.
+func checkRoom(in *Input, p *Plan) *Refusal {
+	size := 0
+	for item := range in.Object.Spec.Items {
+		size += p.checked.Capacity(item)
 	}
-	return out, nil
+	for _, key := range slices.Sorted(maps.Keys(p.programs)) {
+		for _, part := range p.programs[key] {
+			if size += part.worst(p.checked.Capacity); size > seal.MaxValues {
+				return refuse(TooLarge, "template.data."+clip(key), "the items and the rendered templates may be over 1 MiB (%d bytes) in sum", seal.MaxValues).
+					hint("a Secret takes no more, and the longest values that the ciphertexts could hold count")
+			}
+		}
+	}
+	return nil
 }
 
-// run gives at most room bytes, and takes from work what it has the functions do; false where one of them does not suffice.
-func (p program) run(values seal.Values, room int, work *int) ([]byte, bool) {
+// worst is the most bytes that the part may give, or more than a Secret takes.
+func (p part) worst(capacity func(item string) int) int {
+	n := len(p.text)
+	if p.item != "" {
+		n = capacity(p.item)
+	}
+	for _, f := range p.funcs {
+		if n = f.worst(n); n > seal.MaxValues {
+			return seal.MaxValues + 1
+		}
+	}
+	return n
+}
+
+// render adds the rendered templates to values. checkRoom has bounded both the result and the work.
+func render(programs map[string]program, values seal.Values) seal.Values {
+	out := maps.Clone(values)
+	for key, p := range programs {
+		out[key] = seal.NewValue(p.run(values))
+	}
+	return out
+}
+
+func (p program) run(values seal.Values) []byte {
 	var out []byte
 	for _, part := range p {
 		b := []byte(part.text)
@@ -63,17 +90,9 @@ func (p program) run(values seal.Values, room int, work *int) ([]byte, bool) {
 			b = values[part.item].Bytes()
 		}
 		for _, f := range part.funcs {
-			if *work -= len(b); *work < 0 {
-				return nil, false
-			}
-			if b = f(b); len(b) > seal.MaxValues {
-				return nil, false
-			}
-		}
-		if len(b) > room-len(out) {
-			return nil, false
+			b = f.run(b)
 		}
 		out = append(out, b...)
 	}
-	return out, true
+	return out
 }

@@ -85,7 +85,9 @@ func TestTemplatesRefuse(t *testing.T) {
 		"a function with an argument":    "{{ .user | trim \"canary-not-a-secret\" }}",
 		"an index of something else":     "{{ index .user \"x\" }}",
 		"parentheses":                    "{{ (.user) }}",
-		"parentheses without end":        "{{ " + strings.Repeat("(", 1<<20) + " }}",
+		"parentheses without end":        "{{ " + strings.Repeat("(", 1<<15) + " }}",
+		"many conditions without end":    strings.Repeat("{{if 1}}", 4000),
+		"a condition in a comment's way": "{{- /* c */ -}}{{-  if 1 }}x{{end}}",
 		"an include":                     "{{ template \"x\" }}",
 		"more functions than there may":  "{{ .user" + strings.Repeat(" | quote", 9) + " }}",
 		"a reference to another item":    "{{ .canary }}",
@@ -103,28 +105,51 @@ func TestTemplatesRefuse(t *testing.T) {
 	}
 }
 
+// TestTemplatesAreBounded holds that size is judged before anything is opened and by what anybody can see, so that a refusal says nothing of a value.
 func TestTemplatesAreBounded(t *testing.T) {
 	k := newKey(t, "prod-eu")
-	half := seal.NewValue([]byte(strings.Repeat(" ", 512<<10)))
+	half := seal.NewValue([]byte(strings.Repeat(" ", 500<<10)))
 	for name, text := range map[string]string{
 		"in what they put out":      strings.Repeat("{{ .half }}", 2),
 		"in what a function puts":   "{{ .half | quote | quote | urlquery }}",
 		"in what functions are fed": strings.Repeat("{{ .half | trim }}", 200),
+		"whatever a value is":       strings.Repeat("{{.short|quote|urlquery}}", 1000),
+		"in what they might put":    strings.Repeat("{{ .short | quote | quote | quote }}", 90),
 	} {
 		t.Run("templates are bounded "+name, func(t *testing.T) {
-			d := withData(t, k, seal.Values{"half": half}, map[string]string{"out": text})
-			if d.Action != unseal.Open {
-				t.Fatal(d.Outcome.Message)
-			}
-			_, err := d.Plan.Open(seal.Target{Namespace: "prod", Name: "db"})
-			refusal, ok := err.(*unseal.Refusal)
-			if !ok || refusal.Reason != unseal.TooLarge || refusal.Field != "template.data.out" {
-				t.Errorf("got %v", err)
+			d := withData(t, k, seal.Values{"half": half, "short": value("x")}, map[string]string{"out": text})
+			if d.Action != unseal.Report || d.Outcome.Reason != unseal.TooLarge || !strings.Contains(d.Outcome.Message, "spec.template.data.out") {
+				t.Errorf("got %s %s %q", d.Action, d.Outcome.Reason, d.Outcome.Message)
 			}
 		})
 	}
 	d := withData(t, k, seal.Values{"half": half}, map[string]string{"out": "{{ .half }}"})
+	if d.Action != unseal.Open {
+		t.Fatalf("just under 1 MiB: %s", d.Outcome.Message)
+	}
 	if _, err := d.Plan.Open(seal.Target{Namespace: "prod", Name: "db"}); err != nil {
-		t.Errorf("1 MiB exactly: %v", err)
+		t.Errorf("just under 1 MiB: %v", err)
+	}
+	long := withData(t, k, seal.Values{"a": value("x")}, map[string]string{"out": strings.Repeat("x", 33<<10), "more": strings.Repeat("x", 33<<10)})
+	if long.Outcome.Reason != unseal.TemplateError || !strings.Contains(long.Outcome.Message, "64 KiB") {
+		t.Errorf("long templates: %s %q", long.Outcome.Reason, long.Outcome.Message)
+	}
+}
+
+// TestNoFunctionGivesMoreThanItSays holds what checkRoom counts on.
+func TestNoFunctionGivesMoreThanItSays(t *testing.T) {
+	k := newKey(t, "prod-eu")
+	worst := map[string]string{"quote": "\x00", "urlquery": "\xff", "upper": "\xff", "lower": "\xff", "base64": "x", "trim": "x"}
+	for name, char := range worst {
+		// 60 bytes fill the least padding; the templates then just fit if the function keeps its word.
+		d := withData(t, k, seal.Values{"v": value(strings.Repeat(char, 60))}, map[string]string{"out": "{{ .v | " + name + " }}"})
+		contents, err := d.Plan.Open(seal.Target{Namespace: "prod", Name: "db"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		most := map[string]int{"quote": 362, "urlquery": 180, "upper": 180, "lower": 180, "base64": 80, "trim": 60}[name]
+		if n := len(contents.Data()["out"]); n != most {
+			t.Errorf("%s gives %d bytes for 60, at most %d", name, n, most)
+		}
 	}
 }

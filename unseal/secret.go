@@ -27,9 +27,9 @@ func checkType(in *Input, p *Plan) *Refusal {
 	case corev1.SecretTypeSSHAuth:
 		return needs(spec, corev1.SSHAuthPrivateKey)
 	case corev1.SecretTypeDockercfg:
-		return needs(spec, corev1.DockerConfigKey)
+		return needsSealed(spec, corev1.DockerConfigKey)
 	case corev1.SecretTypeDockerConfigJson:
-		return needs(spec, corev1.DockerConfigJsonKey)
+		return needsSealed(spec, corev1.DockerConfigJsonKey)
 	case corev1.SecretTypeBasicAuth:
 		// One of the two is enough for the API server.
 		if needs(spec, corev1.BasicAuthUsernameKey) != nil && needs(spec, corev1.BasicAuthPasswordKey) != nil {
@@ -37,6 +37,16 @@ func checkType(in *Input, p *Plan) *Refusal {
 		}
 	}
 	return nil
+}
+
+// needsSealed is for a key whose content the API server judges: rendered from a template, its answer would tell a writer of templates something about the values.
+func needsSealed(spec *seal.Spec, key string) *Refusal {
+	if spec.Template != nil {
+		if _, rendered := spec.Template.Data[key]; rendered {
+			return refuse(TemplateError, "template.data."+key, "cannot be rendered for the type %s", spec.Type).hint("seal the whole of it as the item " + key)
+		}
+	}
+	return needs(spec, key)
 }
 
 func needs(spec *seal.Spec, keys ...string) *Refusal {

@@ -15,6 +15,8 @@ const (
 	templateForm = `use {{ .name }} or {{ index . "na.me" }}, and after | base64, quote, urlquery, trim, upper or lower`
 	// maxPipeline bounds the functions after one value: quote and urlquery lengthen what they are given, and each multiplies what the one before it gave.
 	maxPipeline = 8
+	// maxTemplates bounds the text of all templates in bytes, and with it what the parser needs.
+	maxTemplates = 64 << 10
 )
 
 // program is a template as the parts that it puts together; its parts are text, or an item with the functions that it passes through.
@@ -30,6 +32,13 @@ type part struct {
 func compileAll(spec *seal.Spec) (map[string]program, *Refusal) {
 	if spec.Template == nil {
 		return nil, nil
+	}
+	size := 0
+	for _, text := range spec.Template.Data {
+		size += len(text)
+	}
+	if size > maxTemplates {
+		return nil, refuse(TemplateError, "template.data", "is longer than %d KiB in sum", maxTemplates>>10)
 	}
 	programs := make(map[string]program, len(spec.Template.Data))
 	for _, key := range slices.Sorted(maps.Keys(spec.Template.Data)) {
@@ -54,11 +63,17 @@ func compileAll(spec *seal.Spec) (map[string]program, *Refusal) {
 	return programs, nil
 }
 
+// control finds what nests: the parser takes much memory for it, and none of it is supported.
+var control = regexp.MustCompile(`\{\{-?\s*(if|with|range|define|block|template)\b`)
+
 var errorLine = regexp.MustCompile(`^template: [^:]*:(\d+):`)
 
 // compile accepts text and the few actions of templateForm, from the syntax tree of text/template; none of its code ever runs. Errors never quote the
 // template, in which somebody may have left a value.
 func compile(field, text string) (program, *Refusal) {
+	if at := control.FindStringIndex(text); at != nil {
+		return nil, unsupported(field, text, at[0])
+	}
 	set := map[string]*parse.Tree{}
 	tree := parse.New("data")
 	tree.Mode = parse.SkipFuncCheck
@@ -77,12 +92,15 @@ func compile(field, text string) (program, *Refusal) {
 	for _, node := range tree.Root.Nodes {
 		next, ok := compileNode(node)
 		if !ok {
-			line := 1 + strings.Count(text[:node.Position()], "\n")
-			return nil, refuse(TemplateError, field, "has an action that is not supported (line %d)", line).hint(templateForm)
+			return nil, unsupported(field, text, int(node.Position()))
 		}
 		p = append(p, next)
 	}
 	return p, nil
+}
+
+func unsupported(field, text string, at int) *Refusal {
+	return refuse(TemplateError, field, "has an action that is not supported (line %d)", 1+strings.Count(text[:at], "\n")).hint(templateForm)
 }
 
 func compileNode(node parse.Node) (part, bool) {
@@ -137,11 +155,11 @@ func firstOf(f *parse.FieldNode, ok bool) string {
 
 func functionOf(args []parse.Node) (function, bool) {
 	if len(args) != 1 {
-		return nil, false
+		return function{}, false
 	}
 	name, ok := args[0].(*parse.IdentifierNode)
 	if !ok {
-		return nil, false
+		return function{}, false
 	}
 	f, ok := functions()[name.Ident]
 	return f, ok

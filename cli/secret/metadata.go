@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
 // isCopy says whether an annotation is one in which a tool keeps the whole object, plaintext included.
@@ -47,7 +49,7 @@ func (s *source) splitAnnotations() (own, template map[string]string) {
 	for key, text := range s.annotations {
 		switch {
 		case isCopy(key) || key == trackingID:
-		case aboutGit(key):
+		case aboutGit(key) || !v1alpha1.TemplateMayCarry(key):
 			own[key] = text
 		default:
 			template[key] = text
@@ -59,7 +61,7 @@ func (s *source) splitAnnotations() (own, template map[string]string) {
 // templateLabels are the labels that the Secret gets.
 func (s *source) templateLabels() map[string]string {
 	labels := maps.Clone(s.labels)
-	maps.DeleteFunc(labels, func(key, _ string) bool { return isTracking(key) })
+	maps.DeleteFunc(labels, func(key, _ string) bool { return isTracking(key) || !v1alpha1.TemplateMayCarry(key) })
 	return labels
 }
 
@@ -109,6 +111,22 @@ func (s *source) repeated() []string {
 			if strings.Contains(s.annotations[name], plain) {
 				out = append(out, "metadata.annotations["+shown(name)+"] repeats the value of "+key+", and stays readable")
 			}
+		}
+	}
+	return out
+}
+
+// left warns of labels and annotations that a user may expect on the Secret, and that the controller would refuse there.
+func (s *source) left() []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(s.labels)) {
+		if !isTracking(name) && !v1alpha1.TemplateMayCarry(name) {
+			out = append(out, "metadata.labels["+shown(name)+"] stays on the GitSecret: on the Secret it would speak to another controller")
+		}
+	}
+	for _, name := range s.readable() {
+		if !aboutGit(name) && !v1alpha1.TemplateMayCarry(name) {
+			out = append(out, "metadata.annotations["+shown(name)+"] stays on the GitSecret: on the Secret it would speak to another controller")
 		}
 	}
 	return out

@@ -140,7 +140,7 @@ func requiredKeys(t string) [][]string {
 }
 
 func (s *source) warnings() []string {
-	out := s.repeated()
+	out := append(s.repeated(), s.left()...)
 	var wants []string
 	for _, field := range s.dropped {
 		out = append(out, field+" is left out: it has no place in a GitSecret")

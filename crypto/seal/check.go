@@ -23,7 +23,8 @@ const (
 	MaxRecipients    = 8
 	MaxWrappedBefore = 64
 
-	minValue = nonceSize + 64 + 16
+	tagSize  = 16
+	minValue = nonceSize + 64 + tagSize
 )
 
 var (
@@ -98,12 +99,23 @@ func Check(s *Spec) (*Checked, error) {
 			return nil, err
 		}
 	}
+	room := 0
 	for _, name := range slices.Sorted(maps.Keys(s.Items)) {
 		if err := c.checkItem(name); err != nil {
 			return nil, err
 		}
+		room += c.Capacity(name)
+	}
+	if room > MaxValues {
+		return nil, tooLarge(room)
 	}
 	return c, nil
+}
+
+// Capacity is the length of the longest value that the item's ciphertext could hold, in bytes: what anybody can see of a value's length. Limits go by it and not by the
+// value, so that no outcome tells more. It is 0 for an item that is not there.
+func (c *Checked) Capacity(item string) int {
+	return max(0, len(c.items[item])-nonceSize-lengthPrefix-tagSize)
 }
 
 func (c *Checked) checkItem(name string) error {

@@ -2,6 +2,7 @@ package seal_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -46,22 +47,34 @@ func TestItemsUpToTheLimit(t *testing.T) {
 
 func TestValuesUpToTheLimit(t *testing.T) {
 	p := classical(t)
-	spec := mustSeal(t, strictDB, numbered(1, seal.MaxValues), holder("prod", p))
+	spec := mustSeal(t, strictDB, numbered(1, largestValue), holder("prod", p))
 	got, err := open(spec, prodDB, p)
-	if err != nil || len(got["k0"]) != seal.MaxValues {
+	if err != nil || len(got["k0"]) != largestValue {
 		t.Errorf("%d bytes, %v", len(got["k0"]), err)
 	}
 	if doc := forge.Document(spec, prodDB).JSON(); len(doc) > seal.MaxDocument {
 		t.Errorf("the largest value does not fit into a document: %d bytes", len(doc))
 	}
-	// No Sealer sees the values that are there; an opener does.
-	if err := sealer().Put(spec, values("more", "v"), []seal.Holder{holder("prod", p)}); err != nil {
-		t.Fatal(err)
+	before := document(spec, prodDB)
+	err = sealer().Put(spec, values("more", "v"), []seal.Holder{holder("prod", p)})
+	if seal.Outcome(err) != "TooLarge" || !strings.Contains(err.Error(), "1 MiB") || string(document(spec, prodDB)) != string(before) {
+		t.Errorf("one value more: %v", err)
 	}
-	_, err = open(spec, prodDB, p)
-	if seal.Outcome(err) != "TooLarge" || !strings.Contains(err.Error(), "1 MiB") {
+	if _, err := sealer().Seal(strictDB, numbered(1, largestValue+1), []seal.Holder{holder("prod", p)}); seal.Outcome(err) != "TooLarge" {
 		t.Errorf("one byte more: %v", err)
 	}
+	if _, err := seal.ParseDocument(overfull(forge.Document(spec, prodDB))); seal.Outcome(err) != "TooLarge" {
+		t.Errorf("a document that no Sealer made: %v", err)
+	}
+}
+
+// largestValue is what one item alone can hold (section 12).
+const largestValue = seal.MaxValues - 4
+
+// overfull adds an item of the least size to a document that has no room for it; it needs no key to be refused.
+func overfull(doc forge.Tree) []byte {
+	item := map[string]any{"envelope": doc.Get("spec", "items", "k0", "envelope"), "value": base64.StdEncoding.EncodeToString(make([]byte, 92))}
+	return doc.Set(item, "spec", "items", "more").JSON()
 }
 
 func TestADocumentThatIsTooLongSaysSo(t *testing.T) {

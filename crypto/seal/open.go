@@ -39,14 +39,11 @@ func (c *Checked) Open(target Target, keys Keys) (*Opened, error) {
 		}
 		values[name] = v
 	}
-	if n := values.Size(); n > MaxValues {
-		return nil, tooLarge(n)
-	}
 	return &Opened{Values: values, Uses: uses}, nil
 }
 
 func tooLarge(n int) error {
-	return &Error{Kind: ErrTooLarge, Msg: fmt.Sprintf("the values are %d bytes in sum; a Kubernetes Secret holds at most 1 MiB (%d bytes)", n, MaxValues)}
+	return &Error{Kind: ErrTooLarge, Msg: fmt.Sprintf("the values are up to %d bytes in sum with their padding; a Kubernetes Secret holds at most 1 MiB (%d bytes)", n, MaxValues)}
 }
 
 // Referenced lists the ids of the envelopes that an item names, in byte order.

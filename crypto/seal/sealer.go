@@ -36,9 +36,6 @@ func (s Sealer) Put(spec *Spec, values Values, holders []Holder) error {
 		_, err := Check(spec)
 		return err
 	}
-	if n := values.Size(); n > MaxValues {
-		return tooLarge(n)
-	}
 	id, envelope, key, err := s.newEnvelope(spec.For, holders)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ const maxKeys = 8;
 const maxWrappedBefore = 64;
 const maxSignature = 16 * 1024;
 const minValue = 12 + 64 + 16;
+const maxValues = 1_048_576;
 
 // A struct has named members; the JSON reader has dropped those that are null.
 class Struct {
@@ -75,6 +76,9 @@ export function parseDocument(bytes) {
   for (const item of doc.items.values()) {
     if (!doc.envelopes.has(item.envelope)) throw invalid("an item names an envelope that is not there");
   }
+  let capacity = 0;
+  for (const item of doc.items.values()) capacity += item.value.length - 12 - 16 - 4;
+  if (capacity > maxValues) throw new Outcome("TooLarge", "the values in sum");
   return doc;
 }
 
