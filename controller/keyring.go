@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -28,8 +29,8 @@ import (
 const (
 	// keyringResync is how often a keyring that is well is looked at, for what no watch tells: a source elsewhere, a ConfigMap that somebody removed.
 	keyringResync = 10 * time.Minute
-	// keyringRetry is how long after a failure it is tried again.
-	keyringRetry = 5 * time.Second
+	// keyringRetry and keyringRetryMax are how long after the first of several failures, and at the most, it is tried again. Every try leaves audit records.
+	keyringRetry, keyringRetryMax = time.Second, 30 * time.Second
 	// defaultKeyring is the name of the keyring that a first start makes.
 	defaultKeyring = "default"
 )
@@ -77,7 +78,8 @@ func (r *KeyringReconciler) SetupWithManager(mgr manager.Manager) error {
 		For(&v1alpha1.Keyring{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		// By name and not by label, because the cache keeps no labels of Secrets.
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(keyringOfSecret), builder.WithPredicates(ours, predicate.ResourceVersionChangedPredicate{})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 2, ReconciliationTimeout: time.Minute}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 2, ReconciliationTimeout: time.Minute,
+			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](keyringRetry, keyringRetryMax)}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("setting up the Keyring controller: %w", err)
@@ -93,10 +95,10 @@ func keyringOfSecret(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: name}}}
 }
 
-// Reconcile looks at one Keyring. It returns no error: what fails is tried again after keyringRetry.
+// Reconcile looks at one Keyring. An error makes it try again, later each time.
 func (r *KeyringReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	if err := r.expect(ctx); err != nil {
-		return r.again(ctx, req.Name, err)
+		return reconcile.Result{}, err
 	}
 	kr := &v1alpha1.Keyring{}
 	err := r.Reader.Get(ctx, req.NamespacedName, kr)
@@ -106,18 +108,13 @@ func (r *KeyringReconciler) Reconcile(ctx context.Context, req reconcile.Request
 		r.Manager.Forget(req.Name)
 		return reconcile.Result{}, nil
 	case err != nil:
-		return r.again(ctx, req.Name, err)
+		return reconcile.Result{}, err
 	}
 	res, err := r.Manager.Ensure(ctx, kr)
 	if err := errors.Join(err, r.publish(ctx, kr, res), r.report(ctx, kr, res)); err != nil {
-		return r.again(ctx, req.Name, err)
+		return reconcile.Result{}, err
 	}
 	return reconcile.Result{RequeueAfter: keyringResync}, nil
-}
-
-func (r *KeyringReconciler) again(ctx context.Context, name string, err error) (reconcile.Result, error) {
-	r.Log.ErrorContext(ctx, "looking after a keyring", "keyring", name, "error", err)
-	return reconcile.Result{RequeueAfter: keyringRetry}, nil
 }
 
 // expect tells the Manager which keyrings there are, before the first of them is loaded.
