@@ -291,6 +291,12 @@ func TestRefusals(t *testing.T) {
 		"docker": {func(o *v1alpha1.GitSecret) {
 			o.Spec.Type = "kubernetes.io/dockerconfigjson"
 			o.Spec.Template = &seal.Template{Data: map[string]string{".dockerconfigjson": "{{ .password }}"}}
+		}, unseal.TemplateError, "cannot be rendered"},
+		"json": {func(o *v1alpha1.GitSecret) {
+			o.Spec.Type = "kubernetes.io/dockerconfigjson"
+			if err := sealer().Put(&o.Spec, values(".dockerconfigjson"), []seal.Holder{w.holder(t)}); err != nil {
+				t.Fatal(err)
+			}
 		}, unseal.ApplyFailed, "data[.dockerconfigjson]"},
 		"tracked": {func(o *v1alpha1.GitSecret) {
 			o.Spec.Template = &seal.Template{Metadata: &seal.TemplateMetadata{Annotations: map[string]string{"argocd.argoproj.io/tracking-id": "x"}}}
