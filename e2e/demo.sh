@@ -110,4 +110,4 @@ run "kubectl get secret db -n prod -o jsonpath='{.data.password}' | base64 -d; e
 say "8. What the audit log says"
 run "cut -c1-200 $work/audit.jsonl | tail -n 4"
 
-say "Done. Nothing is left running, nothing is left behind."
+[ "${KEEP:-}" = 1 ] || say "Done. Nothing is left running, nothing is left behind."
