@@ -30,13 +30,14 @@ tools: ## build the test control plane and kubectl once, into the user's cache
 demo: build tools ## seal, commit, apply, change and tamper on a real control plane (KEEP=1 leaves it up)
 	@./e2e/demo.sh
 
+# -count=1, because go's cache of results does not know of the programs that the end-to-end tests build and run.
 .PHONY: test
 test: lint cross tools ## run every test; the first run builds a control plane (about 10 minutes on two cores)
 	@echo "== tests (the end-to-end ones start a real control plane)"
-	@go test -json -timeout 40m ./... | $(SUMMARY) tests
+	@go test -json -count=1 -timeout 40m ./... | $(SUMMARY) tests
 	@cd e2e/tools/controlplane && go test -json ./internal/pki | (cd ../../.. && $(SUMMARY) controlplane)
 	@echo "== tests under the race detector"
-	@CGO_ENABLED=1 go test -json -timeout 20m -race $(RACE) | $(SUMMARY) race
+	@CGO_ENABLED=1 go test -json -count=1 -timeout 20m -race $(RACE) | $(SUMMARY) race
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck

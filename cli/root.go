@@ -15,8 +15,8 @@ becomes a GitSecret, all other documents stay as they are, byte for byte. An arg
 separator or an extension is a file; a bare word is a command.
 
 Several files are joined to one stream, or with -w each is replaced in place: all of them, or
-none if there is an error. Labels of a Secret stay readable on the GitSecret; annotations go into
-its template, but for those that tell Argo CD, Flux or Helm how to treat the object.
+none if there is an error. Labels of a Secret stay readable on the GitSecret; it and
+annotations go into its template, but for those that speak to other controllers.
 
 EXIT STATUS
   0  all went well

@@ -77,15 +77,17 @@ func (w secretWriter) replace(ctx context.Context, p *unseal.Plan, c *unseal.Con
 
 // rehearse asks the API server whether it would take the Secret, under a name of its own, so that one that works is not deleted for one that cannot be made.
 func (w secretWriter) rehearse(ctx context.Context, p *unseal.Plan, c *unseal.Contents) error {
-	s := blank(p)
-	s.Name, s.GenerateName = "", "waxwing-rehearsal-"
-	s.Labels, s.Annotations = p.Secret.Labels, p.Secret.Annotations
-	s.Type, s.Data, s.Immutable = corev1.SecretType(p.Type), map[string][]byte{}, p.Immutable
+	s := wanted(p, c, p.Immutable)
+	s.Name, s.GenerateName, s.OwnerReferences = "", "waxwing-rehearsal-", nil
 	// Copies, because the answer is decoded into s and c's values are still needed.
-	for key, value := range c.Data() {
+	for key, value := range s.Data {
 		s.Data[key] = bytes.Clone(value)
-		defer clear(s.Data[key])
 	}
+	defer func() {
+		for _, value := range s.Data {
+			clear(value)
+		}
+	}()
 	return w.client.Create(ctx, s, client.DryRunAll, client.FieldOwner(unseal.FieldManager))
 }
 
@@ -136,15 +138,20 @@ func blank(p *unseal.Plan) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: p.Secret.Namespace, Name: p.Secret.Name}}
 }
 
-// applyBody is the Secret as JSON. The caller clears it.
-func applyBody(p *unseal.Plan, c *unseal.Contents, immutable *bool, version string) ([]byte, error) {
-	s := &corev1.Secret{
+// wanted is the Secret as it has to be. Its values are c's own.
+func wanted(p *unseal.Plan, c *unseal.Contents, immutable *bool) *corev1.Secret {
+	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
 		ObjectMeta: *p.Secret.DeepCopy(),
 		Type:       corev1.SecretType(p.Type),
 		Immutable:  immutable,
 		Data:       c.Data(),
 	}
+}
+
+// applyBody is the Secret as JSON. The caller clears it.
+func applyBody(p *unseal.Plan, c *unseal.Contents, immutable *bool, version string) ([]byte, error) {
+	s := wanted(p, c, immutable)
 	s.ResourceVersion = version
 	body, err := json.Marshal(s)
 	if err != nil {

@@ -29,9 +29,10 @@
 // JSON follows what kubectl does (YAML 1.1 as sigs.k8s.io/yaml reads it): plain
 // yes, no, on, off, y and n are booleans, 0x1f, 0b1, 017 and 1_000 are integers,
 // 1e3 is a number, plain timestamps stay strings as written, quoted scalars are
-// always strings, and keys that are numbers or booleans become strings. Two
-// things are stricter: an entry of a mapping always wins over a merged one
-// ("<<"), wherever it stands, and a key that appears twice is refused.
+// always strings, and keys that are numbers or booleans become strings. What
+// readers read differently is refused: a key that appears twice, a merge ("<<")
+// after an entry that it would replace, a byte order mark in the middle of a
+// file, and, where the value is asked for, a tag that is not one of YAML's own.
 //
 // # What it does not do
 //

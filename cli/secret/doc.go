@@ -7,9 +7,9 @@
 // Where things go:
 //
 //   - data and stringData (which wins) are sealed into spec.items.
-//   - Labels stay on the GitSecret, where selectors of kustomize and Argo CD look for them, and are repeated in spec.template.metadata for the Secret.
-//     Labels by which Flux and Argo CD mark what they applied stay on the GitSecret alone.
-//   - Annotations go to spec.template.metadata. Those that tell a delivery tool how to treat the object in Git (argocd.argoproj.io/sync-wave,
+//   - Labels stay on the GitSecret, where selectors of kustomize and Argo CD look for them, and are repeated in spec.template.metadata for the Secret
+//     if the controller takes them there (v1alpha1.TemplateMayCarry). Those of other controllers stay on the GitSecret alone.
+//   - Annotations go to spec.template.metadata by the same rule. Those that tell a delivery tool how to treat the object in Git (argocd.argoproj.io/sync-wave,
 //     kustomize.toolkit.fluxcd.io/prune, config.kubernetes.io/depends-on …) and waxwing.io/… stay on the GitSecret alone.
 //   - What the API server sets (uid, resourceVersion, managedFields, ownerReferences, status …) is dropped, and so are annotations in which kubectl
 //     and others keep a copy of the whole object: they hold the plaintext.

@@ -61,7 +61,7 @@ func (s *source) splitAnnotations() (own, template map[string]string) {
 // templateLabels are the labels that the Secret gets.
 func (s *source) templateLabels() map[string]string {
 	labels := maps.Clone(s.labels)
-	maps.DeleteFunc(labels, func(key, _ string) bool { return isTracking(key) || !v1alpha1.TemplateMayCarry(key) })
+	maps.DeleteFunc(labels, func(key, _ string) bool { return !v1alpha1.TemplateMayCarry(key) })
 	return labels
 }
 

@@ -46,12 +46,3 @@ type Values map[string]Value
 
 // Names lists the item names in byte order.
 func (v Values) Names() []string { return slices.Sorted(maps.Keys(v)) }
-
-// Size is the sum of the lengths of all values in bytes.
-func (v Values) Size() int {
-	n := 0
-	for _, value := range v {
-		n += value.Len()
-	}
-	return n
-}
