@@ -1,0 +1,144 @@
+// Package git asks the git program about one repository.
+//
+// It guarantees that no argument which comes from a person or a file is taken for an option, that nothing of the repository is run (no pager, no external
+// diff, no textconv), that no question is asked on a terminal, and that answers are bounded. It reads, but for what Output is told to do; it knows nothing
+// of sealed files. A Repo may be used from several goroutines.
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+var (
+	// ErrNoGit says that there is no git program.
+	ErrNoGit = errors.New("the git program is not installed")
+	// ErrNoRepository says that a folder lies in no repository.
+	ErrNoRepository = errors.New("not in a Git repository")
+	// ErrNoRevision says that a revision, or a path in it, does not exist.
+	ErrNoRevision = errors.New("no such revision or path")
+)
+
+// maxOutput bounds what git may answer, in bytes.
+const maxOutput = 1 << 30
+
+// waitDelay is how long git may take to end after it was told to.
+const waitDelay = 2 * time.Second
+
+// Repo is a repository with a working tree.
+type Repo struct {
+	Root    string // the top folder of the working tree, absolute, symbolic links resolved by git
+	program string
+	environ []string
+}
+
+// Open finds the repository around dir. environ is the process's environment; hooks and drivers run in one that names the repository.
+func Open(ctx context.Context, dir string, environ []string) (*Repo, error) {
+	program, err := exec.LookPath("git")
+	if err != nil {
+		return nil, ErrNoGit
+	}
+	r := &Repo{Root: dir, program: program, environ: append(append([]string{}, environ...), "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_PAGER=cat")}
+	out, err := r.Output(ctx, "rev-parse", "--show-toplevel")
+	var failed *Error
+	if errors.As(err, &failed) {
+		return nil, ErrNoRepository
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.Root = filepath.FromSlash(strings.TrimRight(string(out), "\r\n"))
+	return r, nil
+}
+
+// Error is a git command that failed.
+type Error struct {
+	Command string // the subcommand
+	Code    int
+	Message string // git's last line
+}
+
+// Error names the command and says what git said.
+func (e *Error) Error() string { return fmt.Sprintf("git %s: %s", e.Command, e.Message) }
+
+// Output runs git in the top folder and gives its standard output. The first argument is the subcommand; arguments that people gave have to follow
+// --end-of-options or --. A failure of git is an *Error.
+func (r *Repo) Output(ctx context.Context, args ...string) ([]byte, error) {
+	return r.run(ctx, nil, args...)
+}
+
+// Input is Output with something on git's standard input.
+func (r *Repo) Input(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
+	return r.run(ctx, stdin, args...)
+}
+
+func (r *Repo) run(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, r.program, append([]string{"--no-pager", "--literal-pathspecs", "-c", "core.quotePath=false"}, args...)...)
+	cmd.Dir, cmd.Env, cmd.Stdin, cmd.WaitDelay = r.Root, r.environ, stdin, waitDelay
+	var out, said bytes.Buffer
+	cmd.Stdout = &limited{to: &out, left: maxOutput}
+	cmd.Stderr = &limited{to: &said, left: 64 << 10}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.As(err, &exit):
+		return nil, &Error{Command: args[0], Code: exit.ExitCode(), Message: lastLine(said.String())}
+	case err != nil:
+		return nil, fmt.Errorf("running git %s: %w", args[0], err)
+	}
+	return out.Bytes(), nil
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
+		text = text[i+1:]
+	}
+	if text == "" {
+		return "failed without a word"
+	}
+	return text
+}
+
+// limited refuses to write more than is left.
+type limited struct {
+	to   *bytes.Buffer
+	left int
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	if len(b) > l.left {
+		return 0, errors.New("git answers more than can be read")
+	}
+	l.left -= len(b)
+	return l.to.Write(b)
+}
+
+// Commit is the full id of the commit that rev names.
+func (r *Repo) Commit(ctx context.Context, rev string) (string, error) {
+	out, err := r.Output(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", rev+"^{commit}")
+	var failed *Error
+	if errors.As(err, &failed) {
+		return "", fmt.Errorf("%s: %w", rev, ErrNoRevision)
+	}
+	return strings.TrimSpace(string(out)), err
+}
+
+// File is the content of the file path (relative to Root, with slashes) in the commit with the id commit; "" stands for the index.
+func (r *Repo) File(ctx context.Context, commit, path string) ([]byte, error) {
+	out, err := r.Output(ctx, "cat-file", "blob", commit+":"+path)
+	var failed *Error
+	if errors.As(err, &failed) {
+		return nil, fmt.Errorf("%s: %w", path, ErrNoRevision)
+	}
+	return out, err
+}
