@@ -13,6 +13,7 @@ import (
 	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/manifest"
+	"github.com/waxwing-io/waxwing/repo"
 )
 
 // Exit codes. The table in the root command's help says the same.
@@ -81,6 +82,7 @@ func hint(err error) string {
 		s *secret.Error
 		k *seal.Error
 		m *manifest.Error
+		r *repo.Error
 	)
 	switch {
 	case errors.As(err, &f):
@@ -91,6 +93,8 @@ func hint(err error) string {
 		return k.Hint
 	case errors.As(err, &m):
 		return m.Hint
+	case errors.As(err, &r):
+		return r.Hint
 	}
 	return ""
 }

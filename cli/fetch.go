@@ -11,6 +11,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/cli/cluster"
 	"github.com/waxwing-io/waxwing/crypto/statement"
+	"github.com/waxwing-io/waxwing/repo"
 )
 
 const fetchLong = `Fetch the recipients of a cluster's keyring: a signed note that says to which keys to seal. It is
@@ -24,6 +25,7 @@ Where Keyrings may not be read, note and statement key are taken from the Config
 controller publishes them in.`
 
 const fetchExample = `  seal keys fetch --out prod.note
+  seal keys fetch --keyring prod-eu --save         (into .seal/, under the key that .seal.yaml pins)
   seal keys fetch --keyring prod-eu --statement-key prod-eu+4a5b6c7d+AR… --out prod-eu.note`
 
 const envKubeconfig = "KUBECONFIG"
@@ -36,6 +38,7 @@ type fetchOptions struct {
 	statementKey string
 	kubeconfig   string
 	context      string
+	save         bool
 }
 
 func newKeysFetchCommand(env *Env) *cobra.Command {
@@ -55,6 +58,7 @@ func newKeysFetchCommand(env *Env) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&o.keyring, "keyring", defaultHolder, "the `NAME` of the keyring")
 	flags.StringVar(&o.out, "out", "", "write the note to `FILE` instead of standard output")
+	flags.BoolVar(&o.save, "save", false, "put the note where .seal.yaml looks for it, if it verifies under the key that is pinned there")
 	flags.StringVar(&o.statementKey, "statement-key", "", "take the note only under this `VKEY` (NAME+HASH+KEY)")
 	flags.StringVarP(&o.namespace, "namespace", "n", "waxwing-system", "the `NAMESPACE` of the controller")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "the kubeconfig `FILE`")
@@ -63,6 +67,11 @@ func newKeysFetchCommand(env *Env) *cobra.Command {
 }
 
 func runKeysFetch(ctx context.Context, env *Env, o *fetchOptions) error {
+	if o.save {
+		if err := o.pinned(env); err != nil {
+			return err
+		}
+	}
 	client, err := cluster.NewClient(cluster.Config{
 		Kubeconfig: env.optionalPath(o.kubeconfig), Paths: kubeconfigs(env), Context: o.context, UserAgent: "seal",
 	})
@@ -95,6 +104,34 @@ func runKeysFetch(ctx context.Context, env *Env, o *fetchOptions) error {
 	_, _ = fmt.Fprintf(env.Stderr, "statement key: %s\n", key)
 	return nil
 }
+
+// pinned takes place and statement key of the note from the settings of the current folder.
+func (o *fetchOptions) pinned(env *Env) error {
+	if o.out != "" || o.statementKey != "" {
+		return usage(repo.SettingsName+" says where the note goes, and under which key", "--save does not go with --out or --statement-key")
+	}
+	tree, err := env.settings()
+	if err != nil {
+		return err
+	}
+	holders, err := tree.Holders(env.path("."))
+	if err != nil {
+		return err
+	}
+	for _, h := range holders {
+		if h.Name == o.keyring && h.StatementKey != "" {
+			o.out, o.statementKey = h.Note, h.StatementKey
+			if err := os.MkdirAll(filepath.Dir(h.Note), folderMode); err != nil {
+				return fmt.Errorf("making the folder of notes: %w", err)
+			}
+			return nil
+		}
+	}
+	return failed("seal init pins one", "no statement key is pinned for keyring %s", o.keyring)
+}
+
+// folderMode is the mode (before umask) of new folders with public content.
+const folderMode = 0o777
 
 // verify holds the note against the pinned key, or without one against the Keyring's own, and gives the key that it verified under.
 func (o *fetchOptions) verify(p *cluster.Published) (string, error) {

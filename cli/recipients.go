@@ -12,6 +12,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/statement"
+	"github.com/waxwing-io/waxwing/repo"
 )
 
 const (
@@ -43,8 +44,8 @@ type heldBy struct {
 	recipients []seal.Recipient
 }
 
-// holders reads all sources. Flags win over the environment; without any source the result is empty.
-func (f *recipientFlags) holders(ctx context.Context, env *Env) ([]seal.Holder, error) {
+// given reads what flags and environment say. Flags win; without either the result is empty.
+func (f *recipientFlags) given(ctx context.Context, env *Env) ([]seal.Holder, error) {
 	set := holderSet{byName: map[string]*heldBy{}}
 	for _, text := range f.recipients {
 		if err := set.addLine(text, "-r"); err != nil {
@@ -158,5 +159,5 @@ func (s *holderSet) sorted() []seal.Holder {
 
 // noRecipients is said when something has to be sealed and nobody said for whom.
 func noRecipients() error {
-	return usage("give -r RECIPIENT or -R FILE, or set "+envRecipients+"; `seal keys fetch --out prod.note` gets the cluster's", "no recipients given")
+	return usage("give -r RECIPIENT or -R FILE, or set "+envRecipients+"; `seal init` writes a "+repo.SettingsName+" that says it for a whole repository", "no recipients given")
 }

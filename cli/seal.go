@@ -53,7 +53,7 @@ func newSealCommand(env *Env) *cobra.Command {
 	flags.StringVar(&o.out, "out", "", "write to `FILE` instead of standard output")
 	o.addTo(flags)
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "the `NAMESPACE` of Secrets that name none")
-	flags.StringVar(&o.scope, "scope", seal.ScopeStrict, "the `SCOPE` in which it may be opened: strict (this namespace and name), namespace, cluster, or match:GLOB (this name in namespaces that match)")
+	flags.StringVar(&o.scope, "scope", "", "the `SCOPE` in which it may be opened: strict (this namespace and name), namespace, cluster, or match:GLOB (this name in namespaces that match); strict if neither this nor .seal.yaml says")
 	o.output.addTo(flags)
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "seal Secrets without data, too")
 	completeValues(cmd, "scope", seal.ScopeStrict, seal.ScopeNamespace, seal.ScopeCluster, seal.ScopeMatch)
@@ -68,7 +68,7 @@ func (o *sealOptions) check(args []string) error {
 		return usage("", "-w keeps each file's syntax: it does not go with -o")
 	}
 	switch o.scope {
-	case seal.ScopeStrict, seal.ScopeNamespace, seal.ScopeCluster:
+	case "", seal.ScopeStrict, seal.ScopeNamespace, seal.ScopeCluster:
 	default:
 		if err := (seal.For{Scope: o.scope, Name: "name"}).Check(); err != nil {
 			return usage("use strict, namespace, cluster or match:GLOB, where GLOB is of a-z, 0-9, - and *", "unknown scope %q", o.scope)
@@ -107,11 +107,11 @@ func runSeal(ctx context.Context, env *Env, o *sealOptions, args []string) error
 	if err := o.check(args); err != nil {
 		return err
 	}
-	holders, err := o.holders(ctx, env)
+	source, err := o.source(ctx, env)
 	if err != nil {
 		return err
 	}
-	results, err := sealAll(ctx, env, o, holders, args)
+	results, err := sealAll(ctx, env, o, source, args)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func hardLinked(env *Env, o *sealOptions, results []sealed) []string {
 }
 
 // sealAll prepares all files in memory. It goes on after an error, so that the user sees all of them at once, unless the command line is at fault.
-func sealAll(ctx context.Context, env *Env, o *sealOptions, holders []seal.Holder, args []string) ([]sealed, error) {
+func sealAll(ctx context.Context, env *Env, o *sealOptions, source *recipientSource, args []string) ([]sealed, error) {
 	var results []sealed
 	var errs []error
 	seen := map[string]bool{}
@@ -153,8 +153,7 @@ func sealAll(ctx context.Context, env *Env, o *sealOptions, holders []seal.Holde
 		data, err := env.read(ctx, name, "a manifest", maxManifest)
 		if err == nil {
 			var r *sealed
-			if r, err = sealFile(env, o, holders, shownName(name), data); err == nil {
-				r.name = name
+			if r, err = sealFile(env, o, source, name, data); err == nil {
 				results = append(results, *r)
 			}
 		}

@@ -10,15 +10,18 @@ import (
 )
 
 // sealFile seals every Secret of one input.
-func sealFile(env *Env, o *sealOptions, holders []seal.Holder, name string, data []byte) (*sealed, error) {
+func sealFile(env *Env, o *sealOptions, source *recipientSource, arg string, data []byte) (*sealed, error) {
+	name := shownName(arg)
 	file, all, err := parse(name, data)
 	if err != nil {
 		return nil, err
 	}
-	if len(holders) == 0 && slices.ContainsFunc(all, func(obj object) bool { return obj.role == isSecret }) {
-		return nil, noRecipients()
+	s := &fileSealer{env: env, o: o}
+	if slices.ContainsFunc(all, func(obj object) bool { return obj.role == isSecret }) {
+		if s.at, err = o.placeOf(source, arg); err != nil {
+			return nil, err
+		}
 	}
-	s := &fileSealer{env: env, o: o, holders: holders}
 	var errs []error
 	found := false
 	for _, obj := range all {
@@ -32,7 +35,7 @@ func sealFile(env *Env, o *sealOptions, holders []seal.Holder, name string, data
 	if !found {
 		return nil, noneFound(name, "Secret", all, "leave the file out")
 	}
-	r := &sealed{name: name, in: data}
+	r := &sealed{name: arg, in: data}
 	if r.out, r.syntax, err = o.output.render(file); err != nil {
 		return nil, err
 	}
@@ -40,11 +43,26 @@ func sealFile(env *Env, o *sealOptions, holders []seal.Holder, name string, data
 	return r, secretsLeft(name, r.out)
 }
 
+// placeOf is the place of an input: that of the file that is written to where it is another one.
+func (o *sealOptions) placeOf(source *recipientSource, arg string) (*place, error) {
+	if o.out != "" {
+		arg = o.out
+	}
+	at, err := source.at(arg)
+	if err != nil {
+		return nil, err
+	}
+	if len(at.holders) == 0 {
+		return nil, noRecipients()
+	}
+	return at, nil
+}
+
 // fileSealer seals the objects of one file.
 type fileSealer struct {
 	env      *Env
 	o        *sealOptions
-	holders  []seal.Holder
+	at       *place // set where there are Secrets
 	warnings []string
 	values   []seal.Values // of all Secrets
 }
@@ -85,7 +103,8 @@ func (s *fileSealer) sealSecret(obj object) error {
 		return err
 	}
 	r, err := secret.Seal(doc, secret.SealOptions{
-		Sealer: s.env.sealer(), Holders: s.holders, Scope: s.o.scope, Namespace: s.o.namespace, AllowEmpty: s.o.allowEmpty,
+		Sealer: s.env.sealer(), Holders: s.at.holders, Scope: s.at.scope(s.o.scope),
+		Namespace: s.o.namespace, DefaultNamespace: s.at.namespace(), AllowEmpty: s.o.allowEmpty,
 	})
 	if err != nil {
 		return obj.error(err)

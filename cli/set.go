@@ -23,8 +23,8 @@ A value is read from standard input, from a file, or at a terminal from a prompt
 is never taken from the command line, where other users and the shell's history would see it. It
 is sealed byte for byte: a final newline is part of it, so write printf %s rather than echo.
 
-The recipients must be given, and their holders must be those that the file is sealed for now:
-otherwise somebody would silently lose, or gain, the new value.`
+The recipients are those that .seal.yaml, or flags, say for the file. Their holders must be those that
+it is sealed for now: otherwise somebody would silently lose, or gain, the new value.`
 
 const setExample = `  printf %s "$PASSWORD" | seal set db.yaml password
   seal set db.yaml password                        (asks for the value, twice)
@@ -93,12 +93,9 @@ func runSet(ctx context.Context, env *Env, o *setOptions, name string, args []st
 	if err != nil {
 		return err
 	}
-	holders, err := o.holders(ctx, env)
+	holders, err := o.holdersFor(ctx, env, name)
 	if err != nil {
 		return err
-	}
-	if len(holders) == 0 {
-		return noRecipients()
 	}
 	doc, err := parseSealed(obj)
 	if err != nil {
@@ -170,7 +167,7 @@ func (o *setOptions) checkHolders(obj object, spec *seal.Spec, holders []seal.Ho
 	if len(was) == 0 || o.allowHolderChange || slices.Equal(was, given) {
 		return nil
 	}
-	return obj.error(failed("give recipients of every holder (-r HOLDER=RECIPIENT, -R NOTE), or pass --allow-holder-change",
+	return obj.error(failed("give recipients of every holder (-r HOLDER=RECIPIENT, -R NOTE, or .seal.yaml), or pass --allow-holder-change",
 		"is sealed for %s, but the recipients given are of %s", strings.Join(was, ", "), strings.Join(given, ", ")))
 }
 

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -12,11 +13,13 @@ import (
 
 // SealOptions say how Seal seals.
 type SealOptions struct {
-	Sealer     seal.Sealer
-	Holders    []seal.Holder
-	Scope      string // strict, namespace, cluster or match:GLOB
-	Namespace  string // for a Secret that names none; another one than the Secret's is refused
-	AllowEmpty bool   // seal a Secret without data
+	Sealer    seal.Sealer
+	Holders   []seal.Holder
+	Scope     string // strict, namespace, cluster or match:GLOB
+	Namespace string // for a Secret that names none; another one than the Secret's is refused
+	// DefaultNamespace is for a Secret that names none where Namespace is empty, too.
+	DefaultNamespace string
+	AllowEmpty       bool // seal a Secret without data
 }
 
 // document is a GitSecret as it is written, in the order that people read it.
@@ -97,7 +100,7 @@ func (s *source) checkContent(o SealOptions) error {
 func (s *source) place(o SealOptions) (seal.For, error) {
 	switch {
 	case s.namespace == "":
-		s.namespace = o.Namespace
+		s.namespace = cmp.Or(o.Namespace, o.DefaultNamespace)
 	case o.Namespace != "" && o.Namespace != s.namespace:
 		return seal.For{}, refuse("remove one of the two", "metadata.namespace is %s, but -n says %s", s.namespace, o.Namespace)
 	}

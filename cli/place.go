@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/repo"
+)
+
+// recipientSource says for whom to seal, file by file: what flags or environment give holds for all files, else each file's .seal.yaml decides.
+type recipientSource struct {
+	env   *Env
+	given []seal.Holder
+	tree  *repo.Tree
+	read  map[string]seal.Holder // by file of settings and name
+}
+
+// place is what holds for one file.
+type place struct {
+	holders []seal.Holder // empty where nobody says
+	rules   *repo.Rules   // nil without settings
+}
+
+// source reads flags and environment once.
+func (f *recipientFlags) source(ctx context.Context, env *Env) (*recipientSource, error) {
+	given, err := f.given(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	if len(given) == 0 && len(f.statementKeys) > 0 {
+		return nil, usage("give the note with -R FILE; "+repo.SettingsName+" pins its own keys", "--statement-key is for notes given with -R")
+	}
+	tree, err := env.settings()
+	if err != nil {
+		return nil, err
+	}
+	return &recipientSource{env: env, given: given, tree: tree, read: map[string]seal.Holder{}}, nil
+}
+
+// settings finds the settings of the repositories that files lie in.
+func (e *Env) settings() (*repo.Tree, error) {
+	from, err := filepath.Abs(e.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("finding the current folder: %w", err)
+	}
+	return repo.NewTree(from), nil
+}
+
+// at says what holds for the file that the user calls name; "-" and "" stand for a file in the current folder.
+func (s *recipientSource) at(name string) (*place, error) {
+	rules, err := s.rules(name)
+	switch {
+	case errors.Is(err, repo.ErrNoSettings), err != nil && len(s.given) > 0 && errors.Is(err, repo.ErrNoEnvironment):
+		return &place{holders: s.given}, nil
+	case err != nil:
+		return nil, err
+	case len(s.given) > 0:
+		return &place{holders: s.given, rules: rules}, nil
+	}
+	p := &place{rules: rules}
+	for _, h := range rules.Holders {
+		holder, err := s.holder(h)
+		if err != nil {
+			return nil, err
+		}
+		p.holders = append(p.holders, holder)
+	}
+	return p, nil
+}
+
+func (s *recipientSource) rules(name string) (*repo.Rules, error) {
+	if name == "" || name == stdinArg {
+		name = stdinName + ".yaml"
+	}
+	path, err := filepath.Abs(s.env.path(name))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return s.tree.Rules(path)
+}
+
+func (s *recipientSource) holder(h repo.Holder) (seal.Holder, error) {
+	key := h.File + "\n" + h.Name
+	if known, ok := s.read[key]; ok {
+		return known, nil
+	}
+	set, err := h.Read()
+	if err != nil {
+		return seal.Holder{}, err
+	}
+	s.read[key] = set.Holder
+	return set.Holder, nil
+}
+
+// scope is the scope that a flag gives, or that of the place.
+func (p *place) scope(flag string) string {
+	if p.rules != nil {
+		return cmp.Or(flag, p.rules.Scope)
+	}
+	return cmp.Or(flag, seal.ScopeStrict)
+}
+
+// namespace is that of the place, for objects that name none.
+func (p *place) namespace() string {
+	if p.rules == nil {
+		return ""
+	}
+	return p.rules.Namespace
+}
+
+// holdersFor are the holders for values that are added to the file name; without any it is an error.
+func (f *recipientFlags) holdersFor(ctx context.Context, env *Env, name string) ([]seal.Holder, error) {
+	source, err := f.source(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	at, err := source.at(name)
+	if err != nil {
+		return nil, err
+	}
+	if len(at.holders) == 0 {
+		return nil, noRecipients()
+	}
+	return at.holders, nil
+}

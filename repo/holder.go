@@ -1,0 +1,103 @@
+package repo
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/crypto/statement"
+)
+
+// maxNote bounds a note, in bytes.
+const maxNote = 1 << 20
+
+// Holder is a holder as settings define it.
+type Holder struct {
+	Name         string
+	StatementKey string   // the pin; empty for people
+	Note         string   // where the note of a pinned holder lies, absolute
+	Recipients   []string // of people
+	File         string   // the .seal.yaml that defines it, as messages name it
+
+	shownNote string
+}
+
+// Set is a holder's recipients.
+type Set struct {
+	seal.Holder
+	// Statement is what the keyring has signed; nil for people.
+	Statement *statement.Recipients
+}
+
+// Read gives the recipients to seal to now: those listed, or those of the note, which has to verify under the pin. Errors are *Error.
+func (h Holder) Read() (Set, error) {
+	if h.StatementKey != "" {
+		return h.readNote()
+	}
+	set := Set{Holder: seal.Holder{Name: h.Name}}
+	for i, text := range h.Recipients {
+		r, err := seal.ParseRecipient(text)
+		if err != nil {
+			return Set{}, &Error{File: h.File, Msg: fmt.Sprintf("holders[%q].recipients[%d]: %v", h.Name, i, err)}
+		}
+		set.Recipients = append(set.Recipients, r)
+	}
+	return set, nil
+}
+
+func (h Holder) readNote() (Set, error) {
+	fetch := fmt.Sprintf("get it with: seal keys fetch --keyring %s --save", h.Name)
+	b, err := readRegular(h.Note, h.shownNote, maxNote)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Set{}, &Error{File: h.shownNote, Msg: fmt.Sprintf("the note of holder %s is missing", h.Name), Hint: fetch}
+	}
+	if err != nil {
+		return Set{}, err
+	}
+	r, err := statement.OpenRecipients(b, h.StatementKey)
+	if err != nil {
+		return Set{}, &Error{File: h.shownNote, Msg: fmt.Sprintf("%v (pinned in %s)", err, h.File),
+			Hint: "if the keyring was made anew, check its new key with those who did, and change the pin; otherwise restore the note from Git, or " + fetch}
+	}
+	return Set{Holder: r.SealHolder(), Statement: &r}, nil
+}
+
+// readRegular reads a regular file of at most limit bytes, which messages call name. A file that does not exist is fs.ErrNotExist; other errors are *Error. Symbolic links are
+// followed: what is read is checked, and never shown.
+func readRegular(path, name string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, &Error{File: name, Msg: cause(err)}
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &Error{File: name, Msg: "is not a regular file"}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, &Error{File: name, Msg: cause(err)}
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	switch {
+	case err != nil:
+		return nil, &Error{File: name, Msg: cause(err)}
+	case int64(len(b)) > limit:
+		return nil, &Error{File: name, Msg: fmt.Sprintf("is longer than %d KiB", limit>>10)}
+	}
+	return b, nil
+}
+
+// cause is err without operation and path.
+func cause(err error) string {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err.Error()
+	}
+	return err.Error()
+}
