@@ -2,6 +2,8 @@
 package docs_test
 
 import (
+	"bytes"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +17,8 @@ func TestMain(m *testing.M) { harness.Main(m) }
 
 const root = "../.."
 
-// commands joins the sh blocks of a page, in their order.
-func commands(t *testing.T, page string) string {
+// commands joins the sh blocks of a page, in their order, up to the line that begins with end if that is not empty.
+func commands(t *testing.T, page, end string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(root, page))
 	if err != nil {
@@ -26,7 +28,9 @@ func commands(t *testing.T, page string) string {
 	in := false
 	for line := range strings.Lines(string(b)) {
 		switch {
-		case strings.HasPrefix(line, "```sh"):
+		case end != "" && strings.HasPrefix(line, end):
+			return out.String()
+		case strings.TrimSpace(line) == "```sh":
 			in = true
 		case strings.HasPrefix(line, "```"):
 			in = false
@@ -37,31 +41,68 @@ func commands(t *testing.T, page string) string {
 	return out.String()
 }
 
+// page is a page of docs/ with commands, and what shows that they did what the page says.
+type page struct {
+	cluster bool     // a cluster with Waxwing in it is there, as the first two sections of getting-started.md make it
+	wants   []string // in what the commands print
+}
+
+func pages() map[string]page {
+	return map[string]page{
+		"getting-started.md": {wants: []string{"gitsecret.waxwing.io/db condition met", "Unsealed", "example-not-a-secret"}},
+	}
+}
+
 func TestEveryPageWithCommandsIsRunHere(t *testing.T) {
-	covered := map[string]bool{"README.md": true, "docs/getting-started.md": true}
-	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil || len(pages) == 0 {
+	found, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil || len(found) == 0 {
 		t.Fatalf("no pages: %v", err)
 	}
-	for _, p := range append(pages, filepath.Join(root, "README.md")) {
-		page, err := filepath.Rel(root, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		page = filepath.ToSlash(page)
-		if has := commands(t, page) != ""; has != covered[page] {
-			t.Errorf("%s has commands: %v; it is run by a test: %v", page, has, covered[page])
+	for _, p := range found {
+		name := filepath.Base(p)
+		_, covered := pages()[name]
+		if has := commands(t, "docs/"+name, "") != ""; has != covered {
+			t.Errorf("%s has commands: %v; it is run by a test: %v", name, has, covered)
 		}
 	}
 }
 
-func TestGettingStarted(t *testing.T) {
-	c := harness.Start(t)
+func TestPages(t *testing.T) {
+	bin := programs(t)
+	for name, p := range pages() {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			env := []string{"HOME=" + t.TempDir(), "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "NO_COLOR=1",
+				"GIT_AUTHOR_NAME=docs", "GIT_AUTHOR_EMAIL=docs@example.invalid", "GIT_COMMITTER_NAME=docs", "GIT_COMMITTER_EMAIL=docs@example.invalid", "KUBECONFIG="}
+			script := "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
+			if p.cluster || name == "getting-started.md" {
+				env[len(env)-1] += harness.Start(t).Kubeconfig()
+				if err := os.CopyFS(filepath.Join(dir, "config"), os.DirFS(filepath.Join(root, "config"))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if p.cluster {
+				script += commands(t, "docs/getting-started.md", "## 3 ")
+			}
+			out := harness.Run(t, harness.Command{Name: name, Path: "/bin/bash", Args: []string{"-c", script + commands(t, "docs/"+name, "")}, Dir: dir, Env: env})
+			for _, want := range p.wants {
+				if !strings.Contains(out, want) {
+					t.Errorf("the page's commands did not show %q; they showed:\n%s", want, out)
+				}
+			}
+			checkSealed(t, dir)
+		})
+	}
+}
+
+// programs is a folder with the programs that the pages use.
+func programs(t *testing.T) string {
+	t.Helper()
 	kubectl, err := harness.Tool(t.Context(), "kubectl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin, dir := t.TempDir(), t.TempDir()
+	bin := t.TempDir()
 	for name, target := range map[string]string{
 		"kubectl":            kubectl,
 		"seal":               harness.BuildBinary(t, "./cmd/seal"),
@@ -71,31 +112,38 @@ func TestGettingStarted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.CopyFS(filepath.Join(dir, "config"), os.DirFS(filepath.Join(root, "config"))); err != nil {
-		t.Fatal(err)
-	}
-	script := "set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n" + commands(t, "docs/getting-started.md")
-	out := harness.Run(t, harness.Command{
-		Name: "getting-started", Path: "/bin/bash", Args: []string{"-c", script}, Dir: dir,
-		Env: []string{"KUBECONFIG=" + c.Kubeconfig(), "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "NO_COLOR=1"},
-	})
-	for _, want := range []string{"gitsecret.waxwing.io/db condition met", "Unsealed", "example-not-a-secret"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("the page's commands did not show %q; they showed:\n%s", want, out)
+	return bin
+}
+
+// checkSealed looks for the values of the pages in the files with GitSecrets that the commands left.
+func checkSealed(t *testing.T, dir string) {
+	t.Helper()
+	sealed := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".yaml" {
+			return err
 		}
-	}
-	sealed, err := os.ReadFile(filepath.Join(dir, "db.yaml"))
+		b, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(b, []byte("kind: GitSecret")) {
+			return err
+		}
+		sealed++
+		if form, found := harness.FindCanary("not-a-secret", b); found {
+			t.Errorf("%s holds a value (%s)", path, form)
+		}
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if form, found := harness.FindCanary("example-not-a-secret", sealed); found {
-		t.Errorf("the sealed file holds the value (%s)", form)
+	if sealed == 0 {
+		t.Error("the page's commands left no sealed file")
 	}
 }
 
 func TestReadme(t *testing.T) {
 	var targets []string
-	for line := range strings.Lines(commands(t, "README.md")) {
+	for line := range strings.Lines(commands(t, "README.md", "")) {
 		command, _, _ := strings.Cut(line, "#")
 		targets = append(targets, strings.TrimSpace(command))
 	}
