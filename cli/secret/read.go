@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -99,12 +100,36 @@ func (s *source) checkName(generated bool) error {
 		return refuse("give metadata.name: what is sealed is bound to it", "generateName cannot be sealed: the name is not known until it is in the cluster")
 	case s.name == "":
 		return refuse("give metadata.name: what is sealed is bound to it", "the Secret has no name")
+	case isVariable(s.name):
+		return refuse(renderFirst, "metadata.name %s is filled in later, and what is sealed is bound to it", shown(s.name))
+	case isVariable(s.namespace):
+		return refuse(renderFirst, "metadata.namespace %s is filled in later, and what is sealed is bound to it", shown(s.namespace))
 	case len(s.name) > 253 || !nameRE.MatchString(s.name):
 		return refuse("use lower-case letters, digits, - and ., at most 253", "metadata.name %s cannot be the name of a Secret", shown(s.name))
 	case s.namespace != "" && !ValidNamespace(s.namespace):
 		return refuse("use lower-case letters, digits and -, at most 63", "metadata.namespace %s cannot be the name of a namespace", shown(s.namespace))
 	}
 	return nil
+}
+
+// renderFirst is the way out for manifests that are templates.
+const renderFirst = "render the manifest first (helm template, kustomize build, envsubst), and seal the result"
+
+var variableRE = regexp.MustCompile(`\{\{.*\}\}|\$\{[A-Za-z_][^}]*\}|\$\([A-Za-z_][^)]*\)`)
+
+// isVariable says whether s has an action of a template or a variable of envsubst, Flux or kustomize in it.
+func isVariable(s string) bool { return variableRE.MatchString(s) }
+
+// variables warns of values that are nothing but a variable: sealed, they are never filled in.
+func (s *source) variables() []string {
+	var out []string
+	for _, key := range s.values.Names() {
+		v := bytes.TrimSpace(s.values[key].Bytes())
+		if at := variableRE.FindIndex(v); at != nil && at[0] == 0 && at[1] == len(v) {
+			out = append(out, "the value of "+key+" is a variable, which is never filled in once it is sealed; is it the value that you mean?")
+		}
+	}
+	return out
 }
 
 func (s *source) readValues(data, stringData json.RawMessage) error {

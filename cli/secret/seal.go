@@ -143,7 +143,7 @@ func requiredKeys(t string) [][]string {
 }
 
 func (s *source) warnings() []string {
-	out := append(s.repeated(), s.left()...)
+	out := slices.Concat(s.repeated(), s.left(), s.variables())
 	var wants []string
 	for _, field := range s.dropped {
 		out = append(out, field+" is left out: it has no place in a GitSecret")
