@@ -22,6 +22,8 @@ var (
 	ErrNoGit = errors.New("the git program is not installed")
 	// ErrNoRepository says that a folder lies in no repository.
 	ErrNoRepository = errors.New("not in a Git repository")
+	// ErrNoWorkTree says that a repository has no working tree here: it is bare, or the folder is git's own.
+	ErrNoWorkTree = errors.New("has no working tree")
 	// ErrNoRevision says that a revision, or a path in it, does not exist.
 	ErrNoRevision = errors.New("no such revision or path")
 )
@@ -35,23 +37,27 @@ const waitDelay = 2 * time.Second
 // Repo is a repository with a working tree.
 type Repo struct {
 	Root    string // the top folder of the working tree, absolute, symbolic links resolved by git
+	dir     string // where it was opened; relative paths start there
 	program string
 	environ []string
 }
 
-// Open finds the repository around dir. environ is the process's environment; hooks and drivers run in one that names the repository.
+// Open finds the repository around dir. environ is the process's environment; hooks and drivers run in one that names the repository. A folder that git
+// does not want to read, such as somebody else's, is an *Error.
 func Open(ctx context.Context, dir string, environ []string) (*Repo, error) {
 	program, err := exec.LookPath("git")
 	if err != nil {
 		return nil, ErrNoGit
 	}
-	r := &Repo{Root: dir, program: program, environ: append(append([]string{}, environ...), "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_PAGER=cat")}
+	r := &Repo{Root: dir, dir: dir, program: program, environ: append(append([]string{}, environ...), "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_PAGER=cat")}
 	out, err := r.Output(ctx, "rev-parse", "--show-toplevel")
 	var failed *Error
-	if errors.As(err, &failed) {
+	switch {
+	case errors.As(err, &failed) && strings.Contains(failed.Message, "not a git repository"):
 		return nil, ErrNoRepository
-	}
-	if err != nil {
+	case errors.As(err, &failed) && strings.Contains(failed.Message, "must be run in a work tree"):
+		return nil, ErrNoWorkTree
+	case err != nil:
 		return nil, err
 	}
 	r.Root = filepath.FromSlash(strings.TrimRight(string(out), "\r\n"))
@@ -62,7 +68,7 @@ func Open(ctx context.Context, dir string, environ []string) (*Repo, error) {
 type Error struct {
 	Command string // the subcommand
 	Code    int
-	Message string // git's last line
+	Message string // what git complained about, one line
 }
 
 // Error names the command and says what git said.
@@ -80,33 +86,55 @@ func (r *Repo) Input(ctx context.Context, stdin io.Reader, args ...string) ([]by
 }
 
 func (r *Repo) run(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, r.program, append([]string{"--no-pager", "--literal-pathspecs", "-c", "core.quotePath=false"}, args...)...)
-	cmd.Dir, cmd.Env, cmd.Stdin, cmd.WaitDelay = r.Root, r.environ, stdin, waitDelay
+	cmd := r.command(ctx, args...)
+	cmd.Stdin = stdin
 	var out, said bytes.Buffer
 	cmd.Stdout = &limited{to: &out, left: maxOutput}
-	cmd.Stderr = &limited{to: &said, left: 64 << 10}
-	err := cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case errors.As(err, &exit):
-		return nil, &Error{Command: args[0], Code: exit.ExitCode(), Message: lastLine(said.String())}
-	case err != nil:
-		return nil, fmt.Errorf("running git %s: %w", args[0], err)
+	cmd.Stderr = &limited{to: &said, left: maxSaid}
+	if err := ended(ctx, args[0], cmd.Run(), said.String()); err != nil {
+		return nil, err
 	}
 	return out.Bytes(), nil
 }
 
-func lastLine(text string) string {
-	text = strings.TrimSpace(text)
-	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
-		text = text[i+1:]
+// maxSaid bounds what git may complain, in bytes.
+const maxSaid = 64 << 10
+
+func (r *Repo) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, r.program, append([]string{"--no-pager", "--literal-pathspecs", "-c", "core.quotePath=false", "-c", "core.fsmonitor=false"}, args...)...)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = r.Root, r.environ, waitDelay
+	return cmd
+}
+
+// ended is the error for a git command that has ended with err, after it said something.
+func ended(ctx context.Context, command string, err error, said string) error {
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &exit):
+		return &Error{Command: command, Code: exit.ExitCode(), Message: complaint(said)}
+	case err != nil:
+		return fmt.Errorf("running git %s: %w", command, err)
 	}
-	if text == "" {
-		return "failed without a word"
+	return nil
+}
+
+// complaint is the line in which git says what is wrong: the first that it marks so, since advice may follow, else the last.
+func complaint(said string) string {
+	last := "failed without a word"
+	for line := range strings.Lines(said) {
+		line = strings.TrimSpace(line)
+		for _, mark := range []string{"fatal: ", "error: "} {
+			if text, ok := strings.CutPrefix(line, mark); ok {
+				return text
+			}
+		}
+		if line != "" {
+			last = line
+		}
 	}
-	return text
+	return last
 }
 
 // limited refuses to write more than is left.
