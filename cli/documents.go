@@ -76,10 +76,7 @@ func (o object) label() string {
 
 // place is namespace/name, for messages.
 func (o object) place() string {
-	if o.namespace == "" {
-		return shown(o.node.name)
-	}
-	return shown(o.namespace) + "/" + shown(o.node.name)
+	return placeText(o.namespace, o.node.name)
 }
 
 // shownKind is "kind Secrets", for messages.

@@ -103,6 +103,9 @@ func hint(err error) string {
 func report(w io.Writer, err error) {
 	all := split(err)
 	for i, e := range all {
+		if e.Error() == "" {
+			continue
+		}
 		message(w, "seal: ", e.Error())
 		h := hint(e)
 		again := slices.ContainsFunc(all[i+1:], func(later error) bool { return hint(later) == h })

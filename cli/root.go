@@ -74,6 +74,9 @@ func New(env Env) *cobra.Command {
 	root.AddCommand(
 		newOpenCommand(e),
 		newSetCommand(e),
+		newDiffCommand(e),
+		newLogCommand(e),
+		newTextconvCommand(e),
 		newKeysCommand(e),
 		newVersionCommand(e),
 		newCompletionCommand(e),

@@ -92,7 +92,7 @@ func secretOf(d *seal.Document, values seal.Values) plain {
 		p.Metadata.Labels, p.Metadata.Annotations = t.Metadata.Labels, t.Metadata.Annotations
 	}
 	for name, v := range values {
-		if isText(v.Bytes()) {
+		if IsText(v.Bytes()) {
 			p.StringData[name] = string(v.Bytes())
 		} else {
 			p.Data[name] = base64.StdEncoding.EncodeToString(v.Bytes())
@@ -101,8 +101,8 @@ func secretOf(d *seal.Document, values seal.Values) plain {
 	return p
 }
 
-// isText says whether b can be shown and comes back the same from YAML and JSON.
-func isText(b []byte) bool {
+// IsText says whether b can be shown and comes back the same from YAML and JSON.
+func IsText(b []byte) bool {
 	if !utf8.Valid(b) {
 		return false
 	}

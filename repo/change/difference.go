@@ -30,6 +30,10 @@ type Difference struct {
 	Wraps     []Wrap     `json:"wraps,omitempty"`
 	Fields    []Field    `json:"fields,omitempty"` // of objects in both versions, in byte order of their paths
 	Signature *Signature `json:"signature,omitempty"`
+
+	// Before and After are the versions themselves; nil where there is none.
+	Before *Object `json:"-"`
+	After  *Object `json:"-"`
 }
 
 // Item is a change of one item: another ciphertext, which may hold the same value.
@@ -57,6 +61,7 @@ func Between(before, after []Object) []Difference {
 	var out []Difference
 	for _, pair := range match(before, after) {
 		if d := difference(pair[0], pair[1]); !d.Empty() {
+			d.Before, d.After = pair[0], pair[1]
 			out = append(out, d)
 		}
 	}

@@ -6,20 +6,24 @@ import "slices"
 func Merged(parents [][]Object, after []Object) []Difference {
 	out := Between(parents[0], after)
 	for _, parent := range parents[1:] {
-		other := Between(parent, after)
-		var kept []Difference
+		// Of objects with the same name, each stands for one.
+		others := map[[2]string][]Difference{}
+		for _, d := range Between(parent, after) {
+			place := [2]string{d.Namespace, d.Name}
+			others[place] = append(others[place], d)
+		}
+		var left []Difference
 		for _, d := range out {
-			i := slices.IndexFunc(other, func(o Difference) bool { return o.Namespace == d.Namespace && o.Name == d.Name })
-			if i < 0 {
+			place := [2]string{d.Namespace, d.Name}
+			if len(others[place]) == 0 {
 				continue
 			}
-			if d = common(d, other[i]); !d.Empty() {
-				kept = append(kept, d)
+			if d = common(d, others[place][0]); !d.Empty() {
+				left = append(left, d)
 			}
-			// Of objects with the same name, each stands for one.
-			other = slices.Delete(other, i, i+1)
+			others[place] = others[place][1:]
 		}
-		out = kept
+		out = left
 	}
 	return out
 }
@@ -29,13 +33,17 @@ func common(a, b Difference) Difference {
 	out := a
 	out.Change = kept(a.Change, b.Change)
 	out.Items, out.Wraps, out.Fields = nil, nil, nil
+	items := map[string]Item{}
+	for _, item := range b.Items {
+		items[item.Name] = item
+	}
 	for _, item := range a.Items {
-		i := slices.IndexFunc(b.Items, func(o Item) bool { return o.Name == item.Name })
+		other, ok := items[item.Name]
 		switch {
-		case i < 0:
+		case !ok:
 			out.Unchanged = append(out.Unchanged, item.Name)
 		case item.Change == Added:
-			out.Items = append(out.Items, b.Items[i])
+			out.Items = append(out.Items, other)
 		default:
 			out.Items = append(out.Items, item)
 		}
@@ -45,8 +53,12 @@ func common(a, b Difference) Difference {
 			out.Wraps = append(out.Wraps, w)
 		}
 	}
+	paths := map[string]bool{}
+	for _, f := range b.Fields {
+		paths[f.Path] = true
+	}
 	for _, f := range a.Fields {
-		if slices.ContainsFunc(b.Fields, func(o Field) bool { return o.Path == f.Path }) {
+		if paths[f.Path] {
 			out.Fields = append(out.Fields, f)
 		}
 	}

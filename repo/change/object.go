@@ -17,8 +17,10 @@ type Object struct {
 	Namespace, Name string
 	// Spec is what could be read of the sealed part. It is not checked where Problem is not nil.
 	Spec seal.Spec
-	// Problem is why the format refuses the object; an error of package seal.
+	// Problem is why the format refuses the object, or its signature; an error of package seal. Who may sign is not asked.
 	Problem error
+	// Doc is the JSON that it was read from.
+	Doc []byte
 
 	// fields are the members that are not sealed: their JSON by path.
 	fields map[string]string
@@ -26,8 +28,12 @@ type Object struct {
 
 // Read reads the JSON of a GitSecret. What is wrong with it is the Object's Problem.
 func Read(doc []byte) Object {
-	o := Object{fields: map[string]string{}}
-	_, o.Problem = seal.ParseDocument(doc)
+	o := Object{Doc: doc, fields: map[string]string{}}
+	if d, err := seal.ParseDocument(doc); err != nil {
+		o.Problem = err
+	} else if d.Spec().Signature != nil {
+		_, o.Problem = d.VerifySignature(d.Annotations)
+	}
 	// Decoding goes on after a member of the wrong type.
 	var head struct {
 		Metadata struct{ Name, Namespace string }

@@ -17,13 +17,13 @@ const (
 	// maxToken bounds one piece of what git log says, such as a path, in bytes.
 	maxToken = 1 << 20
 	// logFormat gives git's pieces of a commit, which NULs separate. Author and subject are cut to columns, since anybody can write any length.
-	logFormat  = "--format=tformat:%H%x00%h%x00%P%x00%aI%x00%<(120,trunc)%an%x00%<(200,trunc)%s"
-	logColumns = 6
+	logFormat  = "--format=tformat:%H%x00%P%x00%aI%x00%<(120,trunc)%an%x00%<(200,trunc)%s"
+	logColumns = 5
 )
 
 // Commit is a commit in the history of a file. Author and subject are as written, for the caller to make safe, but cut to a bounded length.
 type Commit struct {
-	ID, Short       string
+	ID              string
 	Parents         []string
 	Date            time.Time // the author's
 	Author, Subject string
@@ -113,9 +113,9 @@ func readCommit(id string, next func() (string, error)) (*Commit, error) {
 			return nil, err
 		}
 	}
-	c := &Commit{ID: id, Short: fields[1], Parents: strings.Fields(fields[2]), Author: strings.TrimSpace(fields[4]), Subject: strings.TrimSpace(fields[5])}
+	c := &Commit{ID: id, Parents: strings.Fields(fields[1]), Author: strings.TrimSpace(fields[3]), Subject: strings.TrimSpace(fields[4])}
 	// A date that cannot be read is left zero: git lets anybody write anything there.
-	c.Date, _ = time.Parse(time.RFC3339, fields[3])
+	c.Date, _ = time.Parse(time.RFC3339, fields[2])
 	return c, nil
 }
 

@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/waxwing-io/waxwing/manifest"
+	"github.com/waxwing-io/waxwing/repo/change"
+	"github.com/waxwing-io/waxwing/repo/git"
+)
+
+// fileVersion is a file in one version, as far as sealing is concerned. The zero value is a file that is not there.
+type fileVersion struct {
+	sealed  []change.Object
+	plain   []string // places of Secrets that are not sealed
+	problem string   // why it cannot be read; empty where it could be, or where it is none of our files
+}
+
+// readVersion reads a version of the file name. It cannot fail: of a folder full of files, most are not ours.
+func readVersion(name string, data []byte) fileVersion {
+	if !couldBeSealed(name, data) {
+		return fileVersion{}
+	}
+	_, all, err := parse(name, data)
+	if err != nil {
+		if !speaksOfSealed(data) {
+			return fileVersion{}
+		}
+		return fileVersion{problem: withoutFile(err)}
+	}
+	var v fileVersion
+	for _, o := range all {
+		switch o.role {
+		case isSealed:
+			doc, err := o.JSON()
+			if err != nil {
+				return fileVersion{problem: withoutFile(err)}
+			}
+			v.sealed = append(v.sealed, change.Read(doc))
+		case isSecret:
+			v.plain = append(v.plain, o.place())
+		}
+	}
+	return v
+}
+
+// couldBeSealed says whether a file has to be parsed: by its name, since what it holds can be written in many ways.
+func couldBeSealed(name string, data []byte) bool {
+	return manifestName(name) || speaksOfSealed(data)
+}
+
+func manifestName(name string) bool {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}
+
+func speaksOfSealed(data []byte) bool { return bytes.Contains(data, []byte("GitSecret")) }
+
+// withoutFile is the message of err with the line, but without the file's name, which the report has already.
+func withoutFile(err error) string {
+	var m *manifest.Error
+	if errors.As(err, &m) {
+		if m.Line > 0 {
+			return fmt.Sprintf("line %d: %s", m.Line, m.Msg)
+		}
+		return m.Msg
+	}
+	return err.Error()
+}
+
+// versions reads files of commits, the index and the working tree of a repository. Close has to be called.
+type versions struct {
+	repo  *git.Repo
+	blobs *git.Blobs
+}
+
+func newVersions(ctx context.Context, r *git.Repo) (*versions, error) {
+	blobs, err := r.Blobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &versions{repo: r, blobs: blobs}, nil
+}
+
+func (v *versions) Close() { _ = v.blobs.Close() }
+
+// read gives the version of a file that git names; tree says that it may be the one of the working tree.
+func (v *versions) read(ctx context.Context, side git.Side, tree bool) (fileVersion, error) {
+	if !side.Regular() {
+		return fileVersion{}, nil
+	}
+	var data []byte
+	var err error
+	switch {
+	case side.Known():
+		data, err = v.blobs.Read(side.ID, maxManifest)
+	case tree:
+		data, err = v.fromTree(ctx, side.Path)
+	default:
+		err = git.ErrNoBlob
+	}
+	switch {
+	case ctx.Err() != nil:
+		return fileVersion{}, ctx.Err()
+	case errors.Is(err, git.ErrTooLarge), errors.Is(err, git.ErrNoBlob), err != nil && tree && !side.Known():
+		if manifestName(side.Path) {
+			return fileVersion{problem: pathCause(err).Error()}, nil
+		}
+		return fileVersion{}, nil
+	case err != nil:
+		return fileVersion{}, err
+	}
+	return readVersion(side.Path, data), nil
+}
+
+// fromTree reads a file of the working tree. One that has become something else since git looked, such as a link, is an error.
+func (v *versions) fromTree(ctx context.Context, path string) ([]byte, error) {
+	name := filepath.Join(v.repo.Root, filepath.FromSlash(path))
+	info, err := os.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is no regular file")
+	}
+	if info.Size() > maxManifest {
+		return nil, git.ErrTooLarge
+	}
+	return readFile(ctx, name, path, maxManifest)
+}
+
+// between compares two versions. Of one that cannot be read nothing is said to be removed, and all of the other to be added; problems say so.
+func between(before, after fileVersion) (found []change.Difference, problems []string) {
+	if before.problem != "" {
+		problems = append(problems, "the old version cannot be read, so that everything counts as added: "+before.problem)
+	}
+	if after.problem != "" {
+		return nil, append(problems, "the new version cannot be read: "+after.problem)
+	}
+	return change.Between(before.sealed, after.sealed), problems
+}
+
+// recentVersions keeps what was parsed last: in the history of a file, most versions are the new one of one commit and the old one of the next.
+type recentVersions struct {
+	ids   []string
+	byID  map[string]fileVersion
+	bytes int
+}
+
+// maxRecent bounds the JSON in recentVersions, in bytes.
+const maxRecent = 32 << 20
+
+func (r *recentVersions) read(ctx context.Context, v *versions, side git.Side) (fileVersion, error) {
+	if found, ok := r.byID[side.ID]; ok && side.Regular() {
+		return found, nil
+	}
+	read, err := v.read(ctx, side, false)
+	if err != nil {
+		return read, fmt.Errorf("%s: %w", side.Path, err)
+	}
+	if !side.Regular() {
+		return read, nil
+	}
+	if r.byID == nil {
+		r.byID = map[string]fileVersion{}
+	}
+	r.byID[side.ID] = read
+	r.ids = append(r.ids, side.ID)
+	r.bytes += read.size()
+	for len(r.ids) > 2 && (r.bytes > maxRecent || len(r.ids) > 256) {
+		r.bytes -= r.byID[r.ids[0]].size()
+		delete(r.byID, r.ids[0])
+		r.ids = r.ids[1:]
+	}
+	return read, nil
+}
+
+func (v fileVersion) size() int {
+	n := 0
+	for _, o := range v.sealed {
+		n += len(o.Doc)
+	}
+	return n
+}
