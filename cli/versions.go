@@ -92,7 +92,7 @@ func newVersions(ctx context.Context, r *git.Repo) (*versions, error) {
 
 func (v *versions) Close() { _ = v.blobs.Close() }
 
-// read gives the version of a file that git names; tree says that it may be the one of the working tree.
+// read gives the version of a file that git names; tree says that it is the one of the working tree.
 func (v *versions) read(ctx context.Context, side git.Side, tree bool) (fileVersion, error) {
 	if !side.Regular() {
 		return fileVersion{}, nil
@@ -100,17 +100,18 @@ func (v *versions) read(ctx context.Context, side git.Side, tree bool) (fileVers
 	var data []byte
 	var err error
 	switch {
+	case tree:
+		// Where git has looked for renames, it names a blob that it has not stored.
+		data, err = v.fromTree(ctx, side.Path)
 	case side.Known():
 		data, err = v.blobs.Read(side.ID, maxManifest)
-	case tree:
-		data, err = v.fromTree(ctx, side.Path)
 	default:
 		err = git.ErrNoBlob
 	}
 	switch {
 	case ctx.Err() != nil:
 		return fileVersion{}, ctx.Err()
-	case errors.Is(err, git.ErrTooLarge), errors.Is(err, git.ErrNoBlob), err != nil && tree && !side.Known():
+	case errors.Is(err, git.ErrTooLarge), errors.Is(err, git.ErrNoBlob), err != nil && tree:
 		if manifestName(side.Path) {
 			return fileVersion{problem: pathCause(err).Error()}, nil
 		}
