@@ -88,7 +88,7 @@ func runDiff(ctx context.Context, env *Env, o *diffOptions, args []string, dash 
 	if err != nil {
 		return err
 	}
-	report := diffReport{Files: files}
+	report := diffReport{Files: append([]fileDiff{}, files...)}
 	if o.values {
 		if err := report.open(env, ids, o.namespace); err != nil {
 			return err

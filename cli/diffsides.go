@@ -18,32 +18,26 @@ type diffSides struct {
 // file that exists.
 func (o *diffOptions) sides(ctx context.Context, env *Env, r *git.Repo, args []string, dash int) (*diffSides, error) {
 	var s diffSides
-	if dash < 0 {
-		dash = len(args)
-	} else if len(args) == 0 {
-		dash = 0
+	parted := dash >= 0
+	revs, paths := args, []string(nil)
+	if parted {
+		revs, paths = args[:dash], args[dash:]
 	}
-	revs := args[:dash]
 	for i, arg := range revs {
 		commits, err := revisions(ctx, r, arg)
-		found := err == nil
+		file := !parted && exists(env, arg)
 		switch {
-		case err != nil && !errors.Is(err, git.ErrNoRevision):
-			return nil, err
-		case found && dash == len(args) && exists(env, arg):
-			return nil, usage("write -- after it for the revision, or before it for the file", "%s is a revision and a file", shown(arg))
-		case found:
+		case err == nil && file:
+			return nil, usage("write -- after it for the revision, or before it for the file", "there is a revision and a file %s", shown(arg))
+		case err == nil:
 			s.commits = append(s.commits, commits...)
 			continue
-		case dash < len(args) || !exists(env, arg):
-			return nil, noSuchRevision(ctx, r, arg, dash < len(args))
+		case !errors.Is(err, git.ErrNoRevision):
+			return nil, err
+		case parted:
+			return nil, noSuchRevision(ctx, r, arg, true)
 		}
-		for _, path := range revs[i:] {
-			if !exists(env, path) {
-				return nil, noSuchRevision(ctx, r, path, false)
-			}
-		}
-		args, dash = args[i:], 0
+		paths = revs[i:]
 		break
 	}
 	most := 2
@@ -53,7 +47,10 @@ func (o *diffOptions) sides(ctx context.Context, env *Env, r *git.Repo, args []s
 	if len(s.commits) > most {
 		return nil, usage("", "too many revisions: there can be %d", most)
 	}
-	for _, arg := range args[dash:] {
+	for _, arg := range paths {
+		if !parted && !exists(env, arg) {
+			return nil, noSuchRevision(ctx, r, arg, false)
+		}
 		path, err := r.Rel(ctx, arg)
 		if err != nil {
 			return nil, err
@@ -88,7 +85,7 @@ func revisions(ctx context.Context, r *git.Repo, arg string) ([]string, error) {
 	base, err := r.MergeBase(ctx, ids[0], ids[1])
 	var none *git.Error
 	if errors.As(err, &none) && none.Code == 1 {
-		return nil, failed("", "%s: there is no common ancestor", shown(arg))
+		return nil, failed("", "there is no common ancestor in %s", shown(arg))
 	}
 	return []string{base, ids[1]}, err
 }
@@ -96,9 +93,9 @@ func revisions(ctx context.Context, r *git.Repo, arg string) ([]string, error) {
 func noSuchRevision(ctx context.Context, r *git.Repo, arg string, mustBe bool) error {
 	switch {
 	case unborn(ctx, r):
-		return failed("compare what is to be committed first with: seal diff --staged", "%s: nothing is committed yet", shown(arg))
+		return failed("compare what is to be committed first with: seal diff --staged", "there is no revision %s: nothing is committed yet", shown(arg))
 	case mustBe:
-		return failed("", "%s: %v", shown(arg), git.ErrNoRevision)
+		return failed("", "there is no revision %s", shown(arg))
 	}
-	return failed("for a file that is deleted, write -- before it", "%s is neither a revision nor a file", shown(arg))
+	return failed("for a file that is deleted, write -- before it", "there is no revision or file %s", shown(arg))
 }

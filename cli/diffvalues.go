@@ -155,19 +155,14 @@ func (t *reportText) lineDiff(level int, before, after []byte) {
 	}
 }
 
-// valueLine writes a value with its mark. All of its lines are indented, so that none passes for a line of the report.
+// valueLine writes text of a value with its mark; it is text by secret.IsText. All of its lines are indented, so that none passes for a line of the report.
 func (t *reportText) valueLine(level int, text string) {
 	code := map[byte]string{'+': green, '-': red}[text[0]]
-	text = strings.TrimSuffix(text, "\n")
+	text = strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\r", "␍")
 	for i, line := range strings.Split(text, "\n") {
 		if i > 0 {
 			line = "  " + line
 		}
-		parts := strings.Split(strings.ReplaceAll(line, "\r", "␍"), "\t")
-		for j := range parts {
-			parts[j] = strings.Map(visible, parts[j])
-		}
-		line = strings.Join(parts, "\t")
 		if t.colour && code != "" {
 			line = code + line + plain
 		}

@@ -72,7 +72,7 @@ func runLog(ctx context.Context, env *Env, o *logOptions, name string) error {
 		return err
 	}
 	if unborn(ctx, r) {
-		return failed("", "%s has no history: nothing is committed yet", shown(path))
+		return failed("", "there is no history of %s: nothing is committed yet", shown(path))
 	}
 	h, err := newHistory(ctx, r, o)
 	if err != nil {
