@@ -23,6 +23,7 @@ const (
 	exitUsage       = 2
 	exitNoIdentity  = 3
 	exitTampered    = 4
+	exitFindings    = 5
 	exitInterrupted = 130
 )
 
@@ -41,6 +42,9 @@ func failed(hint, format string, args ...any) error {
 func usage(hint, format string, args ...any) error {
 	return &failure{msg: fmt.Sprintf(format, args...), hint: hint, code: exitUsage}
 }
+
+// findings ends a command with exitFindings. There is nothing to say: the command has written its report.
+func findings() error { return &failure{code: exitFindings} }
 
 // exitCode is the exit code for err; for several errors the highest of theirs.
 func exitCode(err error) int {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 
 	"github.com/waxwing-io/waxwing/repo/git"
@@ -11,8 +10,7 @@ import (
 
 // repository finds the repository around the current folder. without is what can be done where there is none, a hint.
 func (e *Env) repository(ctx context.Context, without string) (*git.Repo, error) {
-	// git gets the whole environment, as every program does that is run: it has HOME, GIT_DIR and others in it that are git's own business.
-	r, err := git.Open(ctx, e.Dir, os.Environ())
+	r, err := git.Open(ctx, e.path("."), gitEnviron(e))
 	var refused *git.Error
 	switch {
 	case errors.Is(err, git.ErrNoGit):
@@ -31,4 +29,19 @@ func (e *Env) repository(ctx context.Context, without string) (*git.Repo, error)
 func unborn(ctx context.Context, r *git.Repo) bool {
 	_, err := r.Commit(ctx, "HEAD")
 	return errors.Is(err, git.ErrNoRevision)
+}
+
+// gitEnviron is the part of the environment that git needs to find a repository and its configuration.
+func gitEnviron(env *Env) []string {
+	var environ []string
+	for _, name := range []string{
+		"PATH", "HOME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH", "APPDATA", "PROGRAMDATA", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP", "XDG_CONFIG_HOME",
+		"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES",
+		"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_PARAMETERS",
+	} {
+		if value := env.Getenv(name); value != "" {
+			environ = append(environ, name+"="+value)
+		}
+	}
+	return environ
 }

@@ -42,14 +42,23 @@ type Repo struct {
 	environ []string
 }
 
-// Open finds the repository around dir. environ is the process's environment; hooks and drivers run in one that names the repository. A folder that git
-// does not want to read, such as somebody else's, is an *Error.
-func Open(ctx context.Context, dir string, environ []string) (*Repo, error) {
+// at is git in the folder dir, which is not looked at.
+func at(dir string, environ []string) (*Repo, error) {
 	program, err := exec.LookPath("git")
 	if err != nil {
 		return nil, ErrNoGit
 	}
-	r := &Repo{Root: dir, dir: dir, program: program, environ: append(append([]string{}, environ...), "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_PAGER=cat")}
+	environ = append(append([]string{}, environ...), "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_PAGER=cat")
+	return &Repo{Root: dir, dir: dir, program: program, environ: environ}, nil
+}
+
+// Open finds the repository around dir. environ is the process's environment; hooks and drivers run in one that names the repository. A folder that git
+// does not want to read, such as somebody else's, is an *Error.
+func Open(ctx context.Context, dir string, environ []string) (*Repo, error) {
+	r, err := at(dir, environ)
+	if err != nil {
+		return nil, err
+	}
 	out, err := r.Output(ctx, "rev-parse", "--show-toplevel")
 	var failed *Error
 	switch {
