@@ -156,32 +156,39 @@ type recentVersions struct {
 	bytes int
 }
 
-// maxRecent bounds the JSON in recentVersions, in bytes.
-const maxRecent = 32 << 20
+const (
+	maxRecent  = 32 << 20 // bytes of JSON in recentVersions, beside the last two versions
+	mostRecent = 256      // versions in it
+)
 
 func (r *recentVersions) read(ctx context.Context, v *versions, side git.Side) (fileVersion, error) {
-	if found, ok := r.byID[side.ID]; ok && side.Regular() {
+	if !side.Regular() {
+		return fileVersion{}, nil
+	}
+	if found, ok := r.byID[side.ID]; ok {
 		return found, nil
 	}
 	read, err := v.read(ctx, side, false)
 	if err != nil {
 		return read, fmt.Errorf("%s: %w", side.Path, err)
 	}
-	if !side.Regular() {
-		return read, nil
-	}
+	r.keep(side.ID, read)
+	return read, nil
+}
+
+// keep adds a version that is not there, and forgets the oldest ones where that is too much.
+func (r *recentVersions) keep(id string, v fileVersion) {
 	if r.byID == nil {
 		r.byID = map[string]fileVersion{}
 	}
-	r.byID[side.ID] = read
-	r.ids = append(r.ids, side.ID)
-	r.bytes += read.size()
-	for len(r.ids) > 2 && (r.bytes > maxRecent || len(r.ids) > 256) {
+	r.byID[id] = v
+	r.ids = append(r.ids, id)
+	r.bytes += v.size()
+	for len(r.ids) > 2 && (r.bytes > maxRecent || len(r.ids) > mostRecent) {
 		r.bytes -= r.byID[r.ids[0]].size()
 		delete(r.byID, r.ids[0])
 		r.ids = r.ids[1:]
 	}
-	return read, nil
 }
 
 func (v fileVersion) size() int {
