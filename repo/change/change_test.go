@@ -170,6 +170,15 @@ func TestMergedTellsWhatTheMergeDidItself(t *testing.T) {
 			}
 		})
 	}
+	t.Run("objects of one name", func(t *testing.T) {
+		two := func(a, b string) []change.Object {
+			return objects(t, []made{{name: "db", sealed: a}, {name: "db", sealed: b}})
+		}
+		got := tell(change.Merged([][]change.Object{two("a@e1=1", "b@e1=2"), two("a@e2=3", "b@e2=4")}, two("a@e3=5", "b@e3=6")))
+		if got != "~db ~a@e1@e3\n~db ~b@e1@e3" {
+			t.Errorf("got %s", got)
+		}
+	})
 	t.Run("an object that one side has removed", func(t *testing.T) {
 		with := objects(t, []made{{name: "db", sealed: base}})
 		if got := tell(change.Merged([][]change.Object{with, nil}, nil)); got != "" {

@@ -82,7 +82,7 @@ func TestRelStartsWhereTheRepositoryWasOpened(t *testing.T) {
 	r := open(t, filepath.Join(link, "clusters"))
 	for name, want := range map[string]string{
 		"prod/db.yaml": "clusters/prod/db.yaml", "../x": "x", ".": "clusters", "prod/../-i": "clusters/-i", "gone\nfile": "clusters/gone\nfile",
-		filepath.Join(dir, "x"): "x", filepath.Join(link, "clusters", "x"): "clusters/x", link + "/..": "", "../../x": "", "/etc/passwd": "",
+		filepath.Join(dir, "x"): "x", filepath.Join(link, "clusters", "x"): "clusters/x", link + "/..": "", "../..": "", "../../x": "", "/etc/passwd": "",
 	} {
 		got, err := r.Rel(t.Context(), name)
 		if got != want || (want == "") != errors.Is(err, git.ErrOutside) {
@@ -94,6 +94,7 @@ func TestRelStartsWhereTheRepositoryWasOpened(t *testing.T) {
 func TestDiffNamesSidesByBlobs(t *testing.T) {
 	dir, run := repository(t)
 	many := strings.Repeat("a line\n", 50)
+	run("config", "diff.renames", "false")
 	write(t, filepath.Join(dir, "same"), many+"same\n")
 	write(t, filepath.Join(dir, "-moved\n"), many)
 	write(t, filepath.Join(dir, "changed"), "1")
@@ -145,8 +146,10 @@ func TestDiffNamesSidesByBlobs(t *testing.T) {
 	if err := blobs.Close(); err != nil {
 		t.Error(err)
 	}
-	if some, err := r.Diff(t.Context(), true, nil, []string{"changed"}); err != nil || len(some) != 1 {
-		t.Errorf("limited to one path: %v, %v", some, err)
+	for path, want := range map[string]int{"changed": 1, "*": 0, ":(glob)*": 0, "--stat": 0} {
+		if some, err := r.Diff(t.Context(), true, nil, []string{path}); err != nil || len(some) != want {
+			t.Errorf("limited to %s: %v, %v", path, some, err)
+		}
 	}
 }
 
