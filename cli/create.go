@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -19,8 +20,9 @@ A value is sealed byte for byte, its final newline included.
 "seal create generic NAME" is the same in kubectl's words, and the way to a Secret that is called
 tls, docker-registry, basic-auth or ssh-auth: those words make Secrets of their types.
 
-Recipients are given as for seal FILE. An existing FILE is refused: --append adds the document to
-it, --force replaces the GitSecret of that name in it.`
+Recipients, scope and namespace are those that .seal.yaml says for FILE, if flags do not. An
+existing FILE is refused: --append adds the document to it, --force replaces the GitSecret of
+that name in it.`
 
 const createExample = `  seal create db password user -n prod -R prod.note --out db.yaml   (asks for both values)
   pwgen -s 32 1 | tr -d '\n' | seal create db password -n prod -R prod.note
@@ -40,7 +42,7 @@ type createFlags struct {
 func (f *createFlags) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.namespace, "namespace", "n", "", "the `NAMESPACE` of the Secret")
-	flags.StringVar(&f.scope, "scope", defaultScope, scopeUsage)
+	flags.StringVar(&f.scope, "scope", "", scopeUsage)
 	flags.StringArrayVar(&f.labels, "label", nil, "a label as `KEY=VALUE`; it stays readable; repeatable")
 	flags.StringArrayVar(&f.annotations, "annotation", nil, "an annotation as `KEY=VALUE`; it stays readable; repeatable")
 	flags.BoolVar(&f.immutable, "immutable", false, "make a Secret that cannot be changed once it is in the cluster")
@@ -127,18 +129,17 @@ func runCreate(ctx context.Context, env *Env, f *createFlags, m secret.Made, pla
 	if err != nil {
 		return err
 	}
-	o := secret.SealOptions{Sealer: env.sealer(), Scope: f.scope, Namespace: f.namespace, AllowEmpty: plan.allowEmpty}
+	at, err := f.placeFor(ctx, env, f.out)
+	if err != nil {
+		return err
+	}
+	m.Namespace = cmp.Or(f.namespace, at.namespace())
+	o := secret.SealOptions{Sealer: env.sealer(), Holders: at.holders, Scope: at.scope(f.scope), AllowEmpty: plan.allowEmpty}
 	if err := m.Check(o); err != nil {
 		return err
 	}
-	if _, _, err := to.find(f.namespace, m.Name); err != nil {
+	if _, _, err := to.find(m.Namespace, m.Name); err != nil {
 		return err
-	}
-	if o.Holders, err = f.holders(ctx, env); err != nil {
-		return err
-	}
-	if len(o.Holders) == 0 {
-		return noRecipients()
 	}
 	var warnings []string
 	if m.Values, warnings, err = plan.read(ctx, env); err != nil {
@@ -148,7 +149,7 @@ func runCreate(ctx context.Context, env *Env, f *createFlags, m secret.Made, pla
 	if err != nil {
 		return err
 	}
-	if err := to.write(ctx, env, made{namespace: f.namespace, name: m.Name, json: sealed.JSON}); err != nil {
+	if err := to.write(ctx, env, made{namespace: m.Namespace, name: m.Name, json: sealed.JSON}); err != nil {
 		return err
 	}
 	warn(env.Stderr, slices.Concat(warnings, sealed.Warnings)...)

@@ -7,12 +7,12 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
-const scopeUsage = "the `SCOPE` in which it may be opened: strict (this namespace and name), namespace, cluster, or match:GLOB (this name in namespaces that match)"
+const scopeUsage = "the `SCOPE` in which it may be opened: strict (this namespace and name), namespace, cluster, or match:GLOB (this name in namespaces that match); strict if neither this nor .seal.yaml says"
 
-// checkScope refuses a --scope that is none.
+// checkScope refuses a --scope that is none; empty is left to the place.
 func checkScope(scope string) error {
 	switch scope {
-	case seal.ScopeStrict, seal.ScopeNamespace, seal.ScopeCluster:
+	case "", seal.ScopeStrict, seal.ScopeNamespace, seal.ScopeCluster:
 		return nil
 	}
 	if (seal.For{Scope: scope, Name: "name"}).Check() != nil {
@@ -28,8 +28,6 @@ func checkNamespace(namespace string) error {
 	}
 	return nil
 }
-
-const defaultScope = seal.ScopeStrict
 
 func completeScopes(cmd *cobra.Command) {
 	completeValues(cmd, "scope", seal.ScopeStrict, seal.ScopeNamespace, seal.ScopeCluster, seal.ScopeMatch)
