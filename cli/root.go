@@ -74,6 +74,7 @@ func New(env Env) *cobra.Command {
 	root.AddCommand(
 		newOpenCommand(e),
 		newSetCommand(e),
+		newUnsetCommand(e),
 		newCreateCommand(e),
 		newKeysCommand(e),
 		newVersionCommand(e),

@@ -144,20 +144,28 @@ func requiredKeys(t string) [][]string {
 
 func (s *source) warnings() []string {
 	out := slices.Concat(s.repeated(), s.left(), s.variables())
-	var wants []string
 	for _, field := range s.dropped {
 		out = append(out, field+" is left out: it has no place in a GitSecret")
 	}
-	for _, keys := range requiredKeys(s.typ) {
-		if !slices.ContainsFunc(keys, func(k string) bool { _, there := s.values[k]; return !there }) {
-			return out
+	if missing := MissingKeys(s.typ, s.values.Names()); missing != "" {
+		out = append(out, missing)
+	}
+	return out
+}
+
+// MissingKeys warns of a Secret of type t that has these keys and not those that the API server wants; empty where there is nothing to say.
+func MissingKeys(t string, names []string) string {
+	var wants []string
+	for _, keys := range requiredKeys(t) {
+		if !slices.ContainsFunc(keys, func(k string) bool { return !slices.Contains(names, k) }) {
+			return ""
 		}
 		wants = append(wants, strings.Join(keys, " and "))
 	}
-	if len(wants) > 0 {
-		out = append(out, fmt.Sprintf("a Secret of type %s needs the key %s; the API server will refuse it", s.typ, strings.Join(wants, " or ")))
+	if len(wants) == 0 {
+		return ""
 	}
-	return out
+	return fmt.Sprintf("a Secret of type %s needs the key %s; the API server will refuse it", t, strings.Join(wants, " or "))
 }
 
 // CheckSize holds the JSON of a GitSecret against the limits of the API server: an error above what etcd takes, a warning above what kubectl apply takes.
