@@ -73,6 +73,7 @@ func New(env Env) *cobra.Command {
 	})
 	root.AddCommand(
 		newOpenCommand(e),
+		newFromClusterCommand(e),
 		newSetCommand(e),
 		newUnsetCommand(e),
 		newCreateCommand(e),

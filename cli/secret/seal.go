@@ -87,8 +87,8 @@ func (s *source) document(spec *seal.Spec) document {
 
 func (s *source) checkContent(o SealOptions) error {
 	switch s.typ {
-	case "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token":
-		return refuse("the control plane makes and reads these itself; let it, and keep them out of Git", "a Secret of type %s is not sealed", s.typ)
+	case typeServiceAccount, typeBootstrap:
+		return refusedType(s.typ)
 	}
 	if len(s.values) == 0 && !o.AllowEmpty {
 		return refuse("add data or stringData, or pass --allow-empty", "the Secret has no data")
