@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -108,6 +109,8 @@ func nameAndKeys(cmd *cobra.Command, args []string) (name string, keys []string,
 		return "", nil, usage(helpHint(cmd), "missing NAME")
 	case cmd.HasSubCommands() && args[0] == "secret" && len(args) > 1 && isCommand(cmd, args[1]):
 		return "", nil, usage("leave out the word secret: seal create "+args[1], "seal makes nothing but Secrets")
+	case cmd.HasSubCommands() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(args[0])):
+		return "", nil, usage("the file goes with --out FILE; for a Secret that is really called so write seal create generic", "%s looks like a file, and NAME is that of the Secret", shown(args[0]))
 	}
 	return args[0], args[1:], nil
 }
