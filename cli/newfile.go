@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waxwing-io/waxwing/cli/replace"
+	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/manifest"
 )
 
@@ -137,9 +139,10 @@ func (t *target) find(namespace, name string) (obj object, ok bool, err error) {
 	return object{}, false, nil
 }
 
-// write puts all into the file, or nothing.
+// write puts all into the file, or nothing. It warns of what is replaced and does not come back.
 func (t *target) write(ctx context.Context, env *Env, all ...made) error {
 	var added []made
+	var lost []string
 	for _, m := range all {
 		obj, found, err := t.find(m.namespace, m.name)
 		if err != nil {
@@ -149,6 +152,7 @@ func (t *target) write(ctx context.Context, env *Env, all ...made) error {
 			added = append(added, m)
 			continue
 		}
+		lost = append(lost, lostBy(obj, m)...)
 		if err := obj.Replace(m.json); err != nil {
 			return err
 		}
@@ -163,17 +167,57 @@ func (t *target) write(ctx context.Context, env *Env, all ...made) error {
 	if t.special {
 		return env.writeOut(t.out, data, sealedMode)
 	}
-	var batch replace.Batch
-	defer batch.Discard()
-	if t.exists {
-		err = batch.Update(env.path(t.out), t.was, data)
-	} else {
-		err = batch.Create(env.path(t.out), data, sealedMode)
-	}
-	if err != nil {
+	if err := t.replace(env, data); err != nil {
 		return withWayOut(err)
 	}
-	return withWayOut(batch.Commit())
+	warn(env.Stderr, lost...)
+	return nil
+}
+
+func (t *target) replace(env *Env, data []byte) error {
+	var batch replace.Batch
+	defer batch.Discard()
+	stage := func() error { return batch.Create(env.path(t.out), data, sealedMode) }
+	if t.exists {
+		stage = func() error { return batch.Update(env.path(t.out), t.was, data) }
+	}
+	if err := stage(); err != nil {
+		return err
+	}
+	return batch.Commit()
+}
+
+// lostBy names what a GitSecret has and the one that replaces it has not.
+func lostBy(old object, m made) []string {
+	was, err := parseSealed(old)
+	if err != nil {
+		return nil // what is broken is replaced as a whole
+	}
+	now, err := seal.ParseDocument(m.json)
+	if err != nil {
+		return nil
+	}
+	var gone []string
+	for _, key := range slices.Sorted(maps.Keys(was.Spec().Items)) {
+		if _, there := now.Spec().Items[key]; !there {
+			gone = append(gone, key)
+		}
+	}
+	var lost []string
+	if len(gone) > 0 {
+		lost = append(lost, old.label()+": is replaced, and does not have these keys any more: "+some(gone))
+	}
+	spec := was.Spec()
+	for field, there := range map[string]bool{
+		"signature": spec.Signature != nil, "template.data": spec.Template != nil && len(spec.Template.Data) > 0,
+		"deletionPolicy": spec.DeletionPolicy != "", "suspend": spec.Suspend,
+	} {
+		if there {
+			lost = append(lost, old.label()+": is replaced, and spec."+field+" is gone with it")
+		}
+	}
+	slices.Sort(lost)
+	return lost
 }
 
 // render is the file with the new documents after those that it has.
