@@ -220,27 +220,30 @@ func lostBy(old object, m made) []string {
 	return lost
 }
 
-// render is the file with the new documents after those that it has.
+// render is the file with the new documents after those that it has, in its line ends.
 func (t *target) render(added []made) ([]byte, error) {
 	var s stream
+	before := 0
 	if len(bytes.TrimSpace(t.was)) > 0 {
 		if err := s.add(t.file.Bytes(), t.syntax); err != nil {
 			return nil, err
 		}
+		before = s.buf.Len()
 	}
 	for _, m := range added {
 		doc, err := renderAs(t.syntax, m.json)
 		if err != nil {
 			return nil, err
 		}
-		if bytes.Contains(t.was, []byte("\r\n")) {
-			doc = bytes.ReplaceAll(doc, []byte("\n"), []byte("\r\n"))
-		}
 		if err := s.add(doc, t.syntax); err != nil {
 			return nil, err
 		}
 	}
-	return s.buf.Bytes(), t.verify(s.buf.Bytes(), added)
+	data := s.buf.Bytes()
+	if bytes.Contains(t.was, []byte("\r\n")) {
+		data = slices.Concat(data[:before], bytes.ReplaceAll(data[before:], []byte("\n"), []byte("\r\n")))
+	}
+	return data, t.verify(data, added)
 }
 
 // verify reads again what is about to be written: every document must be there.

@@ -216,6 +216,7 @@ func TestCreateAsksForNothingThatCannotBeWritten(t *testing.T) {
 	dir, c := sealedForPrompt(t), newConsole(t)
 	for _, args := range [][]string{
 		{"create", "new", "password", "-n", "prod", "-r", testRecipient, "--out", "s.yaml"},
+		{"create", "s1", "password", "-n", "prod", "-r", testRecipient, "--out", "s.yaml", "--append"},
 		{"create", "new", "password", "-r", testRecipient},
 		{"create", "new", "password", "-n", "prod"},
 		{"create", "new", "password", "-n", "prod", "-r", testRecipient, "--type", "bootstrap.kubernetes.io/token"},
