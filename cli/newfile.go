@@ -167,7 +167,10 @@ func (t *target) write(ctx context.Context, env *Env, all ...made) error {
 	if t.special {
 		return env.writeOut(t.out, data, sealedMode)
 	}
-	if err := t.replace(env, data); err != nil {
+	switch err := t.replace(env, data); {
+	case errors.Is(err, fs.ErrExist):
+		return failed("", "%s exists already", t.out)
+	case err != nil:
 		return withWayOut(err)
 	}
 	warn(env.Stderr, lost...)

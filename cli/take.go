@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -200,7 +199,7 @@ func (t *taker) write(ctx context.Context) error {
 	}
 	var batch replace.Batch
 	defer batch.Discard()
-	if err := os.Mkdir(t.env.path(t.o.outDir), folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.MkdirAll(t.env.path(t.o.outDir), folderMode); err != nil {
 		return fmt.Errorf("making the folder %s: %w", t.o.outDir, pathCause(err))
 	}
 	for _, m := range t.taken {
