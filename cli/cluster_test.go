@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -47,9 +48,11 @@ func serveCluster(env *testscript.Env, k keys) error {
 		"proxy":        {keyring: {502, "<html>bad gateway</html>"}},
 		"elsewhere":    {keyring: {302, "moved"}},
 	}
+	maps.Copy(contexts["admin"], secretsOfACluster())
+	maps.Copy(contexts["dev"], secretsForbidden())
 	for name, answers := range contexts {
 		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			a, ok := answers[r.URL.Path]
+			a, ok := answers[pathAndPage(r)]
 			if !ok {
 				a = answer{404, "404 page not found"}
 			}

@@ -22,22 +22,28 @@ func convert(file *manifest.File, to manifest.Syntax) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if to == manifest.JSON {
-			if err := json.Indent(&out, doc, "", "  "); err != nil {
-				return nil, fmt.Errorf("writing JSON: %w", err)
-			}
-			out.WriteByte('\n')
-			continue
-		}
-		text, err := renderYAML(doc)
+		text, err := renderAs(to, doc)
 		if err != nil {
 			return nil, err
 		}
-		if out.Len() > 0 {
+		if to == manifest.YAML && out.Len() > 0 {
 			out.WriteString("---\n")
 		}
 		out.Write(text)
 	}
+	return out.Bytes(), nil
+}
+
+// renderAs writes one JSON value as a document.
+func renderAs(syntax manifest.Syntax, doc []byte) ([]byte, error) {
+	if syntax == manifest.YAML {
+		return renderYAML(doc)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, doc, "", "  "); err != nil {
+		return nil, fmt.Errorf("writing JSON: %w", err)
+	}
+	out.WriteByte('\n')
 	return out.Bytes(), nil
 }
 

@@ -36,9 +36,8 @@ type fetchOptions struct {
 	out          string
 	namespace    string
 	statementKey string
-	kubeconfig   string
-	context      string
 	save         bool
+	clusterFlags
 }
 
 func newKeysFetchCommand(env *Env) *cobra.Command {
@@ -61,8 +60,7 @@ func newKeysFetchCommand(env *Env) *cobra.Command {
 	flags.BoolVar(&o.save, "save", false, "put the note where .seal.yaml looks for it, if it verifies under the key that is pinned there")
 	flags.StringVar(&o.statementKey, "statement-key", "", "take the note only under this `VKEY` (NAME+HASH+KEY)")
 	flags.StringVarP(&o.namespace, "namespace", "n", "waxwing-system", "the `NAMESPACE` of the controller")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "the kubeconfig `FILE`")
-	flags.StringVar(&o.context, "context", "", "the `CONTEXT` of the kubeconfig")
+	o.clusterFlags.addTo(flags)
 	return cmd
 }
 
@@ -72,11 +70,9 @@ func runKeysFetch(ctx context.Context, env *Env, o *fetchOptions) error {
 			return err
 		}
 	}
-	client, err := cluster.NewClient(cluster.Config{
-		Kubeconfig: env.optionalPath(o.kubeconfig), Paths: kubeconfigs(env), Context: o.context, UserAgent: "seal",
-	})
+	client, err := o.client(env)
 	if err != nil {
-		return withClusterHint(err)
+		return err
 	}
 	published, err := client.Keyring(ctx, o.keyring, o.namespace)
 	if err != nil {
@@ -184,40 +180,4 @@ func (o *fetchOptions) checkNumber(ctx context.Context, env *Env, note []byte) e
 			"%s has set %d of holder %s, and the cluster gives set %d", o.out, old.Set, old.Holder, now.Set)
 	}
 	return nil
-}
-
-func kubeconfigs(env *Env) []string {
-	if list := filepath.SplitList(env.Getenv(envKubeconfig)); len(list) > 0 {
-		return list
-	}
-	home := env.Getenv("HOME")
-	if home == "" {
-		home = env.Getenv("USERPROFILE")
-	}
-	if home == "" {
-		return nil
-	}
-	return []string{filepath.Join(home, ".kube", "config")}
-}
-
-func withClusterHint(err error) error {
-	hint := ""
-	var status *cluster.StatusError
-	switch {
-	case errors.Is(err, cluster.ErrNoCluster):
-		hint = "set KUBECONFIG, or pass --kubeconfig"
-	case errors.Is(err, cluster.ErrNotInstalled):
-		hint = "is Waxwing installed there? kubectl get crd keyrings.waxwing.io"
-	case errors.Is(err, cluster.ErrNoKeyring):
-		hint = "name it with --keyring"
-	case errors.Is(err, cluster.ErrNotReady):
-		hint = "look at kubectl get keyrings, and try again"
-	case errors.Is(err, cluster.ErrForbidden):
-		hint = "ask for the right to get keyrings.waxwing.io, or the ConfigMap waxwing-recipients-NAME in the controller's namespace (--namespace)"
-	case errors.As(err, &status) && status.Code == 401:
-		hint = "log in to the cluster again"
-	default:
-		return err
-	}
-	return failed(hint, "%s", err)
 }

@@ -67,6 +67,9 @@ func setUp(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	if err := writeKeyFiles(dir); err != nil {
+		return err
+	}
 	env.Setenv("KEYS", dir)
 	env.Setenv("RECIPIENT", k.recipient)
 	env.Setenv("OTHER_RECIPIENT", k.other)

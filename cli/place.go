@@ -114,6 +114,15 @@ func (p *place) namespace() string {
 
 // holdersFor are the holders for values that are added to the file name; without any it is an error.
 func (f *recipientFlags) holdersFor(ctx context.Context, env *Env, name string) ([]seal.Holder, error) {
+	at, err := f.placeFor(ctx, env, name)
+	if err != nil {
+		return nil, err
+	}
+	return at.holders, nil
+}
+
+// placeFor is what holds for the file name; without any holder it is an error.
+func (f *recipientFlags) placeFor(ctx context.Context, env *Env, name string) (*place, error) {
 	source, err := f.source(ctx, env)
 	if err != nil {
 		return nil, err
@@ -125,5 +134,5 @@ func (f *recipientFlags) holdersFor(ctx context.Context, env *Env, name string) 
 	if len(at.holders) == 0 {
 		return nil, noRecipients()
 	}
-	return at.holders, nil
+	return at, nil
 }

@@ -171,3 +171,64 @@ func TestWithoutFileAtATerminalHelpIsShown(t *testing.T) {
 		t.Errorf("no usage shown: %q", c.seen.String())
 	}
 }
+
+func TestCreateAsksForEachKeyInItsOrderWithoutEcho(t *testing.T) {
+	dir, c := t.TempDir(), newConsole(t)
+	cmd := c.start(t, dir, "create", "db", "user", "password", "-n", "prod", "-r", testRecipient, "--out", "db.yaml")
+	for _, key := range []string{"user", "password"} {
+		c.waitFor(t, "value of "+key+": ")
+		if c.echoes(t) {
+			t.Error("the terminal echoes while the value is asked for")
+		}
+		c.typing(t, canary+"\n")
+		c.waitFor(t, "again: ")
+		c.typing(t, canary+"\n")
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v; seen: %q", err, c.seen.String())
+	}
+	if strings.Contains(c.seen.String(), canary) {
+		t.Error("the value was shown")
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "db.yaml"))
+	if err != nil || !bytes.Contains(b, []byte("\n    password:\n")) || !bytes.Contains(b, []byte("\n    user:\n")) || bytes.Contains(b, []byte(canary)) {
+		t.Errorf("the values were not sealed (%v)", err)
+	}
+}
+
+func TestCreateAsksForThePasswordOfARegistry(t *testing.T) {
+	dir, c := t.TempDir(), newConsole(t)
+	cmd := c.start(t, dir, "create", "docker-registry", "pull", "--docker-username", "bot", "-n", "prod", "-r", testRecipient, "--out", "pull.yaml")
+	for _, prompt := range []string{"value of password: ", "again: "} {
+		c.waitFor(t, prompt)
+		c.typing(t, canary+"\n")
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v; seen: %q", err, c.seen.String())
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "pull.yaml"))
+	if err != nil || !bytes.Contains(b, []byte("\n    .dockerconfigjson:\n")) || bytes.Contains(b, []byte("\n    password:\n")) {
+		t.Errorf("the configuration was not sealed (%v)", err)
+	}
+}
+
+func TestCreateAsksForNothingThatCannotBeWritten(t *testing.T) {
+	dir, c := sealedForPrompt(t), newConsole(t)
+	for _, args := range [][]string{
+		{"create", "new", "password", "-n", "prod", "-r", testRecipient, "--out", "s.yaml"},
+		{"create", "s1", "password", "-n", "prod", "-r", testRecipient, "--out", "s.yaml", "--append"},
+		{"create", "new", "password", "-r", testRecipient},
+		{"create", "new", "password", "-n", "prod"},
+		{"create", "new", "password", "-n", "prod", "-r", testRecipient, "--type", "bootstrap.kubernetes.io/token"},
+	} {
+		c.typing(t, "an answer\nan answer\n") // to a question that must not come
+		cmd := c.start(t, dir, args...)
+		if _ = cmd.Wait(); cmd.ProcessState.ExitCode() == 0 {
+			t.Errorf("%v is taken", args)
+		}
+	}
+	c.waitFor(t, "bootstrap.kubernetes.io/token is not sealed")
+	if strings.Contains(c.seen.String(), "value of password") {
+		t.Errorf("the person was asked: %q", c.seen.String())
+	}
+}

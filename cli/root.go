@@ -30,7 +30,7 @@ EXIT STATUS
 ENVIRONMENT
   SEAL_RECIPIENTS_FILE  files of recipients for when neither -r nor -R is given
   SEAL_IDENTITY_FILE    identity files for when -i is not given
-  KUBECONFIG            used by seal keys fetch`
+  KUBECONFIG            used by seal keys fetch and seal from-cluster`
 
 const rootExample = `  seal secret.yaml > sealed.yaml
   seal -w -R prod.note secret.yaml
@@ -73,10 +73,13 @@ func New(env Env) *cobra.Command {
 	})
 	root.AddCommand(
 		newOpenCommand(e),
+		newFromClusterCommand(e),
 		newSetCommand(e),
 		newDiffCommand(e),
 		newLogCommand(e),
 		newTextconvCommand(e),
+		newUnsetCommand(e),
+		newCreateCommand(e),
 		newKeysCommand(e),
 		newVersionCommand(e),
 		newCompletionCommand(e),

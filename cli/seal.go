@@ -10,8 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waxwing-io/waxwing/cli/replace"
-	"github.com/waxwing-io/waxwing/cli/secret"
-	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/manifest"
 )
 
@@ -53,10 +51,10 @@ func newSealCommand(env *Env) *cobra.Command {
 	flags.StringVar(&o.out, "out", "", "write to `FILE` instead of standard output")
 	o.addTo(flags)
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "the `NAMESPACE` of Secrets that name none")
-	flags.StringVar(&o.scope, "scope", "", "the `SCOPE` in which it may be opened: strict (this namespace and name), namespace, cluster, or match:GLOB (this name in namespaces that match); strict if neither this nor .seal.yaml says")
+	flags.StringVar(&o.scope, "scope", "", scopeUsage)
 	o.output.addTo(flags)
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "seal Secrets without data, too")
-	completeValues(cmd, "scope", seal.ScopeStrict, seal.ScopeNamespace, seal.ScopeCluster, seal.ScopeMatch)
+	completeScopes(cmd)
 	completeValues(cmd, "output", "yaml", "json")
 	return cmd
 }
@@ -67,15 +65,11 @@ func (o *sealOptions) check(args []string) error {
 	} else if given && o.write {
 		return usage("", "-w keeps each file's syntax: it does not go with -o")
 	}
-	switch o.scope {
-	case "", seal.ScopeStrict, seal.ScopeNamespace, seal.ScopeCluster:
-	default:
-		if err := (seal.For{Scope: o.scope, Name: "name"}).Check(); err != nil {
-			return usage("use strict, namespace, cluster or match:GLOB, where GLOB is of a-z, 0-9, - and *", "unknown scope %q", o.scope)
-		}
+	if err := checkScope(o.scope); err != nil {
+		return err
 	}
-	if o.namespace != "" && !secret.ValidNamespace(o.namespace) {
-		return usage("", "%q cannot be the name of a namespace", o.namespace)
+	if err := checkNamespace(o.namespace); err != nil {
+		return err
 	}
 	if err := once(slices.Concat(o.files, args)...); err != nil {
 		return err

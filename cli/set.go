@@ -35,9 +35,7 @@ const setExample = `  printf %s "$PASSWORD" | seal set db.yaml password
 type setOptions struct {
 	recipientFlags
 	valueFlags
-	out               string
-	name              string
-	namespace         string
+	editFlags
 	allowHolderChange bool
 }
 
@@ -63,9 +61,7 @@ func newSetCommand(env *Env) *cobra.Command {
 	flags.SortFlags = false
 	o.valueFlags.addTo(flags)
 	o.recipientFlags.addTo(flags)
-	flags.StringVar(&o.out, "out", "", "write to `FILE` (- for standard output) instead of in place")
-	flags.StringVar(&o.name, "name", "", "the `NAME` of the GitSecret, where the file holds several")
-	flags.StringVarP(&o.namespace, "namespace", "n", "", "the `NAMESPACE` of the GitSecret, where the file holds several of that name")
+	o.editFlags.addTo(flags)
 	flags.BoolVar(&o.allowHolderChange, "allow-holder-change", false, "seal for other holders than the rest of the file")
 	return cmd
 }
@@ -122,21 +118,6 @@ func runSet(ctx context.Context, env *Env, o *setOptions, name string, args []st
 	}
 	warn(env.Stderr, slices.Concat(warnings, more)...)
 	return nil
-}
-
-// choose finds the GitSecret to change. One that names no namespace may go to any.
-func (o *setOptions) choose(name string, all []object) (object, error) {
-	found := selectSealed(all, o.name, o.namespace)
-	found = slices.DeleteFunc(found, func(obj object) bool {
-		return o.namespace != "" && obj.namespace != "" && obj.namespace != o.namespace
-	})
-	switch len(found) {
-	case 0:
-		return object{}, noneSealed(name, strings.Trim(o.namespace+"/"+o.name, "/"), all)
-	case 1:
-		return found[0], nil
-	}
-	return object{}, usage("choose one with --name (and -n): it holds "+some(sealedNames(found)), "%s holds several GitSecrets", name)
 }
 
 func parseSealed(obj object) (*seal.Document, error) {

@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"context"
 	"maps"
 	"reflect"
 	"slices"
 
-	"github.com/waxwing-io/waxwing/cli/replace"
 	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
@@ -17,10 +15,15 @@ func setItems(env *Env, obj object, spec *seal.Spec, values seal.Values, holders
 	if err := env.sealer().Put(&next, values, holders); err != nil {
 		return nil, obj.error(err)
 	}
+	return changeItems(obj, spec, &next, values.Names())
+}
+
+// changeItems writes what differs between spec and next, the named items and their envelopes, and reads it again.
+func changeItems(obj object, spec, next *seal.Spec, names []string) (warnings []string, err error) {
 	if spec.Signature != nil {
 		warnings = append(warnings, obj.label()+": the signature is dropped: the object has changed")
 	}
-	if err := writeDifference(obj, spec, &next, values.Names()); err != nil {
+	if err := writeDifference(obj, spec, next, names); err != nil {
 		return nil, err
 	}
 	check, err := parseSealed(obj)
@@ -53,7 +56,13 @@ func writeDifference(obj object, old, next *seal.Spec, names []string) error {
 		return err
 	}
 	for _, name := range names {
-		if err := setJSON(d, next.Items[name], "spec", "items", name); err != nil {
+		item, stays := next.Items[name]
+		if !stays {
+			err = d.Delete([]string{"spec", "items", name})
+		} else {
+			err = setJSON(d, item, "spec", "items", name)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -101,19 +110,4 @@ func setJSON(d editor, v any, path ...string) error {
 		return err
 	}
 	return d.Set(path, b)
-}
-
-func (o *setOptions) writeSet(ctx context.Context, env *Env, name string, was, now []byte) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if o.out != "" {
-		return env.writeOut(o.out, now, sealedMode)
-	}
-	var batch replace.Batch
-	defer batch.Discard()
-	if err := batch.Update(env.path(name), was, now); err != nil {
-		return withWayOut(err)
-	}
-	return withWayOut(batch.Commit())
 }

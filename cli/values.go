@@ -92,13 +92,16 @@ func (p *valuePlan) inputs(env *Env) []string {
 }
 
 // checkKey refuses what cannot be a key. KEY=VALUE is refused for what it is.
-func checkKey(key string) error {
+func checkKey(key string) error { return checkKeyFor(key, "seal set FILE ") }
+
+// checkKeyFor is checkKey for a command that takes a value from standard input when a key is written after it.
+func checkKeyFor(key, command string) error {
 	name, _, hasValue := strings.Cut(key, "=")
 	if hasValue {
 		if seal.CheckItemName(name) != nil {
 			name = "KEY"
 		}
-		return usage("other users and the shell's history see it; write: printf %s … | seal set FILE "+name, "a value does not belong on the command line")
+		return usage("other users and the shell's history see it; write: printf %s … | "+command+name, "a value does not belong on the command line")
 	}
 	if seal.CheckItemName(key) != nil {
 		return usage("use letters, digits, -, _ and ., at most 253; values are read from standard input or a file", "an argument cannot be a key of a Secret")
@@ -110,10 +113,14 @@ func checkKey(key string) error {
 func (p *valuePlan) read(ctx context.Context, env *Env) (seal.Values, []string, error) {
 	values := seal.Values{}
 	var warnings []string
+	total := 0
 	for _, key := range slices.Sorted(maps.Keys(p.files)) {
 		b, err := env.read(ctx, p.files[key], "the value of "+key, seal.MaxValues)
 		if err != nil {
 			return nil, nil, err
+		}
+		if total += len(b); total > seal.MaxValues {
+			return nil, nil, failed("", "the values are more than %d bytes in sum; a Kubernetes Secret holds at most 1 MiB", seal.MaxValues)
 		}
 		values[key] = seal.NewValue(b)
 	}

@@ -37,9 +37,13 @@ type Config struct {
 
 // Client reads objects of one cluster. It is safe for concurrent use.
 type Client struct {
-	http *http.Client
-	base *url.URL
+	http      *http.Client
+	base      *url.URL
+	namespace string
 }
+
+// Namespace is that of the kubeconfig's context; "default" where it names none.
+func (c *Client) Namespace() string { return c.namespace }
 
 // StatusError is the API server's refusal.
 type StatusError struct {
@@ -58,7 +62,8 @@ func (e *StatusError) Error() string {
 // NewClient loads the kubeconfig. It makes no request.
 func NewClient(c Config) (*Client, error) {
 	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: c.Kubeconfig, Precedence: c.Paths, WarnIfAllMissing: false}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context, ClusterDefaults: api.Cluster{}}).ClientConfig()
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context, ClusterDefaults: api.Cluster{}})
+	config, err := loader.ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, ErrNoCluster
@@ -77,16 +82,25 @@ func NewClient(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
-	return &Client{http: client, base: base}, nil
+	namespace, _, err := loader.Namespace()
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	return &Client{http: client, base: base, namespace: namespace}, nil
 }
 
 // get decodes the object at path into v. A refusal is a *StatusError.
 func (c *Client) get(ctx context.Context, v any, path ...string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base.JoinPath(path...).String(), nil)
+	return c.ask(ctx, v, c.base.JoinPath(path...), "application/json")
+}
+
+// ask is get for a whole URL, and for an answer in the form that accept names.
+func (c *Client) ask(ctx context.Context, v any, from *url.URL, accept string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", accept)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("asking the API server %s: %w", c.base.Host, transportCause(err))

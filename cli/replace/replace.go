@@ -27,6 +27,7 @@ type staged struct {
 	old    []byte // content before; nil when there was no file
 	expect bool   // old is what the caller read, and must still be there
 	direct bool   // a device or pipe
+	fresh  bool   // must not exist when it is written
 	temp   string // file beside target that holds data; empty once it has been renamed or removed
 }
 
@@ -38,6 +39,14 @@ func (b *Batch) Update(path string, old, data []byte) error {
 // Write stages content for path, which is created with mode (before umask) or replaced like in Update, whatever it holds.
 func (b *Batch) Write(path string, data []byte, mode fs.FileMode) error {
 	return b.stage(&staged{name: path, data: data}, mode)
+}
+
+// Create stages a file that must not exist, neither now nor when the batch is committed; the error is fs.ErrExist. mode is before umask.
+func (b *Batch) Create(path string, data []byte, mode fs.FileMode) error {
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	return b.stage(&staged{name: path, data: data, fresh: true}, mode)
 }
 
 func (b *Batch) stage(s *staged, mode fs.FileMode) error {
@@ -129,6 +138,9 @@ func (s *staged) unchanged() error {
 }
 
 func (s *staged) replace() error {
+	if s.fresh {
+		return s.create()
+	}
 	if !s.direct {
 		err := os.Rename(s.temp, s.target)
 		if err == nil {
@@ -142,6 +154,26 @@ func (s *staged) replace() error {
 	}
 	_, err = f.Write(s.data)
 	return errors.Join(err, f.Close())
+}
+
+// create puts a new file in its place. A link, unlike a rename, fails where somebody else was faster; file systems without links get the rename.
+func (s *staged) create() error {
+	err := os.Link(s.temp, s.target)
+	if errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, statErr := os.Lstat(s.target); err != nil && statErr == nil {
+		return fs.ErrExist
+	}
+	if err != nil {
+		err = os.Rename(s.temp, s.target)
+	} else {
+		err = os.Remove(s.temp)
+	}
+	if err == nil {
+		s.temp = ""
+	}
+	return err
 }
 
 // undo puts back what was there before; the error names the files for which that failed.

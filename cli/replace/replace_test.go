@@ -207,3 +207,37 @@ func TestCreateNeverOverwrites(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestCreatedFilesOfABatchAreAllThereOrNone(t *testing.T) {
+	files(t, map[string]string{"there": "kept"})
+	var b replace.Batch
+	defer b.Discard()
+	if err := b.Create("there", []byte("new"), 0o600); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("the error is %v", err)
+	}
+	for _, name := range []string{"a", "b"} {
+		if err := b.Create(name, []byte("new "+name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile("b", []byte("of somebody else"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Commit(); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("the error is %v", err)
+	}
+	if diff := cmp.Diff(map[string]string{"there": "kept", "b": "of somebody else"}, listing(t)); diff != "" {
+		t.Error(diff)
+	}
+	for _, name := range []string{"c", "d"} {
+		if err := b.Create(name, []byte("new "+name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"there": "kept", "b": "of somebody else", "c": "new c", "d": "new d"}, listing(t)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -40,6 +40,9 @@ var (
 // ValidNamespace says whether s can be the name of a namespace.
 func ValidNamespace(s string) bool { return namespaceRE.MatchString(s) }
 
+// ValidName says whether s can be the name of a Secret.
+func ValidName(s string) bool { return len(s) <= 253 && nameRE.MatchString(s) }
+
 // read decodes the JSON of a Secret. Names are compared exactly, and null counts as absent, except for a value.
 func read(doc []byte) (*source, error) {
 	top, err := readObject("the document", doc)
@@ -104,7 +107,7 @@ func (s *source) checkName(generated bool) error {
 		return refuse(renderFirst, "metadata.name %s is filled in later, and what is sealed is bound to it", shown(s.name))
 	case isVariable(s.namespace):
 		return refuse(renderFirst, "metadata.namespace %s is filled in later, and what is sealed is bound to it", shown(s.namespace))
-	case len(s.name) > 253 || !nameRE.MatchString(s.name):
+	case !ValidName(s.name):
 		return refuse("use lower-case letters, digits, - and ., at most 253", "metadata.name %s cannot be the name of a Secret", shown(s.name))
 	case s.namespace != "" && !ValidNamespace(s.namespace):
 		return refuse("use lower-case letters, digits and -, at most 63", "metadata.namespace %s cannot be the name of a namespace", shown(s.namespace))

@@ -87,8 +87,8 @@ func (s *source) document(spec *seal.Spec) document {
 
 func (s *source) checkContent(o SealOptions) error {
 	switch s.typ {
-	case "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token":
-		return refuse("the control plane makes and reads these itself; let it, and keep them out of Git", "Secrets of type %s are not sealed", s.typ)
+	case typeServiceAccount, typeBootstrap:
+		return refusedType(s.typ)
 	}
 	if len(s.values) == 0 && !o.AllowEmpty {
 		return refuse("add data or stringData, or pass --allow-empty", "the Secret has no data")
@@ -144,20 +144,28 @@ func requiredKeys(t string) [][]string {
 
 func (s *source) warnings() []string {
 	out := slices.Concat(s.repeated(), s.left(), s.variables())
-	var wants []string
 	for _, field := range s.dropped {
 		out = append(out, field+" is left out: it has no place in a GitSecret")
 	}
-	for _, keys := range requiredKeys(s.typ) {
-		if !slices.ContainsFunc(keys, func(k string) bool { _, there := s.values[k]; return !there }) {
-			return out
+	if missing := MissingKeys(s.typ, s.values.Names()); missing != "" {
+		out = append(out, missing)
+	}
+	return out
+}
+
+// MissingKeys warns of a Secret of type t that has these keys and not those that the API server wants; empty where there is nothing to say.
+func MissingKeys(t string, names []string) string {
+	var wants []string
+	for _, keys := range requiredKeys(t) {
+		if !slices.ContainsFunc(keys, func(k string) bool { return !slices.Contains(names, k) }) {
+			return ""
 		}
 		wants = append(wants, strings.Join(keys, " and "))
 	}
-	if len(wants) > 0 {
-		out = append(out, fmt.Sprintf("a Secret of type %s needs the key %s; the API server will refuse it", s.typ, strings.Join(wants, " or ")))
+	if len(wants) == 0 {
+		return ""
 	}
-	return out
+	return fmt.Sprintf("a Secret of type %s needs the key %s; the API server will refuse it", t, strings.Join(wants, " or "))
 }
 
 // CheckSize holds the JSON of a GitSecret against the limits of the API server: an error above what etcd takes, a warning above what kubectl apply takes.

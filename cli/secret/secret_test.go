@@ -68,7 +68,7 @@ func TestRefusals(t *testing.T) {
 		"immutable that is a string":             {meta + `,"immutable":"true","data":{"a":""}`, "immutable is not true or false", ""},
 		"a type that is a number":                {meta + `,"type":1,"data":{"a":""}`, "type is a number, not a string", "quotes"},
 		"no data":                                {meta, "the Secret has no data", "--allow-empty"},
-		"a service account token":                {meta + `,"type":"kubernetes.io/service-account-token","data":{"a":""}`, "are not sealed", "control plane"},
+		"a service account token":                {meta + `,"type":"kubernetes.io/service-account-token","data":{"a":""}`, "is not sealed", "control plane"},
 		"an annotation with a value in base64":   {`"metadata":{"name":"db","namespace":"prod","annotations":{"x":"a Y2FuYXJ5LW5vdC1hLXNlY3JldA== b"}},"stringData":{"a":"` + canary + `"}`, `metadata.annotations["x"] repeats the value of a`, "remove it"},
 		"an annotation with a copy in JSON":      {`"metadata":{"name":"db","namespace":"prod","annotations":{"x":"{\"a\":\"` + canary + `\"}"}},"stringData":{"a":"` + canary + `"}`, `metadata.annotations["x"] repeats the value of a`, "remove it"},
 		"generateName without a name":            {`"metadata":{"generateName":"db-"}`, "generateName cannot be sealed", "metadata.name"},
