@@ -26,13 +26,18 @@ build: ## build the programs into bin/
 tools: ## build the test control plane and kubectl once, into the user's cache
 	@go run ./e2e/tools/fetch controlplane kubectl >/dev/null
 
+# docs/sign.md makes keys as its readers do.
+.PHONY: openssh
+openssh: ## install ssh-keygen if it is missing (Debian: the package openssh-client)
+	@command -v ssh-keygen >/dev/null || { as=; [ "$$(id -u)" = 0 ] || as=sudo; $$as apt-get update -qq && $$as apt-get install -y -qq --no-install-recommends openssh-client >/dev/null; }
+
 .PHONY: demo
 demo: build tools ## seal, commit, apply, change and tamper on a real control plane (KEEP=1 leaves it up)
 	@./e2e/demo.sh
 
 # -count=1, because go's cache of results does not know of the programs that the end-to-end tests build and run.
 .PHONY: test
-test: lint cross tools ## run every test; the first run builds a control plane (about 10 minutes on two cores)
+test: lint cross tools openssh ## run every test; the first run builds a control plane (about 10 minutes on two cores)
 	@echo "== tests (the end-to-end ones start a real control plane)"
 	@go test -json -count=1 -timeout 40m ./... | $(SUMMARY) tests
 	@cd e2e/tools/controlplane && go test -json ./internal/pki | (cd ../../.. && $(SUMMARY) controlplane)

@@ -73,14 +73,23 @@ func (s *recipientSource) at(name string) (*place, error) {
 }
 
 func (s *recipientSource) rules(name string) (*repo.Rules, error) {
+	path, err := settingsPath(s.env, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.tree.Rules(path)
+}
+
+// settingsPath is the absolute path of the file that the user calls name, for settings; "-" and "" stand for a file in the current folder.
+func settingsPath(env *Env, name string) (string, error) {
 	if name == "" || name == stdinArg {
 		name = stdinName + ".yaml"
 	}
-	path, err := filepath.Abs(s.env.path(name))
+	path, err := filepath.Abs(env.path(name))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	return s.tree.Rules(path)
+	return path, nil
 }
 
 func (s *recipientSource) holder(h repo.Holder) (seal.Holder, error) {
@@ -112,16 +121,15 @@ func (p *place) namespace() string {
 	return p.rules.Namespace
 }
 
-// holdersFor are the holders for values that are added to the file name; without any it is an error.
-func (f *recipientFlags) holdersFor(ctx context.Context, env *Env, name string) ([]seal.Holder, error) {
-	at, err := f.placeFor(ctx, env, name)
-	if err != nil {
-		return nil, err
+// unsigned warns where an object without signature is written to a place that wants one.
+func (p *place) unsigned(label string) []string {
+	if p.rules == nil || !p.rules.Signed {
+		return nil
 	}
-	return at.holders, nil
+	return []string{fmt.Sprintf("%s: is not signed, and environment %s of %s wants a signature: add --sign, or run seal sign", label, p.rules.Environment, p.rules.File)}
 }
 
-// placeFor is what holds for the file name; without any holder it is an error.
+// placeFor is the place of the file name, to which values are added; without holders it is an error.
 func (f *recipientFlags) placeFor(ctx context.Context, env *Env, name string) (*place, error) {
 	source, err := f.source(ctx, env)
 	if err != nil {

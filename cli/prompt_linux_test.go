@@ -232,3 +232,37 @@ func TestCreateAsksForNothingThatCannotBeWritten(t *testing.T) {
 		t.Errorf("the person was asked: %q", c.seen.String())
 	}
 }
+
+func TestPassphraseOfASigningKeyIsAskedWithoutEcho(t *testing.T) {
+	cases := map[string]struct {
+		typed string
+		code  int
+		want  string
+	}{
+		"the right one": {"canary-passphrase", 0, "seal: signing s.yaml (GitSecret prod/s1)"},
+		"a wrong one":   {"another", 1, "seal: key: that is not its passphrase"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			dir, c := sealedForPrompt(t), newConsole(t)
+			writeLockedKey(t, filepath.Join(dir, "key"), "canary-passphrase")
+			cmd := c.start(t, dir, "sign", "--sign-key", "key", "s.yaml")
+			c.waitFor(t, "passphrase of key: ")
+			if c.echoes(t) {
+				t.Error("the terminal echoes while the passphrase is asked for")
+			}
+			c.typing(t, tc.typed+"\n")
+			c.waitFor(t, tc.want)
+			if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != tc.code {
+				t.Errorf("exit code %d; seen: %q", cmd.ProcessState.ExitCode(), c.seen.String())
+			}
+			if strings.Contains(c.seen.String(), tc.typed) {
+				t.Error("the passphrase was shown")
+			}
+			b, err := os.ReadFile(filepath.Join(dir, "s.yaml"))
+			if signed := bytes.Contains(b, []byte("SSH SIGNATURE")); err != nil || signed != (tc.code == 0) {
+				t.Errorf("signed: %v (%v)", signed, err)
+			}
+		})
+	}
+}

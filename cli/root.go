@@ -80,6 +80,8 @@ func New(env Env) *cobra.Command {
 		newTextconvCommand(e),
 		newUnsetCommand(e),
 		newCreateCommand(e),
+		newSignCommand(e),
+		newVerifyCommand(e),
 		newKeysCommand(e),
 		newVersionCommand(e),
 		newCompletionCommand(e),

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/waxwing-io/waxwing/cli/replace"
 	"github.com/waxwing-io/waxwing/manifest"
@@ -16,6 +18,7 @@ import (
 // sealOptions are the flags of `seal FILE`.
 type sealOptions struct {
 	recipientFlags
+	signFlags
 	write      bool
 	out        string
 	namespace  string
@@ -49,7 +52,8 @@ func newSealCommand(env *Env) *cobra.Command {
 	flags.SortFlags = false
 	flags.BoolVarP(&o.write, "write", "w", false, "replace the files in place, all or none")
 	flags.StringVar(&o.out, "out", "", "write to `FILE` instead of standard output")
-	o.addTo(flags)
+	o.recipientFlags.addTo(flags)
+	o.signFlags.addTo(flags)
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "the `NAMESPACE` of Secrets that name none")
 	flags.StringVar(&o.scope, "scope", "", scopeUsage)
 	o.output.addTo(flags)
@@ -71,7 +75,7 @@ func (o *sealOptions) check(args []string) error {
 	if err := checkNamespace(o.namespace); err != nil {
 		return err
 	}
-	if err := once(slices.Concat(o.files, args)...); err != nil {
+	if err := once(slices.Concat(o.files, o.signFlags.inputs(), args)...); err != nil {
 		return err
 	}
 	if !o.write {
@@ -105,7 +109,11 @@ func runSeal(ctx context.Context, env *Env, o *sealOptions, args []string) error
 	if err != nil {
 		return err
 	}
-	results, err := sealAll(ctx, env, o, source, args)
+	signer, err := o.signer(ctx, env, filepath.Dir(args[0]))
+	if err != nil {
+		return err
+	}
+	results, err := sealAll(ctx, env, o, source, signer, args)
 	if err != nil {
 		return err
 	}
@@ -132,7 +140,7 @@ func hardLinked(env *Env, o *sealOptions, results []sealed) []string {
 }
 
 // sealAll prepares all files in memory. It goes on after an error, so that the user sees all of them at once, unless the command line is at fault.
-func sealAll(ctx context.Context, env *Env, o *sealOptions, source *recipientSource, args []string) ([]sealed, error) {
+func sealAll(ctx context.Context, env *Env, o *sealOptions, source *recipientSource, signer ssh.Signer, args []string) ([]sealed, error) {
 	var results []sealed
 	var errs []error
 	seen := map[string]bool{}
@@ -147,7 +155,7 @@ func sealAll(ctx context.Context, env *Env, o *sealOptions, source *recipientSou
 		data, err := env.read(ctx, name, "a manifest", maxManifest)
 		if err == nil {
 			var r *sealed
-			if r, err = sealFile(env, o, source, name, data); err == nil {
+			if r, err = sealFile(env, o, source, signer, name, data); err == nil {
 				results = append(results, *r)
 			}
 		}

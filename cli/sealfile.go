@@ -5,18 +5,20 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
-// sealFile seals every Secret of one input.
-func sealFile(env *Env, o *sealOptions, source *recipientSource, arg string, data []byte) (*sealed, error) {
+// sealFile seals every Secret of one input, and signs them if there is a signer.
+func sealFile(env *Env, o *sealOptions, source *recipientSource, signer ssh.Signer, arg string, data []byte) (*sealed, error) {
 	name := shownName(arg)
 	file, all, err := parse(name, data)
 	if err != nil {
 		return nil, err
 	}
-	s := &fileSealer{env: env, o: o}
+	s := &fileSealer{env: env, o: o, signer: signer}
 	if slices.ContainsFunc(all, func(obj object) bool { return obj.role == isSecret }) {
 		if s.at, err = o.placeOf(source, arg); err != nil {
 			return nil, err
@@ -62,7 +64,8 @@ func (o *sealOptions) placeOf(source *recipientSource, arg string) (*place, erro
 type fileSealer struct {
 	env      *Env
 	o        *sealOptions
-	at       *place // set where there are Secrets
+	at       *place     // set where there are Secrets
+	signer   ssh.Signer // nil to leave them unsigned
 	warnings []string
 	values   []seal.Values // of all Secrets
 }
@@ -113,7 +116,13 @@ func (s *fileSealer) sealSecret(obj object) error {
 		s.warnings = append(s.warnings, label+": "+w)
 	}
 	s.values = append(s.values, r.Values)
-	return obj.Replace(r.JSON)
+	if s.signer == nil {
+		s.warnings = append(s.warnings, s.at.unsigned(label)...)
+	}
+	if err := obj.Replace(r.JSON); err != nil {
+		return err
+	}
+	return signObject(s.env, obj, s.signer)
 }
 
 // checkSealed refuses a GitSecret that is broken, or that carries plaintext beside what is sealed; a good one stays as it is.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -36,6 +37,7 @@ type setOptions struct {
 	recipientFlags
 	valueFlags
 	editFlags
+	signFlags
 	allowHolderChange bool
 }
 
@@ -61,6 +63,7 @@ func newSetCommand(env *Env) *cobra.Command {
 	flags.SortFlags = false
 	o.valueFlags.addTo(flags)
 	o.recipientFlags.addTo(flags)
+	o.signFlags.addTo(flags)
 	o.editFlags.addTo(flags)
 	flags.BoolVar(&o.allowHolderChange, "allow-holder-change", false, "seal for other holders than the rest of the file")
 	return cmd
@@ -74,7 +77,7 @@ func runSet(ctx context.Context, env *Env, o *setOptions, name string, args []st
 	if err != nil {
 		return err
 	}
-	if err := once(slices.Concat(o.files, plan.inputs(env))...); err != nil {
+	if err := once(slices.Concat(o.recipientFlags.files, o.signFlags.inputs(), plan.inputs(env))...); err != nil {
 		return err
 	}
 	data, err := env.read(ctx, name, "a manifest", maxManifest)
@@ -89,7 +92,7 @@ func runSet(ctx context.Context, env *Env, o *setOptions, name string, args []st
 	if err != nil {
 		return err
 	}
-	holders, err := o.holdersFor(ctx, env, name)
+	at, err := o.placeFor(ctx, env, name)
 	if err != nil {
 		return err
 	}
@@ -100,18 +103,30 @@ func runSet(ctx context.Context, env *Env, o *setOptions, name string, args []st
 	if err := secret.CheckPlace(doc, o.namespace); err != nil {
 		return obj.error(err)
 	}
-	if err := o.checkHolders(obj, doc.Spec(), holders); err != nil {
+	if err := o.checkHolders(obj, doc.Spec(), at.holders); err != nil {
 		return err
 	}
 	warn(env.Stderr, unbacked(obj, doc.Spec(), plan)...)
+	signer, err := o.signer(ctx, env, filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	if signer != nil {
+		if err := checkSigned(obj, doc); err != nil {
+			return err
+		}
+	}
 	// The person is asked last, when nothing but the value is missing.
 	values, warnings, err := plan.read(ctx, env)
 	if err != nil {
 		return err
 	}
-	more, err := setItems(env, obj, doc.Spec(), values, holders)
+	more, err := setItems(env, obj, doc.Spec(), values, at.holders, signer)
 	if err != nil {
 		return err
+	}
+	if signer == nil && doc.Spec().Signature == nil {
+		more = append(more, at.unsigned(obj.label())...)
 	}
 	if err := o.writeSet(ctx, env, name, data, file.Bytes()); err != nil {
 		return err

@@ -5,23 +5,26 @@ import (
 	"reflect"
 	"slices"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
-// setItems seals values and writes the difference, and only that, into the object's text.
-func setItems(env *Env, obj object, spec *seal.Spec, values seal.Values, holders []seal.Holder) (warnings []string, err error) {
+// setItems seals values and writes the difference, and only that, into the object's text, and signs it if there is a signer.
+func setItems(env *Env, obj object, spec *seal.Spec, values seal.Values, holders []seal.Holder, signer ssh.Signer) (warnings []string, err error) {
 	next := *spec
 	if err := env.sealer().Put(&next, values, holders); err != nil {
 		return nil, obj.error(err)
 	}
-	return changeItems(obj, spec, &next, values.Names())
+	return changeItems(env, obj, spec, &next, values.Names(), signer)
 }
 
-// changeItems writes what differs between spec and next, the named items and their envelopes, and reads it again.
-func changeItems(obj object, spec, next *seal.Spec, names []string) (warnings []string, err error) {
-	if spec.Signature != nil {
-		warnings = append(warnings, obj.label()+": the signature is dropped: the object has changed")
+// changeItems writes what differs between spec and next, the named items and their envelopes, and reads it again. A signature that was there is replaced by
+// the signer's, or dropped without one.
+func changeItems(env *Env, obj object, spec, next *seal.Spec, names []string, signer ssh.Signer) (warnings []string, err error) {
+	if spec.Signature != nil && signer == nil {
+		warnings = append(warnings, obj.label()+": the signature is dropped, for the object has changed: add --sign, or run seal sign")
 	}
 	if err := writeDifference(obj, spec, next, names); err != nil {
 		return nil, err
@@ -32,6 +35,12 @@ func changeItems(obj object, spec, next *seal.Spec, names []string) (warnings []
 	}
 	if !reflect.DeepEqual(check.Spec().Items, next.Items) || !reflect.DeepEqual(check.Spec().Envelopes, next.Envelopes) {
 		return nil, obj.error(failed("", "the change cannot be written into this file"))
+	}
+	if signer != nil {
+		message(env.Stderr, "seal: ", "signing "+obj.label()+": "+contents(check))
+	}
+	if err := signObject(env, obj, signer); err != nil {
+		return nil, err
 	}
 	more, err := sizeWarnings(obj)
 	if err != nil {

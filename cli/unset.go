@@ -4,10 +4,12 @@ import (
 	"context"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
@@ -26,6 +28,7 @@ const unsetExample = `  seal unset db.yaml old-password
 // unsetOptions are the flags of `seal unset`.
 type unsetOptions struct {
 	editFlags
+	signFlags
 	allowEmpty bool
 }
 
@@ -54,12 +57,16 @@ func newUnsetCommand(env *Env) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
+	o.signFlags.addTo(flags)
 	o.editFlags.addTo(flags)
 	flags.BoolVar(&o.allowEmpty, "allow-empty", false, "remove the last value, too")
 	return cmd
 }
 
 func runUnset(ctx context.Context, env *Env, o *unsetOptions, name string, keys []string) error {
+	if err := once(append(o.inputs(), name)...); err != nil {
+		return err
+	}
 	data, err := env.read(ctx, name, "a manifest", maxManifest)
 	if err != nil {
 		return err
@@ -76,8 +83,17 @@ func runUnset(ctx context.Context, env *Env, o *unsetOptions, name string, keys 
 	if err != nil {
 		return err
 	}
+	signer, err := o.signer(ctx, env, filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	if signer != nil {
+		if err := checkSigned(obj, doc); err != nil {
+			return err
+		}
+	}
 	slices.Sort(keys)
-	warnings, err := o.remove(obj, doc.Spec(), slices.Compact(keys))
+	warnings, err := o.remove(env, obj, doc.Spec(), slices.Compact(keys), signer)
 	if err != nil {
 		return err
 	}
@@ -92,7 +108,7 @@ func runUnset(ctx context.Context, env *Env, o *unsetOptions, name string, keys 
 }
 
 // remove takes the items out of the object's text.
-func (o *unsetOptions) remove(obj object, spec *seal.Spec, keys []string) ([]string, error) {
+func (o *unsetOptions) remove(env *Env, obj object, spec *seal.Spec, keys []string, signer ssh.Signer) ([]string, error) {
 	have := slices.Sorted(maps.Keys(spec.Items))
 	for _, key := range keys {
 		if _, ok := spec.Items[key]; !ok {
@@ -110,7 +126,7 @@ func (o *unsetOptions) remove(obj object, spec *seal.Spec, keys []string) ([]str
 	if err := seal.Remove(&next, keys...); err != nil {
 		return nil, obj.error(err)
 	}
-	warnings, err := changeItems(obj, spec, &next, keys)
+	warnings, err := changeItems(env, obj, spec, &next, keys, signer)
 	if err != nil {
 		return nil, err
 	}

@@ -206,9 +206,8 @@ func matches(dir, path string, globs []string) bool {
 }
 
 func (t *Tree) rules(c chain, l *layer, e *Environment) (*Rules, error) {
-	r := &Rules{Root: c.root, File: l.file, Environment: e.Name, Namespace: e.Namespace, Signed: e.Signed, Scope: e.Scope}
+	r := &Rules{Root: c.root, File: l.file, Environment: e.Name, Namespace: e.Namespace, Signed: e.Signed, Signers: c.signers(), Scope: e.Scope}
 	breakGlass := e.BreakGlass
-	var signers *[]Signer
 	for i := range c.layers {
 		s := c.layers[i].settings
 		if r.Scope == "" {
@@ -217,15 +216,9 @@ func (t *Tree) rules(c chain, l *layer, e *Environment) (*Rules, error) {
 		if breakGlass == nil {
 			breakGlass = s.BreakGlass
 		}
-		if signers == nil {
-			signers = s.Signers
-		}
 	}
 	if r.Scope == "" {
 		r.Scope = seal.ScopeStrict
-	}
-	if signers != nil {
-		r.Signers = *signers
 	}
 	names := slices.Clone(e.Holders)
 	if breakGlass != nil {
@@ -267,6 +260,32 @@ func (t *Tree) Holders(dir string) ([]Holder, error) {
 		out = append(out, h)
 	}
 	return out, nil
+}
+
+// Signers are the allowed signers for files in the folder dir: those of the nearest settings that list any. They do not depend on the environment. The error
+// is ErrNoSettings, or says what is wrong with the settings.
+func (t *Tree) Signers(dir string) ([]Signer, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	c := t.chain(dir)
+	switch {
+	case c.err != nil:
+		return nil, c.err
+	case len(c.layers) == 0:
+		return nil, ErrNoSettings
+	}
+	return c.signers(), nil
+}
+
+func (c chain) signers() []Signer {
+	for _, l := range c.layers {
+		if l.settings.Signers != nil {
+			return *l.settings.Signers
+		}
+	}
+	return nil
 }
 
 func (t *Tree) holder(c chain, name string) (Holder, bool) {

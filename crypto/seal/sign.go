@@ -28,7 +28,7 @@ const (
 
 // Sign signs c and the signed ones among annotations, and sets the Spec's signature. random feeds signature schemes that need it.
 func (c *Checked) Sign(annotations map[string]string, signer ssh.Signer, random io.Reader) error {
-	if !signs(signer.PublicKey()) {
+	if !CanSign(signer.PublicKey()) {
 		return fmt.Errorf("signing: keys of type %s do not sign objects", signer.PublicKey().Type())
 	}
 	sig, err := sshsig.SignWithRand(bytes.NewReader(c.message(annotations)), random, signer, sshsig.HashSHA512, SignatureNamespace)
@@ -49,7 +49,7 @@ func (c *Checked) VerifySignature(annotations map[string]string) (ssh.PublicKey,
 	if err != nil {
 		return nil, badSignature("sshsig is not an armored SSH signature")
 	}
-	if !signs(sig.PublicKey) {
+	if !CanSign(sig.PublicKey) {
 		return nil, badSignature("the key is of a type or size that does not sign objects")
 	}
 	if ssh.FingerprintSHA256(sig.PublicKey) != s.Signer {
@@ -87,8 +87,8 @@ func unarmor(armored string) (*sshsig.Signature, error) {
 	return sig, nil
 }
 
-// signs says whether section 11 allows keys like pub. Certificates are not among them: their names and dates would need a judge.
-func signs(pub ssh.PublicKey) bool {
+// CanSign says whether section 11 allows keys like pub to sign objects. Certificates are not among them: their names and dates would need a judge.
+func CanSign(pub ssh.PublicKey) bool {
 	switch pub.Type() {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
 		return true

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/repo"
+)
+
+// The results of verifying an object, as JSON has them.
+const (
+	resultOK       = "ok"
+	resultUnsigned = "unsigned"
+	resultUnknown  = "unknown-signer"
+	resultInvalid  = "invalid"
+	resultBad      = "bad-signature"
+	resultMoved    = "wrong-place"
+)
+
+// verdict is the outcome for one object.
+type verdict struct {
+	File      string `json:"file"`
+	Document  int    `json:"document"` // counted from 1
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Result    string `json:"result"`
+	Finding   bool   `json:"finding"`
+	Required  bool   `json:"required"`         // a signature is
+	Signer    string `json:"signer,omitempty"` // the name of the allowed signer
+	Key       string `json:"key,omitempty"`    // the fingerprint of the key that signed
+	Message   string `json:"message,omitempty"`
+
+	label string
+	hint  string
+}
+
+// verify judges what a file holds.
+func (r *verifyReport) verify(ctx context.Context, env *Env, source *trustSource, f verifyFile) error {
+	data, err := env.read(ctx, f.name, "a manifest", maxManifest)
+	if err != nil {
+		return err
+	}
+	_, all, err := parse(shownName(f.name), data)
+	if err != nil && !f.named {
+		return failed("if it is no manifest, list it under ignore in "+repo.SettingsName, "%v", err)
+	}
+	if err != nil {
+		return err
+	}
+	t, err := source.at(f.name)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, obj := range all {
+		v := verdict{File: shownName(f.name), Document: obj.index + 1, Namespace: obj.namespace, Name: obj.node.name, Required: t.require, label: obj.label()}
+		switch {
+		case obj.role == isSealed:
+			v.judge(obj, t, env.Now())
+		case obj.hidesSealed():
+			v.set(resultInvalid, "holds a GitSecret that cannot be verified in its place: write it as a document of its own, of apiVersion "+seal.APIVersion)
+		default:
+			continue
+		}
+		found = true
+		r.add(v)
+	}
+	if !found && f.named {
+		return noneSealed(shownName(f.name), "", all)
+	}
+	return nil
+}
+
+func (v *verdict) set(result, message string) {
+	v.Result, v.Message = result, message
+	v.Finding = result != resultOK && (result != resultUnsigned || v.Required)
+}
+
+// judge decides about a GitSecret: its form, its place, its signature, its signer.
+func (v *verdict) judge(obj object, t trust, now time.Time) {
+	doc, err := obj.JSON()
+	var d *seal.Document
+	if err == nil {
+		d, err = seal.ParseDocument(doc)
+	}
+	if err != nil {
+		v.refuse(resultInvalid, err)
+		return
+	}
+	if err := checkStanding(d, ""); err != nil {
+		v.refuse(resultMoved, err)
+		return
+	}
+	if d.Spec().Signature == nil {
+		message := ""
+		if v.Required {
+			message = "a signature is required"
+		}
+		v.set(resultUnsigned, message)
+		return
+	}
+	pub, err := d.VerifySignature(d.Annotations)
+	if err != nil {
+		v.refuse(resultBad, err)
+		return
+	}
+	v.Key = ssh.FingerprintSHA256(pub)
+	name, why, ok := findSigner(t.signers, pub, now)
+	switch {
+	case ok:
+		v.Signer = name
+		v.set(resultOK, "")
+	case why != "":
+		v.set(resultUnknown, why)
+	default:
+		v.set(resultUnknown, "signed by "+signedBy(pub)+", which is not among the allowed signers")
+	}
+}
+
+func (v *verdict) refuse(result string, err error) {
+	var e *seal.Error
+	if errors.As(err, &e) {
+		v.hint = e.Hint
+	}
+	v.set(result, err.Error())
+}
+
+// hidesSealed says whether n is applied as GitSecrets without being read as such here: a list of another kind, which kubectl takes apart, or a GitSecret of
+// another apiVersion.
+func (n *node) hidesSealed() bool {
+	if strings.EqualFold(strings.TrimSpace(n.kind), seal.Kind) {
+		return true
+	}
+	var items []json.RawMessage
+	if json.Unmarshal(n.members["items"], &items) != nil {
+		return false
+	}
+	if strings.EqualFold(n.kind, seal.Kind+"List") {
+		return len(items) > 0
+	}
+	for _, item := range items {
+		if newNode(item, nil).hidesSealed() {
+			return true
+		}
+	}
+	return false
+}
