@@ -35,6 +35,7 @@ const createExample = `  seal create db password user -n prod -R prod.note --out
 type createFlags struct {
 	recipientFlags
 	outFlags
+	signFlags
 	namespace, scope    string
 	labels, annotations []string
 	immutable           bool
@@ -49,6 +50,7 @@ func (f *createFlags) addTo(cmd *cobra.Command) {
 	flags.BoolVar(&f.immutable, "immutable", false, "make a Secret that cannot be changed once it is in the cluster")
 	f.recipientFlags.addTo(flags)
 	f.outFlags.addTo(flags)
+	f.signFlags.addTo(flags)
 	completeScopes(cmd)
 	completeValues(cmd, "output", "yaml", "json")
 }
@@ -144,6 +146,10 @@ func runCreate(ctx context.Context, env *Env, f *createFlags, m secret.Made, pla
 	if _, _, err := to.find(m.Namespace, m.Name); err != nil {
 		return err
 	}
+	signer, err := f.signer(ctx, env, filepath.Dir(f.out))
+	if err != nil {
+		return err
+	}
 	var warnings []string
 	if m.Values, warnings, err = plan.read(ctx, env); err != nil {
 		return err
@@ -152,10 +158,14 @@ func runCreate(ctx context.Context, env *Env, f *createFlags, m secret.Made, pla
 	if err != nil {
 		return err
 	}
-	if err := to.write(ctx, env, made{namespace: m.Namespace, name: m.Name, json: sealed.JSON}); err != nil {
+	doc, unsigned, err := signNew(env, at, m.Namespace+"/"+m.Name, sealed.JSON, signer)
+	if err != nil {
 		return err
 	}
-	warn(env.Stderr, slices.Concat(warnings, sealed.Warnings)...)
+	if err := to.write(ctx, env, made{namespace: m.Namespace, name: m.Name, json: doc}); err != nil {
+		return err
+	}
+	warn(env.Stderr, slices.Concat(warnings, sealed.Warnings, unsigned)...)
 	return nil
 }
 
@@ -169,7 +179,7 @@ func (f *createFlags) check(inputs []string) error {
 	if err := checkNamespace(f.namespace); err != nil {
 		return err
 	}
-	return once(slices.Concat(f.files, inputs)...)
+	return once(slices.Concat(f.files, f.signFlags.inputs(), inputs)...)
 }
 
 func sealMade(m secret.Made, o secret.SealOptions) (*secret.Sealed, error) {

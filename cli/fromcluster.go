@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -30,6 +32,7 @@ const fromClusterExample = `  seal from-cluster prod/db -R prod.note --out db.ya
 type fromClusterOptions struct {
 	recipientFlags
 	outFlags
+	signFlags
 	clusterFlags
 	outDir, namespace, selector, scope string
 	all, allowOwned, allowEmpty        bool
@@ -62,6 +65,7 @@ func newFromClusterCommand(env *Env) *cobra.Command {
 	o.outFlags.addTo(flags)
 	flags.StringVar(&o.scope, "scope", "", scopeUsage)
 	o.recipientFlags.addTo(flags)
+	o.signFlags.addTo(flags)
 	o.clusterFlags.addTo(flags)
 	_ = cmd.MarkFlagDirname("out-dir")
 	completeScopes(cmd)
@@ -90,7 +94,7 @@ func (o *fromClusterOptions) check(cmd *cobra.Command, args []string) error {
 	if err := checkNamespace(o.namespace); err != nil {
 		return err
 	}
-	return once(o.files...)
+	return once(append(o.signFlags.inputs(), o.files...)...)
 }
 
 // inCluster is the place of a Secret.
@@ -134,6 +138,9 @@ func runFromCluster(ctx context.Context, env *Env, o *fromClusterOptions, args [
 		return err
 	}
 	if err := t.open(ctx, wanted); err != nil {
+		return err
+	}
+	if t.signer, err = o.signer(ctx, env, cmp.Or(o.outDir, filepath.Dir(o.out))); err != nil {
 		return err
 	}
 	if err := t.takeAll(ctx, wanted); err != nil {

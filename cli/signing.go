@@ -81,6 +81,23 @@ func signObject(env *Env, obj object, signer ssh.Signer) error {
 	return nil
 }
 
+// signNew signs the JSON of a GitSecret that was made just now, which messages call label. Without a signer it warns where the place wants a signature.
+func signNew(env *Env, at *place, label string, doc []byte, signer ssh.Signer) (signed []byte, warnings []string, err error) {
+	if signer == nil {
+		return doc, at.unsigned(label), nil
+	}
+	file, all, err := parse(label, doc)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, obj := range all {
+		if err := signObject(env, obj, signer); err != nil {
+			return nil, nil, err
+		}
+	}
+	return file.Bytes(), nil, nil
+}
+
 // checkSigned refuses to sign over a signature that does not fit: the rest of the object is not what somebody vouched for, and a new signature would hide that.
 func checkSigned(obj object, doc *seal.Document) error {
 	if doc.Spec().Signature == nil {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/cli/cluster"
 	"github.com/waxwing-io/waxwing/cli/replace"
@@ -30,6 +32,7 @@ type taker struct {
 	o      *fromClusterOptions
 	client *cluster.Client
 	source *recipientSource
+	signer ssh.Signer // nil to leave them unsigned
 
 	target   *target         // without --out-dir
 	files    map[string]bool // of --out-dir: paths that are spoken for
@@ -182,6 +185,10 @@ func (t *taker) take(s inCluster, doc []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s, err)
 	}
+	signed, unsigned, err := signNew(t.env, at, s.String(), sealed.JSON, t.signer)
+	if err != nil {
+		return err
+	}
 	warnings := slices.Concat(taken.Warnings, sealed.Warnings)
 	if len(taken.Owners) > 0 {
 		warnings = append(warnings, "it belongs to "+some(taken.Owners)+": stop what makes it, and remove metadata.ownerReferences before you hand it over")
@@ -189,7 +196,8 @@ func (t *taker) take(s inCluster, doc []byte) error {
 	for _, w := range warnings {
 		t.warnings = append(t.warnings, s.String()+": "+w)
 	}
-	t.taken = append(t.taken, made{namespace: s.namespace, name: s.name, json: sealed.JSON})
+	t.warnings = append(t.warnings, unsigned...)
+	t.taken = append(t.taken, made{namespace: s.namespace, name: s.name, json: signed})
 	return nil
 }
 
