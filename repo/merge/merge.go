@@ -1,0 +1,117 @@
+package merge
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/manifest"
+)
+
+// Errors for files that are not for this package: they are to be merged as text.
+var (
+	ErrNotSealed = errors.New("holds no GitSecret")
+	ErrNoMatch   = errors.New("the documents of the three versions cannot be told apart")
+)
+
+// DefaultMarkerSize is the length of git's conflict markers.
+const DefaultMarkerSize = 7
+
+// TextMerge merges three versions of a text line by line, with conflict markers where clean is false.
+type TextMerge func(base, ours, theirs []byte) (merged []byte, clean bool, err error)
+
+// Options say how to merge. The zero value shows every change of both sides to a document that is no GitSecret as a conflict.
+type Options struct {
+	MarkerSize   int    // of conflict markers; 0 for DefaultMarkerSize
+	Ours, Theirs string // labels after the markers; empty for ours and theirs
+	Text         TextMerge
+	// Note adds to the label of a side in a conflict, on the same line; empty for nothing. May be nil.
+	Note func(Side) string
+}
+
+// Side is what one side has in a conflict.
+type Side struct {
+	Removed  bool
+	Envelope string // the id of the envelope that tells the side's change apart; empty where there is none
+	SealedAt string // of Envelope
+}
+
+// Conflict is a change of both sides that only a person can decide.
+type Conflict struct {
+	Document     string // such as "GitSecret prod/db"; "" where it has neither kind nor name
+	Field        string // such as "spec.items.password"; empty for the whole document
+	Reason       string
+	Ours, Theirs Side
+}
+
+// Result is a merged file.
+type Result struct {
+	Data      []byte
+	Conflicts []Conflict // shown in Data between markers
+	Warnings  []string
+}
+
+// Merge merges ours and theirs, which both come from base; an empty base is none. name is the file's name for errors. Errors mean that the files are to be
+// merged as text: ErrNotSealed, ErrNoMatch, or what manifest says.
+func Merge(name string, base, ours, theirs []byte, o Options) (*Result, error) {
+	kind := []byte(seal.Kind)
+	if !bytes.Contains(ours, kind) && !bytes.Contains(theirs, kind) {
+		return nil, ErrNotSealed
+	}
+	m := &merger{Options: o, name: name}
+	if m.MarkerSize <= 0 {
+		m.MarkerSize = DefaultMarkerSize
+	}
+	if m.Ours == "" {
+		m.Ours = "ours"
+	}
+	if m.Theirs == "" {
+		m.Theirs = "theirs"
+	}
+	var v [3]*version
+	for i, data := range [...][]byte{base, ours, theirs} {
+		var err error
+		if v[i], err = parseVersion(name, data); err != nil {
+			return nil, err
+		}
+	}
+	return m.merge(v[0], v[1], v[2])
+}
+
+// merger is one call of Merge.
+type merger struct {
+	Options
+	name   string
+	syntax manifest.Syntax
+	eol    string
+	result Result
+}
+
+func (m *merger) merge(base, ours, theirs *version) (*Result, error) {
+	if ours.hasSealed+theirs.hasSealed == 0 {
+		return nil, ErrNotSealed
+	}
+	if !matchable(base, ours, theirs) {
+		return nil, ErrNoMatch
+	}
+	m.syntax, m.eol = ours.syntax, ours.eol
+	var all []outcome
+	for _, k := range order(ours, theirs) {
+		out, err := m.document(base.pieces[k], ours.pieces[k], theirs.pieces[k])
+		if err != nil {
+			return nil, err
+		}
+		if out.text != nil {
+			all = append(all, out)
+		}
+	}
+	m.result.Data = m.join(ours, all, asWritten)
+	if err := m.verify(ours, all); err != nil {
+		return nil, err
+	}
+	return &m.result, nil
+}
+
+func (m *merger) warn(p *piece, text string) {
+	m.result.Warnings = append(m.result.Warnings, p.label()+": "+text)
+}
