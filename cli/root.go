@@ -82,6 +82,7 @@ func New(env Env) *cobra.Command {
 		newCreateCommand(e),
 		newSignCommand(e),
 		newVerifyCommand(e),
+		newMergeDriverCommand(e),
 		newKeysCommand(e),
 		newVersionCommand(e),
 		newCompletionCommand(e),

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // ErrBinary says that git merges no file that looks binary.
@@ -32,23 +33,32 @@ func (m MergeFile) Run(ctx context.Context, environ []string) (merged []byte, co
 	if err != nil {
 		return nil, 0, err
 	}
-	args := []string{"merge-file", "-p", "-q", "--marker-size", strconv.Itoa(m.MarkerSize), "-L", m.OursLabel, "-L", "base", "-L", m.TheirsLabel}
+	args := []string{"merge-file", "-p", "--marker-size", strconv.Itoa(m.MarkerSize), "-L", m.OursLabel, "-L", "base", "-L", m.TheirsLabel}
 	for _, name := range []string{m.Ours, m.Base, m.Theirs} {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(dir, name)
 		}
 		args = append(args, name)
 	}
-	r := &Repo{Root: dir, program: program, environ: quiet(environ)}
-	out, code, said, err := r.start(ctx, nil, args...)
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, append(append([]string{}, environ...), "LC_ALL=C"), waitDelay
+	var out, said bytes.Buffer
+	cmd.Stdout = &limited{to: &out, left: maxOutput}
+	cmd.Stderr = &limited{to: &said, left: 64 << 10}
+	err = cmd.Run()
 	const most = 127 // more conflicts than that are not counted, and what is above is a failure
+	var exit *exec.ExitError
 	switch {
-	case err != nil:
-		return nil, 0, err
-	case code > most && bytes.Contains([]byte(said), []byte("binary")):
+	case ctx.Err() != nil:
+		return nil, 0, ctx.Err()
+	case err == nil:
+		return out.Bytes(), 0, nil
+	case !errors.As(err, &exit):
+		return nil, 0, fmt.Errorf("running git merge-file: %w", err)
+	case exit.ExitCode() > 0 && exit.ExitCode() <= most:
+		return out.Bytes(), exit.ExitCode(), nil
+	case strings.Contains(said.String(), "binary"):
 		return nil, 0, ErrBinary
-	case code > most:
-		return nil, 0, fmt.Errorf("%w", &Error{Command: args[0], Code: code, Message: lastLine(said)})
 	}
-	return out, code, nil
+	return nil, 0, &Error{Command: args[0], Code: exit.ExitCode(), Message: lastLine(said.String())}
 }

@@ -108,11 +108,7 @@ func (m *merger) wholeConflict(base, ours, theirs *piece, reason string) outcome
 	c := Conflict{Document: ours.label(), Reason: reason, Ours: newestSide(base, ours), Theirs: newestSide(base, theirs)}
 	m.result.Conflicts = append(m.result.Conflicts, c)
 	a, b := endLine(bytes.Clone(ours.body), m.eol), endLine(bytes.Clone(theirs.body), m.eol)
-	r := difference(a, b)
-	text := bytes.Join(r.before(a), nil)
-	text = append(text, m.marked(c, bytes.Join(r.ours, nil), bytes.Join(r.theirs, nil))...)
-	text = append(text, bytes.Join(r.after(a), nil)...)
-	return outcome{piece: ours, text: text, ours: ours.body, theirs: theirs.body}
+	return outcome{piece: ours, text: m.chosen(c, a, b), ours: ours.body, theirs: theirs.body}
 }
 
 // sealedDocument merges a GitSecret.

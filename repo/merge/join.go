@@ -98,19 +98,23 @@ func endLine(text []byte, eol string) []byte {
 	return append(text, eol...)
 }
 
-// verify reads the file again, as either choice leaves it, and holds it against the documents that it was made of.
+// verify reads the file again, as either choice leaves it, and holds it against the documents that it was made of. A document alone was checked when it was made.
 func (m *merger) verify(ours *version, all []outcome) error {
+	conflicts := false
 	for _, o := range all {
 		if o.opaque {
 			return nil
 		}
+		conflicts = conflicts || !bytes.Equal(o.ours, o.theirs)
 	}
-	for _, side := range []choice{asOurs, asTheirs} {
-		if err := m.verifySide(ours, all, side); err != nil {
-			return err
-		}
+	if len(all) < 2 {
+		return nil
 	}
-	return nil
+	err := m.verifySide(ours, all, asOurs)
+	if err == nil && conflicts {
+		err = m.verifySide(ours, all, asTheirs)
+	}
+	return err
 }
 
 func (m *merger) verifySide(ours *version, all []outcome, side choice) error {
@@ -125,11 +129,7 @@ func (m *merger) verifySide(ours *version, all []outcome, side choice) error {
 		if text == nil {
 			continue
 		}
-		want, err := m.parseOne(text)
-		if err != nil {
-			return err
-		}
-		if n >= len(docs) || !sameContent(want, docs[n]) {
+		if n >= len(docs) || !m.holds(docs[n], text) {
 			return fmt.Errorf("%w: %s does not stand well between its neighbours", ErrNoMatch, o.piece.label())
 		}
 		n++
@@ -152,12 +152,20 @@ func (m *merger) parseOne(text []byte) (*manifest.Doc, error) {
 	return file.Docs()[0], nil
 }
 
-// sameContent compares what two documents mean. What has no form as JSON is compared as text.
-func sameContent(a, b *manifest.Doc) bool {
-	va, errA := a.JSON()
-	vb, errB := b.JSON()
-	if errA != nil || errB != nil {
-		return errA != nil && errB != nil && bytes.HasSuffix(bytes.TrimSpace(b.Bytes()), bytes.TrimSpace(a.Bytes()))
+// holds says whether d has the content that text has alone: it is that text, with no more than a mark or white space before it and a line break after it,
+// or it means the same.
+func (m *merger) holds(d *manifest.Doc, text []byte) bool {
+	got := bytes.TrimRight(d.Bytes(), "\r\n")
+	if before, ok := bytes.CutSuffix(got, bytes.TrimRight(text, "\r\n")); ok && len(text) > 0 {
+		if before = bytes.TrimSpace(before); (len(before) == 0 || string(before) == "---") && bytes.HasSuffix(d.Bytes(), text) {
+			return true
+		}
 	}
-	return bytes.Equal(va, vb) || reflect.DeepEqual(decodeTree(va), decodeTree(vb))
+	alone, err := m.parseOne(text)
+	if err != nil {
+		return false
+	}
+	va, errA := alone.JSON()
+	vb, errB := d.JSON()
+	return errA == nil && errB == nil && reflect.DeepEqual(decodeTree(va), decodeTree(vb))
 }

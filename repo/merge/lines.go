@@ -13,9 +13,6 @@ type region struct {
 	ours, theirs [][]byte
 }
 
-func (r region) before(text []byte) [][]byte { return lines(text)[:r.start] }
-func (r region) after(text []byte) [][]byte  { return lines(text)[r.end:] }
-
 func lines(text []byte) [][]byte {
 	if len(text) == 0 {
 		return nil
@@ -100,8 +97,11 @@ func shown(name string) string {
 	return name
 }
 
-// field names a path for labels and messages.
+// field names a path for labels and messages, as the errors of the format do: from below spec.
 func field(path []string) string {
+	if len(path) > 1 && path[0] == "spec" {
+		path = path[1:]
+	}
 	names := make([]string, len(path))
 	for i, name := range path {
 		names[i] = shown(name)

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
@@ -39,7 +40,7 @@ type Side struct {
 // Conflict is a change of both sides that only a person can decide.
 type Conflict struct {
 	Document     string // such as "GitSecret prod/db"; "" where it has neither kind nor name
-	Field        string // such as "spec.items.password"; empty for the whole document
+	Field        string // such as "items.password", below spec where no more is said; empty for the whole document
 	Reason       string
 	Ours, Theirs Side
 }
@@ -58,16 +59,7 @@ func Merge(name string, base, ours, theirs []byte, o Options) (*Result, error) {
 	if !bytes.Contains(ours, kind) && !bytes.Contains(theirs, kind) {
 		return nil, ErrNotSealed
 	}
-	m := &merger{Options: o, name: name}
-	if m.MarkerSize <= 0 {
-		m.MarkerSize = DefaultMarkerSize
-	}
-	if m.Ours == "" {
-		m.Ours = "ours"
-	}
-	if m.Theirs == "" {
-		m.Theirs = "theirs"
-	}
+	m := &merger{Options: o.orDefaults(), name: name}
 	var v [3]*version
 	for i, data := range [...][]byte{base, ours, theirs} {
 		var err error
@@ -76,6 +68,14 @@ func Merge(name string, base, ours, theirs []byte, o Options) (*Result, error) {
 		}
 	}
 	return m.merge(v[0], v[1], v[2])
+}
+
+func (o Options) orDefaults() Options {
+	if o.MarkerSize <= 0 {
+		o.MarkerSize = DefaultMarkerSize
+	}
+	o.Ours, o.Theirs = cmp.Or(o.Ours, "ours"), cmp.Or(o.Theirs, "theirs")
+	return o
 }
 
 // merger is one call of Merge.
@@ -114,4 +114,20 @@ func (m *merger) merge(base, ours, theirs *version) (*Result, error) {
 
 func (m *merger) warn(p *piece, text string) {
 	m.result.Warnings = append(m.result.Warnings, p.label()+": "+text)
+}
+
+// Choose shows two versions of a file as one conflict, from the first to the last line that differs, for where nothing else is sound.
+func Choose(ours, theirs []byte, o Options, reason string) *Result {
+	m := &merger{Options: o.orDefaults(), eol: eolOf(ours)}
+	c := Conflict{Reason: reason}
+	a, b := endLine(bytes.Clone(ours), m.eol), endLine(bytes.Clone(theirs), m.eol)
+	return &Result{Data: m.chosen(c, a, b), Conflicts: []Conflict{c}}
+}
+
+// chosen is a text with the lines in which ours and theirs differ as one conflict.
+func (m *merger) chosen(c Conflict, ours, theirs []byte) []byte {
+	r := difference(ours, theirs)
+	text := bytes.Join(lines(ours)[:r.start], nil)
+	text = append(text, m.marked(c, bytes.Join(r.ours, nil), bytes.Join(r.theirs, nil))...)
+	return append(text, bytes.Join(lines(ours)[r.end:], nil)...)
 }

@@ -54,12 +54,9 @@ func parseVersion(name string, data []byte) (*version, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &version{syntax: file.Syntax(), eol: "\n", pieces: map[key]*piece{}, counts: map[identity]int{}}
+	v := &version{syntax: file.Syntax(), eol: eolOf(data), pieces: map[key]*piece{}, counts: map[identity]int{}}
 	if bom := []byte("\ufeff"); bytes.HasPrefix(data, bom) {
 		v.bom = bom
-	}
-	if i := bytes.IndexByte(data, '\n'); i > 0 && data[i-1] == '\r' {
-		v.eol = "\r\n"
 	}
 	for _, d := range file.Docs() {
 		if len(bytes.TrimSpace(d.Bytes())) == 0 {
@@ -76,6 +73,14 @@ func parseVersion(name string, data []byte) (*version, error) {
 		v.pieces[p.key] = p
 	}
 	return v, nil
+}
+
+// eolOf is the line break of a text.
+func eolOf(data []byte) string {
+	if i := bytes.IndexByte(data, '\n'); i > 0 && data[i-1] == '\r' {
+		return "\r\n"
+	}
+	return "\n"
 }
 
 func newPiece(d *manifest.Doc, syntax manifest.Syntax) *piece {
