@@ -17,6 +17,7 @@ var (
 func mergeWraps(id string, base, ours, theirs map[string]seal.Wrap) (map[string]any, []clash, error) {
 	merged := map[string]any{}
 	var clashes []clash
+	stay := false // at least one wrap, whatever is chosen
 	all := maps.Clone(ours)
 	maps.Copy(all, theirs)
 	for _, holder := range slices.Sorted(maps.Keys(all)) {
@@ -24,21 +25,18 @@ func mergeWraps(id string, base, ours, theirs map[string]seal.Wrap) (map[string]
 		w, ok := mergeWrap(b, o, t)
 		if !ok {
 			clashes = append(clashes, clash{path: []string{"spec", "envelopes", id, "wraps", holder}, ours: wrapTree(o), theirs: wrapTree(t)})
+			stay = stay || o != nil && t != nil
 			w = o
 		}
 		if w != nil {
 			merged[holder] = wrapTree(w)
+			stay = stay || ok
 		}
 	}
-	if len(merged) == 0 || len(merged) == len(clashes) && len(clashes) > 0 && removable(clashes) {
+	if !stay {
 		return nil, nil, errNoWraps
 	}
 	return merged, clashes, nil
-}
-
-// removable says whether some choice in the clashes would leave no wrap.
-func removable(clashes []clash) bool {
-	return !slices.ContainsFunc(clashes, func(c clash) bool { return c.ours != nil && c.theirs != nil })
 }
 
 func wrapOf(wraps map[string]seal.Wrap, holder string) *seal.Wrap {
