@@ -17,6 +17,9 @@ func (m *merger) comments(text []byte, base, ours, theirs *piece, p *plan) (merg
 		}
 		return text, nil, nil
 	}
+	if base.unsure {
+		return lost()
+	}
 	was, whole1, err1 := m.become(base.body, base.sealed.tree, p.want)
 	other, whole2, err2 := m.become(theirs.body, theirs.sealed.tree, p.want)
 	if err1 != nil || err2 != nil || whole1 || whole2 {

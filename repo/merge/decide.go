@@ -19,13 +19,7 @@ type plan struct {
 }
 
 // theirs is want with theirs in each clash.
-func (p *plan) theirs() tree {
-	t := p.want
-	for _, c := range p.clashes {
-		t = with(t, c.theirs, c.path...)
-	}
-	return t
-}
+func (p *plan) theirs() tree { return withTheirs(p.want, p.clashes) }
 
 // decide merges three versions of a GitSecret; base may be nil. An error means that the sides do not go together in one object.
 func decide(base, ours, theirs *sealed) (*plan, error) {
@@ -68,9 +62,11 @@ func (p *plan) scope(base, ours, theirs *sealed) error {
 	from := ours
 	switch o, t := ours.spec(), theirs.spec(); {
 	case o.For == t.For:
-	case base != nil && o.For == base.spec().For && maps.Equal(o.Items, base.spec().Items):
+	case base == nil || base.base != nil:
+		return errScopes
+	case o.For == base.spec().For && maps.Equal(o.Items, base.spec().Items):
 		from = theirs
-	case base != nil && t.For == base.spec().For && maps.Equal(t.Items, base.spec().Items):
+	case t.For == base.spec().For && maps.Equal(t.Items, base.spec().Items):
 	default:
 		return errScopes
 	}

@@ -60,14 +60,19 @@ func Merge(name string, base, ours, theirs []byte, o Options) (*Result, error) {
 		return nil, ErrNotSealed
 	}
 	m := &merger{Options: o.orDefaults(), name: name}
-	var v [3]*version
-	for i, data := range [...][]byte{base, ours, theirs} {
-		var err error
-		if v[i], err = parseVersion(name, data); err != nil {
-			return nil, err
-		}
+	before, err := m.parseBase(base)
+	if err != nil {
+		return nil, err
 	}
-	return m.merge(v[0], v[1], v[2])
+	mine, err := parseVersion(name, ours)
+	if err != nil {
+		return nil, err
+	}
+	yours, err := parseVersion(name, theirs)
+	if err != nil {
+		return nil, err
+	}
+	return m.merge(before, mine, yours)
 }
 
 func (o Options) orDefaults() Options {

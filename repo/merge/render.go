@@ -43,7 +43,8 @@ type group struct {
 // conflicts shows each clash where it stands in text, which has ours everywhere.
 func (m *merger) conflicts(ours *piece, text []byte, p *plan) (outcome, error) {
 	text = endLine(bytes.Clone(text), m.eol)
-	theirs, _, err := m.become(text, p.want, p.theirs())
+	chosen := p.theirs()
+	theirs, _, err := m.become(text, p.want, chosen)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -55,7 +56,7 @@ func (m *merger) conflicts(ours *piece, text []byte, p *plan) (outcome, error) {
 	var out []byte
 	at := 0
 	for _, g := range groups {
-		c := Conflict{Document: ours.label(), Reason: "is changed on both sides", Ours: g.side(p.want), Theirs: g.side(p.theirs())}
+		c := Conflict{Document: ours.label(), Reason: "is changed on both sides", Ours: g.side(p.want), Theirs: g.side(chosen)}
 		if len(g.clashes) == 1 {
 			c.Field = field(g.clashes[0].path)
 			c.Ours.Removed, c.Theirs.Removed = g.clashes[0].ours == nil, g.clashes[0].theirs == nil
@@ -115,11 +116,7 @@ func (m *merger) locate(g *group, text []byte, p *plan) error {
 	if g.ours != nil || g.theirs != nil {
 		return nil
 	}
-	t := p.want
-	for _, c := range g.clashes {
-		t = with(t, c.theirs, c.path...)
-	}
-	theirs, _, err := m.become(text, p.want, t)
+	theirs, _, err := m.become(text, p.want, withTheirs(p.want, g.clashes))
 	if err != nil {
 		return err
 	}

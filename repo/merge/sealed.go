@@ -12,9 +12,15 @@ import (
 type sealed struct {
 	tree tree
 	doc  *seal.Document
+	base *seal.Spec // instead of doc, of a base with two versions: the envelopes that both have
 }
 
-func (s *sealed) spec() *seal.Spec { return s.doc.Spec() }
+func (s *sealed) spec() *seal.Spec {
+	if s.base != nil {
+		return s.base
+	}
+	return s.doc.Spec()
+}
 
 // readSealed is nil for what does not pass the checks of the format.
 func readSealed(d *manifest.Doc) *sealed {
@@ -48,11 +54,11 @@ func newSealed(t tree) (*sealed, error) {
 
 // withoutWraps is what a rewrap leaves alone.
 func (s *sealed) withoutWraps() tree {
-	t := s.tree
+	var paths [][]string
 	for id := range s.spec().Envelopes {
-		t = with(t, nil, "spec", "envelopes", id, "wraps")
+		paths = append(paths, []string{"spec", "envelopes", id, "wraps"})
 	}
-	return t
+	return withAll(s.tree, paths, func(int) any { return nil })
 }
 
 // signed is what a signature covers (section 11), in a form that compares.

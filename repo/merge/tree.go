@@ -75,6 +75,50 @@ func with(t tree, v any, path ...string) tree {
 	return t
 }
 
+// withAll is a copy of t that has v at each path; nil removes it.
+func withAll(t tree, paths [][]string, v func(i int) any) tree {
+	t = copyOf(t).(tree)
+	for i, path := range paths {
+		holder := t
+		for _, name := range path[:len(path)-1] {
+			below, ok := holder[name].(tree)
+			if !ok {
+				below = tree{}
+				holder[name] = below
+			}
+			holder = below
+		}
+		if value := v(i); value != nil {
+			holder[path[len(path)-1]] = value
+		} else {
+			delete(holder, path[len(path)-1])
+		}
+	}
+	return t
+}
+
+// copyOf copies the objects in v; all else is shared.
+func copyOf(v any) any {
+	t, ok := v.(tree)
+	if !ok {
+		return v
+	}
+	out := make(tree, len(t))
+	for name, member := range t {
+		out[name] = copyOf(member)
+	}
+	return out
+}
+
+// withTheirs is t with theirs in each clash.
+func withTheirs(t tree, clashes []clash) tree {
+	paths := make([][]string, len(clashes))
+	for i, c := range clashes {
+		paths[i] = c.path
+	}
+	return withAll(t, paths, func(i int) any { return clashes[i].theirs })
+}
+
 // clash is a place that both sides changed differently. Values that are nil are removals.
 type clash struct {
 	path         []string

@@ -35,6 +35,7 @@ type piece struct {
 	lead   []byte // a line "---", white space in JSON
 	body   []byte
 	sealed *sealed // nil for what is no sound GitSecret
+	unsure bool    // in a base: there are two versions of it, and sealed is what they have in common
 }
 
 // label names the document in messages.
