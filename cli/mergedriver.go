@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +52,9 @@ func newMergeDriverCommand(env *Env) *cobra.Command {
 		Example:           mergeDriverExample,
 		Hidden:            true,
 		ValidArgsFunction: completeFiles,
-		Args:              exactArgs("BASE", "OURS", "THEIRS"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			return asDriver(exactArgs("BASE", "OURS", "THEIRS")(cmd, args))
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.base, o.ours, o.theirs = args[0], args[1], args[2]
 			found, err := runMergeDriver(cmd.Context(), env, &o)
@@ -61,6 +64,9 @@ func newMergeDriverCommand(env *Env) *cobra.Command {
 			return o.report(found)
 		},
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return asDriver(usage(helpHint(cmd), "%s", flagMessage(err)))
+	})
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.IntVar(&o.markerSize, "marker-size", merge.DefaultMarkerSize, "the length `N` of conflict markers (git's %L)")
@@ -70,11 +76,9 @@ func newMergeDriverCommand(env *Env) *cobra.Command {
 	return cmd
 }
 
-// asDriver gives failures the exit code that git expects of drivers.
+// asDriver gives failures the exit code that git expects of drivers, those of the command line too: 2 would be a conflict to git, with ours alone in the file.
 func asDriver(err error) error {
-	var f *failure
-	switch {
-	case errors.Is(err, context.Canceled), errors.As(err, &f) && f.code == exitUsage:
+	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return &failure{msg: err.Error(), hint: hint(err), code: exitDriver}
@@ -162,7 +166,7 @@ func (o *mergeOptions) asText(v versions, t *textMerger) (*merge.Result, error) 
 		return &merge.Result{Data: merged}, nil
 	}
 	return merge.Choose(v.ours, v.theirs, merge.Options{MarkerSize: o.markerSize, Ours: o.oursLabel, Theirs: o.theirsLabel},
-		"does not merge line by line: "+broken.Error()), nil
+		"does not merge line by line: "+strings.TrimPrefix(broken.Error(), o.name()+": ")), nil
 }
 
 func hasMarkers(text []byte, size int) bool {
