@@ -74,7 +74,10 @@ func (m *merger) label(side string, c Conflict, s Side) string {
 			text += " (" + note + ")"
 		}
 	}
-	return strings.Map(printable, strings.TrimSpace(side+": "+text))
+	if text = strings.TrimSpace(text); text != "" {
+		side += ": " + text
+	}
+	return strings.Map(printable, side)
 }
 
 func printable(r rune) rune {
