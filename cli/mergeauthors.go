@@ -40,7 +40,7 @@ func (a *authors) of(s merge.Side) string {
 	}
 	if a.repo == nil {
 		a.known, a.until = map[string]string{}, a.env.Now().Add(maxLookup)
-		repo, err := git.Open(a.ctx, a.env.path("."), driverEnviron(a.env))
+		repo, err := git.Open(a.ctx, a.env.path("."), gitEnviron(a.env))
 		if err != nil {
 			a.ended = true
 			return ""

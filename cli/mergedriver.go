@@ -121,10 +121,10 @@ func runMergeDriver(ctx context.Context, env *Env, o *mergeOptions) ([]merge.Con
 	return result.Conflicts, nil
 }
 
-// versions are the contents of the three files.
-type versions struct{ base, ours, theirs []byte }
+// threeFiles are the contents of BASE, OURS and THEIRS.
+type threeFiles struct{ base, ours, theirs []byte }
 
-func (o *mergeOptions) read(ctx context.Context, env *Env) (v versions, err error) {
+func (o *mergeOptions) read(ctx context.Context, env *Env) (v threeFiles, err error) {
 	for _, f := range []struct {
 		name string
 		data *[]byte
@@ -137,7 +137,7 @@ func (o *mergeOptions) read(ctx context.Context, env *Env) (v versions, err erro
 }
 
 // merge merges sealed documents where there are any, and the file as text where it cannot be taken apart.
-func (o *mergeOptions) merge(ctx context.Context, env *Env, v versions, t *textMerger) (*merge.Result, error) {
+func (o *mergeOptions) merge(ctx context.Context, env *Env, v threeFiles, t *textMerger) (*merge.Result, error) {
 	notes := &authors{ctx: ctx, env: env, path: o.path}
 	result, err := merge.Merge(o.name(), v.base, v.ours, v.theirs, merge.Options{
 		MarkerSize: o.markerSize, Ours: o.oursLabel, Theirs: o.theirsLabel, Text: t.merge, Note: notes.of,
@@ -149,7 +149,7 @@ func (o *mergeOptions) merge(ctx context.Context, env *Env, v versions, t *textM
 }
 
 // asText merges the file as git does. A merge without conflicts that breaks a sealed object is none: it takes a side for the whole file.
-func (o *mergeOptions) asText(v versions, t *textMerger) (*merge.Result, error) {
+func (o *mergeOptions) asText(v threeFiles, t *textMerger) (*merge.Result, error) {
 	merged, clean, err := t.whole()
 	switch {
 	case errors.Is(err, git.ErrBinary):

@@ -52,21 +52,6 @@ func (t *textMerger) run(base, ours, theirs string) (merged []byte, clean bool, 
 	merged, conflicts, err := git.MergeFile{
 		Dir: t.env.path("."), Base: base, Ours: ours, Theirs: theirs,
 		OursLabel: t.o.oursLabel, TheirsLabel: t.o.theirsLabel, MarkerSize: t.o.markerSize,
-	}.Run(t.ctx, driverEnviron(t.env))
+	}.Run(t.ctx, gitEnviron(t.env))
 	return merged, conflicts == 0, err
-}
-
-// driverEnviron is the part of the environment that git needs to find a repository and its configuration.
-func driverEnviron(env *Env) []string {
-	var environ []string
-	for _, name := range []string{
-		"PATH", "HOME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH", "APPDATA", "PROGRAMDATA", "SYSTEMROOT", "XDG_CONFIG_HOME",
-		"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES",
-		"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_PARAMETERS",
-	} {
-		if value := env.Getenv(name); value != "" {
-			environ = append(environ, name+"="+value)
-		}
-	}
-	return environ
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,11 +23,11 @@ type MergeFile struct {
 
 // Run gives the merged text and the number of conflicts in it; none of the files is changed. environ is the process's environment.
 func (m MergeFile) Run(ctx context.Context, environ []string) (merged []byte, conflicts int, err error) {
-	program, err := exec.LookPath("git")
-	if err != nil {
-		return nil, 0, ErrNoGit
-	}
 	dir, err := filepath.Abs(m.Dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	r, err := at(dir, environ)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -40,25 +38,20 @@ func (m MergeFile) Run(ctx context.Context, environ []string) (merged []byte, co
 		}
 		args = append(args, name)
 	}
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, append(append([]string{}, environ...), "LC_ALL=C"), waitDelay
+	cmd := r.command(ctx, args...)
 	var out, said bytes.Buffer
 	cmd.Stdout = &limited{to: &out, left: maxOutput}
-	cmd.Stderr = &limited{to: &said, left: 64 << 10}
-	err = cmd.Run()
+	cmd.Stderr = &limited{to: &said, left: maxSaid}
+	err = ended(ctx, args[0], cmd.Run(), said.String())
 	const most = 127 // more conflicts than that are not counted, and what is above is a failure
-	var exit *exec.ExitError
+	var failed *Error
 	switch {
-	case ctx.Err() != nil:
-		return nil, 0, ctx.Err()
-	case err == nil:
-		return out.Bytes(), 0, nil
-	case !errors.As(err, &exit):
-		return nil, 0, fmt.Errorf("running git merge-file: %w", err)
-	case exit.ExitCode() > 0 && exit.ExitCode() <= most:
-		return out.Bytes(), exit.ExitCode(), nil
-	case strings.Contains(said.String(), "binary"):
+	case !errors.As(err, &failed):
+		return out.Bytes(), 0, err
+	case failed.Code > 0 && failed.Code <= most:
+		return out.Bytes(), failed.Code, nil
+	case strings.Contains(failed.Message, "binary"):
 		return nil, 0, ErrBinary
 	}
-	return nil, 0, &Error{Command: args[0], Code: exit.ExitCode(), Message: lastLine(said.String())}
+	return nil, 0, err
 }
