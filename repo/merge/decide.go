@@ -62,7 +62,7 @@ func (p *plan) scope(base, ours, theirs *sealed) error {
 	from := ours
 	switch o, t := ours.spec(), theirs.spec(); {
 	case o.For == t.For:
-	case base == nil || base.base != nil:
+	case base == nil:
 		return errScopes
 	case o.For == base.spec().For && maps.Equal(o.Items, base.spec().Items):
 		from = theirs

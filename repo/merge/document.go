@@ -58,7 +58,7 @@ func separatorOf(m *merger, p *piece) string {
 
 // onlyRewrapped says whether p is base with other wraps. Removing an object goes before a rewrap of it: no value is lost by that.
 func onlyRewrapped(base, p *piece) bool {
-	return base.sealed != nil && p.sealed != nil && !base.unsure && sameTree(base.sealed.withoutWraps(), p.sealed.withoutWraps())
+	return base.sealed != nil && p.sealed != nil && sameTree(base.sealed.withoutWraps(), p.sealed.withoutWraps())
 }
 
 // newestSide tells a side that changed a whole document by the newest envelope that it brought.

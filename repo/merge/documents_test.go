@@ -47,6 +47,8 @@ func TestDocuments(t *testing.T) {
 	mine.items["c"], yours.items["d"] = 1, 2
 	merged := base.clone()
 	merged.items["c"], merged.items["d"] = 1, 2
+	rewrapped := base.clone()
+	rewrapped.prod[0] = 1
 	was, ours, theirs, want := w.sealedYAML(t, base), w.sealedYAML(t, mine), w.sealedYAML(t, yours), w.sealedYAML(t, merged)
 	changed := func(old, with string) string { return strings.Replace(configA, old, with, 1) }
 	for _, c := range []struct {
@@ -69,6 +71,8 @@ func TestDocuments(t *testing.T) {
 		{"a document end", was + "...\n" + configA, ours + "...\n" + configA, theirs + "...\n" + configA, want + "...\n" + configA},
 		{"no final newline", join(was, strings.TrimSuffix(configA, "\n")), join(ours, strings.TrimSuffix(configA, "\n")),
 			join(theirs, configA, configB), join(want, configA, configB)},
+		{"no final newline in the middle", was, join(ours, strings.TrimSuffix(configA, "\n")), join(theirs, configB), join(want, configB, strings.TrimSuffix(configA, "\n"))},
+		{"the sealed one is removed and rewrapped", join(configA, was), configA, join(configA, w.sealedYAML(t, rewrapped)), configA},
 		{"a byte order mark", "\ufeff" + was, "\ufeff" + ours, "\ufeff" + theirs, "\ufeff" + want},
 		{"windows lines", crlf(join(configA, was)), crlf(join(configA, ours)), crlf(join(configA, theirs, configB)), crlf(join(configA, want, configB))},
 		{"documents without a name, equally many", join("a: 1\n", was, "b: 2\n"), join("a: 1\n", ours, "b: 2\n"), join("a: 2\n", theirs, "b: 2\n"), join("a: 2\n", want, "b: 2\n")},
@@ -199,6 +203,7 @@ func TestSignatures(t *testing.T) {
 		{"an annotation that it covers", base, with(base, meta("annotations", map[string]any{"waxwing.io/x": "1"})), added, false, true, 0},
 		{"signed again by both", base, w.signed(t, with(plain, wrap(0, 1)), bob), w.signed(t, with(plain, wrap(0, 2)), signer()), true, false, 1},
 		{"signed by one", plain, base, with(plain, wrap(0, 1)), true, false, 0},
+		{"a conflict in an option", base, w.signed(t, with(plain, spec("type", "example.org/x")), bob), with(base, both(unsigned, spec("type", "example.org/z"))), false, true, 1},
 		{"a conflict in a value", base, with(base, both(unsigned, set("a", 1))), with(base, both(unsigned, remove("a"))), false, false, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
