@@ -25,7 +25,8 @@ type authors struct {
 	path string // in the repository; empty where it is not known
 
 	repo  *git.Repo
-	ended bool // nothing more is looked up
+	revs  []string // commits that no reference leads to, during a merge
+	ended bool     // nothing more is looked up
 	until time.Time
 	known map[string]string
 }
@@ -46,6 +47,11 @@ func (a *authors) of(s merge.Side) string {
 			return ""
 		}
 		a.repo = repo
+		for _, rev := range []string{"HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD"} {
+			if id, err := repo.Commit(a.ctx, rev); err == nil {
+				a.revs = append(a.revs, id)
+			}
+		}
 	}
 	left := a.until.Sub(a.env.Now())
 	ctx, cancel := context.WithTimeout(a.ctx, left)
@@ -63,12 +69,7 @@ func (a *authors) find(ctx context.Context, s merge.Side) (string, error) {
 	if at, err := time.Parse(time.RFC3339, s.SealedAt); err == nil {
 		args = append(args, "--since="+at.Add(-24*time.Hour).Format(time.RFC3339))
 	}
-	for _, rev := range []string{"HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD"} {
-		if id, err := a.repo.Commit(ctx, rev); err == nil {
-			args = append(args, id)
-		}
-	}
-	out, err := a.repo.Output(ctx, append(args, "--", a.path)...)
+	out, err := a.repo.Output(ctx, append(append(args, a.revs...), "--", a.path)...)
 	if err != nil {
 		return "", err
 	}

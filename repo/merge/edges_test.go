@@ -90,13 +90,16 @@ func TestValuesOnOneLineAreOneConflict(t *testing.T) {
 	base := w.object(map[string]int{"a": 0, "b": 0})
 	mine, yours := base.clone(), base.clone()
 	mine.items["a"], mine.items["b"], yours.items["a"], yours.items["b"] = 1, 1, 2, 2
-	r, means := mustMerge(t, "db.json", string(w.json(t, base)), string(w.json(t, mine)), string(w.json(t, yours)), merge.Options{})
-	if len(r.Conflicts) != 1 || r.Conflicts[0].Field != "" {
-		t.Errorf("%+v", r.Conflicts)
-	}
-	for i, c := range means {
-		if got := w.opens(t, c); got["a"] != valueOf(i+1, "a") || got["b"] != valueOf(i+1, "b") {
-			t.Errorf("choice %d opens to %v", i, got)
+	for _, begin := range []string{`{"apiVersion":`, `{apiVersion: `} { // JSON, and YAML in flow style
+		text := func(o object) string { return strings.Replace(string(w.json(t, o)), `{"apiVersion":`, begin, 1) }
+		r, means := mustMerge(t, "db.yaml", text(base), text(mine), text(yours), merge.Options{})
+		if len(r.Conflicts) != 1 || r.Conflicts[0].Field != "" || r.Conflicts[0].Reason != "is changed on both sides" {
+			t.Errorf("%+v", r.Conflicts)
+		}
+		for i, c := range means {
+			if got := w.opens(t, c); got["a"] != valueOf(i+1, "a") || got["b"] != valueOf(i+1, "b") {
+				t.Errorf("choice %d opens to %v", i, got)
+			}
 		}
 	}
 }
