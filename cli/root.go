@@ -83,6 +83,8 @@ func New(env Env) *cobra.Command {
 		newSignCommand(e),
 		newVerifyCommand(e),
 		newKeysCommand(e),
+		newInitCommand(e),
+		newInstallCommand(e),
 		newVersionCommand(e),
 		newCompletionCommand(e),
 	)
