@@ -85,6 +85,8 @@ func New(env Env) *cobra.Command {
 		newKeysCommand(e),
 		newInitCommand(e),
 		newInstallCommand(e),
+		newCheckCommand(e),
+		newExplainCommand(e),
 		newVersionCommand(e),
 		newCompletionCommand(e),
 	)
