@@ -30,7 +30,9 @@ var kindRE = regexp.MustCompile(`(?im)(^|[\s{,-])["']?kind["']?\s*:\s*["']?(git)
 
 // hasConflict says whether both marks of a merge begin a line.
 func hasConflict(data []byte) bool {
-	begins := func(mark string) bool { return bytes.HasPrefix(data, []byte(mark)) || bytes.Contains(data, []byte("\n"+mark)) }
+	begins := func(mark string) bool {
+		return bytes.HasPrefix(data, []byte(mark)) || bytes.Contains(data, []byte("\n"+mark))
+	}
 	return begins("<<<<<<< ") && begins(">>>>>>> ")
 }
 

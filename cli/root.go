@@ -86,6 +86,7 @@ func New(env Env) *cobra.Command {
 		newInitCommand(e),
 		newInstallCommand(e),
 		newCheckCommand(e),
+		newDoctorCommand(e),
 		newExplainCommand(e),
 		newVersionCommand(e),
 		newCompletionCommand(e),
