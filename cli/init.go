@@ -7,12 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/waxwing-io/waxwing/cli/replace"
-	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/cli/wiring"
 	"github.com/waxwing-io/waxwing/repo"
 )
@@ -66,7 +67,7 @@ func newInitCommand(env *Env) *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	o.addTo(flags)
-	completeValues(cmd, "scope", "strict", "namespace", "cluster")
+	completeScopes(cmd)
 	return cmd
 }
 
@@ -92,8 +93,11 @@ func runInit(ctx context.Context, env *Env, o *initOptions) error {
 	if _, err := os.Lstat(filepath.Join(dir, repo.SettingsName)); err == nil {
 		return failed("edit it; docs/settings.md describes the file, and seal keys fetch --save renews the notes", "%s exists already", filepath.Join(o.dir, repo.SettingsName))
 	}
-	if o.namespace != "" && !secret.ValidNamespace(o.namespace) {
-		return usage("", "%q cannot be the name of a namespace", o.namespace)
+	if err := checkScope(o.scope); err != nil {
+		return err
+	}
+	if err := checkNamespace(o.namespace); err != nil {
+		return err
 	}
 	found, err := o.holders(ctx, env)
 	if err != nil {
@@ -215,5 +219,9 @@ func (o *initOptions) sayInit(env *Env, d *initDraft) {
 		message(env.Stderr, "seal: ", "nothing was written")
 		return
 	}
-	message(env.Stderr, "hint: ", "commit "+repo.SettingsName+", "+attributesName+" and "+repo.NotesDir+"/; run seal install in each clone")
+	commit := []string{repo.SettingsName, attributesName}
+	if slices.ContainsFunc(d.holders, func(h initHolder) bool { return h.note != nil }) {
+		commit = []string{repo.SettingsName + ", " + attributesName, repo.NotesDir}
+	}
+	message(env.Stderr, "hint: ", "commit "+strings.Join(commit, " and ")+"; run seal install in each clone")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,7 +48,7 @@ func (p *installPlan) planDrivers(ctx context.Context, uninstall bool) error {
 		old := strings.TrimRight(string(out), "\r\n")
 		switch {
 		case strings.ContainsAny(old, "\r\n"):
-			return failed("git config --unset-all "+s.Key, "Git's configuration sets %s several times", s.Key)
+			return failed("git config --unset-all "+s.Key, "the configuration of Git sets %s several times", s.Key)
 		case uninstall && old == s.Value:
 			p.settings = append(p.settings, settingChange{key: s.Key, old: old})
 		case !uninstall && old != s.Value:
@@ -90,7 +91,7 @@ func (p *installPlan) planHook(ctx context.Context, uninstall bool) error {
 		return nil
 	}
 	if err != nil {
-		return pathCause(err)
+		return withPrintHint(fmt.Errorf("%s: %w", f.name, pathCause(err)))
 	}
 	if err := f.read(ctx); err != nil {
 		return err
