@@ -93,11 +93,12 @@ func (b Block) put(text []byte, at int) ([]byte, error) {
 	eol := lineEnd(text)
 	switch {
 	case ok:
-		return join(text[:s.start], b.render(s.memo, eol), text[s.end:]), nil
+		return join(text[:s.start], b.render(s.memo, lineEnd(text[s.start:])), text[s.end:]), nil
 	case text == nil:
 		return b.render(madeFile, eol), nil
 	case at > 0 && text[at-1] != '\n':
-		return join(text[:at], []byte(eol), b.render(noLineEnd, eol), text[at:]), nil
+		// Always one byte, so that Remove knows what to take away.
+		return join(text[:at], []byte("\n"), b.render(noLineEnd, eol), text[at:]), nil
 	}
 	return join(text[:at], b.render("", eol), text[at:]), nil
 }
@@ -110,7 +111,7 @@ func (b Block) Remove(text []byte) (out []byte, gone bool, err error) {
 	}
 	before, after := text[:s.start], text[s.end:]
 	if s.memo == noLineEnd && len(after) == 0 {
-		before = bytes.TrimSuffix(bytes.TrimSuffix(before, []byte("\n")), []byte("\r"))
+		before = bytes.TrimSuffix(before, []byte("\n"))
 	}
 	out = join(before, after)
 	return out, s.memo == madeFile && (len(out) == 0 || string(out) == hookStart), nil
