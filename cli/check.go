@@ -164,19 +164,12 @@ func (c *checker) check(in checkInput) error {
 
 // sealed checks a GitSecret against itself and the settings of its place.
 func (c *checker) sealed(in checkInput, obj object) error {
-	b, err := obj.JSON()
-	if err == nil {
-		err = checkSealed(obj)
-	}
+	_, doc, err := readSealed(obj)
 	if err != nil {
 		f := of(obj, ruleMalformed, "%s", unlabelled(obj, err))
 		f.Hint = hint(err)
 		c.report.add(f)
 		return nil
-	}
-	doc, err := parseJSON(obj, b)
-	if err != nil {
-		return err
 	}
 	rules, stray, err := c.book.rules(in.path)
 	if err != nil {

@@ -8,15 +8,6 @@ import (
 	"github.com/waxwing-io/waxwing/repo"
 )
 
-// parseJSON reads the JSON of a GitSecret.
-func parseJSON(obj object, b []byte) (*seal.Document, error) {
-	doc, err := seal.ParseDocument(b)
-	if err != nil {
-		return nil, obj.error(err)
-	}
-	return doc, nil
-}
-
 // standsAt gives doc the namespace that it goes to, where it names none: that of the settings, or, as kustomize may set any, the one that it is sealed for.
 func standsAt(doc *seal.Document, namespace string) error {
 	if doc.Target.Namespace != "" {

@@ -95,16 +95,7 @@ func (e *explainer) explain(obj object) *explanation {
 	for _, text := range e.broken {
 		x.problem(severityWarning, text, "")
 	}
-	b, err := obj.JSON()
-	if err == nil {
-		err = checkSealed(obj)
-	}
-	if err != nil {
-		x.Opens, x.code = "no", exitFailed
-		x.problem(severityError, unlabelled(obj, err), hint(err))
-		return x
-	}
-	doc, err := parseJSON(obj, b)
+	b, doc, err := readSealed(obj)
 	if err != nil {
 		x.Opens, x.code = "no", exitFailed
 		x.problem(severityError, unlabelled(obj, err), hint(err))
