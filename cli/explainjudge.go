@@ -95,7 +95,7 @@ func (e *explainer) explainSignature(x *explanation, doc *seal.Document) {
 		}
 		return
 	}
-	x.Signature = &signatureText{Signer: doc.Spec().Signature.Signer, Name: s.signer, Valid: s.err == nil}
+	x.Signature = &explainedSignature{Signer: doc.Spec().Signature.Signer, Name: s.signer, Valid: s.err == nil}
 	if s.err != nil {
 		x.Opens, x.code = "no", max(x.code, codeOf(s.err))
 		x.problem(severityError, s.err.Error(), "what is signed was changed afterwards: look at git log, then seal sign "+fileHint(x.File))

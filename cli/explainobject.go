@@ -21,18 +21,18 @@ type explanation struct {
 	Opens    string    `json:"opens"`
 	Problems []problem `json:"problems"`
 
-	Scope        *scopeText          `json:"scope,omitempty"`
+	Scope        *explainedScope     `json:"scope,omitempty"`
 	Class        string              `json:"class,omitempty"`
 	Size         int                 `json:"size,omitempty"` // bytes, as JSON
 	Type         string              `json:"type,omitempty"`
 	Immutable    bool                `json:"immutable,omitempty"`
 	Deletion     string              `json:"deletionPolicy,omitempty"`
 	Suspend      bool                `json:"suspend,omitempty"`
-	Template     *templateText       `json:"template,omitempty"`
+	Template     *explainedTemplate  `json:"template,omitempty"`
 	Environment  string              `json:"environment,omitempty"`
 	Holders      []string            `json:"holders,omitempty"` // that can open all of it
 	YourKeys     *bool               `json:"identitiesFit,omitempty"`
-	Signature    *signatureText      `json:"signature,omitempty"`
+	Signature    *explainedSignature `json:"signature,omitempty"`
 	Items        []explainedItem     `json:"items,omitempty"`
 	Envelopes    []explainedEnvelope `json:"envelopes,omitempty"`
 	code         int
@@ -47,20 +47,20 @@ type problem struct {
 	Hint     string `json:"hint,omitempty"`
 }
 
-type scopeText struct {
+type explainedScope struct {
 	Scope     string `json:"scope"`
 	Namespace string `json:"namespace,omitempty"`
 	Name      string `json:"name,omitempty"`
 	Words     string `json:"words"`
 }
 
-type templateText struct {
+type explainedTemplate struct {
 	Labels      []string `json:"labels,omitempty"`
 	Annotations []string `json:"annotations,omitempty"`
 	Data        []string `json:"data,omitempty"`
 }
 
-type signatureText struct {
+type explainedSignature struct {
 	Signer  string `json:"signer"` // the key's fingerprint
 	Name    string `json:"name,omitempty"`
 	Valid   bool   `json:"valid"`
@@ -116,7 +116,7 @@ func (x *explanation) problem(severity, message, hint string) {
 // explainSpec says what the text itself says.
 func (e *explainer) explainSpec(x *explanation, c *seal.Checked) {
 	spec := c.Spec()
-	x.Scope = &scopeText{Scope: spec.For.Scope, Namespace: spec.For.Namespace, Name: spec.For.Name, Words: scopeWords(spec.For)}
+	x.Scope = &explainedScope{Scope: spec.For.Scope, Namespace: spec.For.Namespace, Name: spec.For.Name, Words: scopeWords(spec.For)}
 	switch c.Class() {
 	case seal.PostQuantum:
 		x.Class = "post-quantum"
@@ -131,7 +131,7 @@ func (e *explainer) explainSpec(x *explanation, c *seal.Checked) {
 		x.Deletion = seal.DeletionDelete
 	}
 	if t := spec.Template; t != nil {
-		x.Template = &templateText{Data: slices.Sorted(maps.Keys(t.Data))}
+		x.Template = &explainedTemplate{Data: slices.Sorted(maps.Keys(t.Data))}
 		if t.Metadata != nil {
 			x.Template.Labels, x.Template.Annotations = slices.Sorted(maps.Keys(t.Metadata.Labels)), slices.Sorted(maps.Keys(t.Metadata.Annotations))
 		}

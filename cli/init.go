@@ -103,6 +103,9 @@ func runInit(ctx context.Context, env *Env, o *initOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := definedAbove(env, dir, found); err != nil {
+		return err
+	}
 	draft, err := o.draft(found)
 	if err != nil {
 		return err
@@ -145,6 +148,27 @@ func (o *initOptions) folder(env *Env) (string, error) {
 		return "", usage("run git init first, or say with --dir where "+repo.SettingsName+" goes", "not in a repository")
 	}
 	return root, nil
+}
+
+// definedAbove refuses holders that a .seal.yaml further up defines: nobody may replace a pin from a subfolder, and so a second definition is an error.
+func definedAbove(env *Env, dir string, found []initHolder) error {
+	tree, err := env.settings()
+	if err != nil {
+		return err
+	}
+	known, err := tree.Holders(dir)
+	if errors.Is(err, repo.ErrNoSettings) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, h := range known {
+		if slices.ContainsFunc(found, func(f initHolder) bool { return f.Name == h.Name }) {
+			return failed("give it another name, or write the environment for this folder into "+h.File, "holder %s is defined in %s already", h.Name, h.File)
+		}
+	}
+	return nil
 }
 
 // writeInit writes all files or none. shown is dir as messages name it.
