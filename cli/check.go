@@ -21,8 +21,8 @@ and nothing is changed.
   stale        (a warning) recipients that a holder has no more: seal rewrap
 
 FILEs are checked as they are, folders with all *.yaml, *.yml and *.json below them, but for what
-.seal.yaml ignores; the current folder if none is given. What SOPS or Sealed Secrets have encrypted
-is no finding. --staged checks what is about to be committed, as Git would commit it; settings and
+.seal.yaml or Git ignores; the current folder if none is given. What SOPS or Sealed Secrets have
+encrypted is no finding. --staged checks what is about to be committed, as Git would commit it; settings and
 notes are those of the working tree.`
 
 const checkExample = `  seal check
@@ -61,6 +61,8 @@ type checkInput struct {
 	path string // absolute, for the settings
 	data []byte
 	err  error // why it cannot be read
+	// walked says that nobody has named the file itself.
+	walked bool
 }
 
 func runCheck(ctx context.Context, env *Env, o *checkOptions, args []string) error {
@@ -87,11 +89,19 @@ func runCheck(ctx context.Context, env *Env, o *checkOptions, args []string) err
 			err = ctx.Err()
 		}
 		if err == nil {
+			before := len(c.report.Findings)
 			err = c.check(in)
+			for i := range c.report.Findings[before:] {
+				c.report.Findings[before+i].walked = in.walked
+				c.report.Findings[before+i].path = in.path
+			}
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if err := c.report.dropIgnored(ctx, env); err != nil {
+		return err
 	}
 	if err := c.report.write(env, o.output); err != nil {
 		return err
@@ -183,11 +193,11 @@ func (c *checker) sealed(in checkInput, obj object) error {
 	for _, f := range againstScope(obj, doc, rules) {
 		c.report.add(f)
 	}
-	if rules == nil {
-		return nil
-	}
 	for _, f := range againstSignature(obj, doc, rules) {
 		c.report.add(f)
+	}
+	if rules == nil {
+		return nil
 	}
 	for _, f := range c.againstHolders(obj, doc.Spec(), rules) {
 		c.report.add(f)

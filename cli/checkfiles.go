@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"iter"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,7 +44,14 @@ func filesToCheck(ctx context.Context, env *Env, tree *repo.Tree, args []string)
 	}
 }
 
-// walk gives the file arg, or the manifests below the folder arg: not those that the settings ignore, not what lies in .git, and nothing through symbolic links.
+// isRepository says whether a folder is the top of a repository of its own, such as a submodule: that has its own checks.
+func isRepository(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, ".git"))
+	return err == nil
+}
+
+// walk gives the file arg, or the manifests below the folder arg: not those that the settings ignore, not what lies in .git or in a repository below, and
+// nothing through symbolic links.
 func walk(ctx context.Context, env *Env, tree *repo.Tree, arg string) iter.Seq2[checkInput, error] {
 	return func(yield func(checkInput, error) bool) {
 		top, err := filepath.Abs(env.path(arg))
@@ -60,7 +68,7 @@ func walk(ctx context.Context, env *Env, tree *repo.Tree, arg string) iter.Seq2[
 		}
 		stopped := false
 		err = filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
-			in := checkInput{name: named(path), path: path}
+			in := checkInput{name: named(path), path: path, walked: path != top}
 			if err != nil && path == top {
 				return failed("", "%s: %v", arg, pathCause(err))
 			}
@@ -70,7 +78,7 @@ func walk(ctx context.Context, env *Env, tree *repo.Tree, arg string) iter.Seq2[
 				return ignoreErr
 			case err != nil:
 				in.err = pathCause(err)
-			case d.IsDir() && path != top && (d.Name() == ".git" || ignored):
+			case d.IsDir() && path != top && (d.Name() == ".git" || ignored || isRepository(path)):
 				return fs.SkipDir
 			case d.IsDir(), ignored, path != top && (!d.Type().IsRegular() || !isManifest(path)):
 				return nil

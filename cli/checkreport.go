@@ -36,7 +36,9 @@ type finding struct {
 	Message   string `json:"message"`
 	Hint      string `json:"hint,omitempty"`
 
-	label string
+	label  string
+	path   string // absolute
+	walked bool   // nobody has named the file
 }
 
 // of is a finding about obj.

@@ -50,11 +50,16 @@ func wider(scope, other string) bool {
 	return of(scope) > of(other)
 }
 
+// againstSignature checks the signature, and without settings no more than whether it is valid.
 func againstSignature(obj object, doc *seal.Document, rules *repo.Rules) []finding {
+	if rules == nil {
+		rules = &repo.Rules{}
+	}
 	s := signatureOf(doc, rules.Signers)
+	known := len(rules.Signers) > 0 || rules.Signed
 	var f finding
 	switch {
-	case !s.present && !rules.Signed:
+	case !s.present && !rules.Signed, s.present && s.err == nil && !known:
 		return nil
 	case !s.present:
 		f = of(obj, ruleSignature, "is not signed, and environment %s of %s wants it", shown(rules.Environment), rules.File)

@@ -184,7 +184,7 @@ func (p *installPlan) add(f fileChange, uninstall bool) bool {
 }
 
 // apply changes everything, or nothing.
-func (p *installPlan) apply(ctx context.Context) error {
+func (p *installPlan) apply(ctx context.Context) (err error) {
 	var batch replace.Batch
 	defer batch.Discard()
 	for _, f := range p.files {
@@ -192,30 +192,38 @@ func (p *installPlan) apply(ctx context.Context) error {
 			return withPrintHint(err)
 		}
 	}
-	for i, s := range p.settings {
+	var undo []func() error
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, back := range undo {
+			err = errors.Join(err, back())
+		}
+	}()
+	for _, s := range p.settings {
 		if err := p.set(ctx, s.key, s.new); err != nil {
-			return errors.Join(err, p.unset(ctx, p.settings[:i]))
+			return err
 		}
+		// Also after an interruption.
+		undo = append(undo, func() error { return p.set(context.WithoutCancel(ctx), s.key, s.old) })
 	}
-	err := batch.Commit()
 	for _, f := range p.files {
-		if err == nil && f.new == nil {
-			err = os.Remove(f.path)
+		if f.new != nil {
+			continue
 		}
+		if err := os.Remove(f.path); err != nil {
+			return withPrintHint(fmt.Errorf("removing %s: %w", f.name, pathCause(err)))
+		}
+		undo = append(undo, func() error { return replace.Create(f.path, f.old, f.mode) })
 	}
-	if err != nil {
-		return errors.Join(withPrintHint(err), p.unset(ctx, p.settings))
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := batch.Commit(); err != nil {
+		return withPrintHint(err)
 	}
 	return nil
-}
-
-// unset undoes changes of Git's configuration, also after an interruption.
-func (p *installPlan) unset(ctx context.Context, done []settingChange) error {
-	var errs []error
-	for _, s := range done {
-		errs = append(errs, p.set(context.WithoutCancel(ctx), s.key, s.old))
-	}
-	return errors.Join(errs...)
 }
 
 func (p *installPlan) set(ctx context.Context, key, value string) error {
