@@ -120,18 +120,18 @@ func runCheck(ctx context.Context, env *Env, o *checkOptions, args []string) err
 func summary(errs, warnings, files int) string {
 	var parts []string
 	if errs > 0 {
-		parts = append(parts, counted(errs, "finding"))
+		parts = append(parts, countOf(errs, "finding"))
 	}
 	if warnings > 0 {
-		parts = append(parts, counted(warnings, "warning"))
+		parts = append(parts, countOf(warnings, "warning"))
 	}
 	if len(parts) == 0 {
 		parts = []string{"nothing found"}
 	}
-	return strings.Join(parts, " and ") + " in " + counted(files, "file")
+	return strings.Join(parts, " and ") + " in " + countOf(files, "file")
 }
 
-func counted(n int, what string) string {
+func countOf(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

@@ -6,16 +6,10 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/waxwing-io/waxwing/repo"
 )
-
-// isManifest says by its name whether a file may hold objects of Kubernetes.
-func isManifest(name string) bool {
-	return slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name)))
-}
 
 // filesToCheck reads the files that are named, and those below the folders that are.
 func filesToCheck(ctx context.Context, env *Env, tree *repo.Tree, args []string) iter.Seq2[checkInput, error] {
@@ -80,7 +74,7 @@ func walk(ctx context.Context, env *Env, tree *repo.Tree, arg string) iter.Seq2[
 				in.err = pathCause(err)
 			case d.IsDir() && path != top && (d.Name() == ".git" || ignored || isRepository(path)):
 				return fs.SkipDir
-			case d.IsDir(), ignored, path != top && (!d.Type().IsRegular() || !isManifest(path)):
+			case d.IsDir(), ignored, path != top && (!d.Type().IsRegular() || !isManifest(d.Name())):
 				return nil
 			default:
 				in.data, in.err = readFile(ctx, path, in.name, maxManifest)

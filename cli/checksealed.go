@@ -81,7 +81,7 @@ func againstSignature(obj object, doc *seal.Document, rules *repo.Rules) []findi
 
 // againstHolders holds the wraps against the environment's holders, and their recipients against the present ones.
 func (c *checker) againstHolders(obj object, spec *seal.Spec, rules *repo.Rules) []finding {
-	some, every := holdersOf(spec)
+	some, every := wrapHolders(spec)
 	if len(spec.Referenced()) == 0 {
 		return nil
 	}

@@ -43,7 +43,7 @@ func eachStaged(ctx context.Context, env *Env, tree *repo.Tree, take func(checkI
 	defer func() { err = errors.Join(err, contents.Close()) }()
 	for _, e := range entries {
 		in := checkInput{name: filepath.FromSlash(e.New.Path), path: filepath.Join(r.Root, filepath.FromSlash(e.New.Path))}
-		if !isManifest(in.path) || !e.Unmerged && !e.New.Regular() {
+		if !isManifest(filepath.Base(in.path)) || !e.Unmerged && !e.New.Regular() {
 			continue
 		}
 		ignored, err := tree.Ignored(in.path)

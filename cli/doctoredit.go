@@ -2,12 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"net"
 	"os/exec"
 	"strings"
-
-	"golang.org/x/crypto/ssh/agent"
 )
 
 // checkEditor looks for what seal edit needs: an editor, and a place in memory for the text.
@@ -31,39 +27,18 @@ func (d *doctor) checkEditor() {
 	}
 }
 
-// errNoSSHAgent says that there is no agent to ask.
-var errNoSSHAgent = errors.New("no SSH agent is running")
-
 // checkAgent counts the keys of the SSH agent. It matters where something has to be signed.
 func (d *doctor) checkAgent(ctx context.Context) {
-	n, err := d.agentKeyCount(ctx)
+	ctx, cancel := context.WithTimeout(ctx, d.o.timeout)
+	defer cancel()
+	keys, err := agentKeys(ctx, d.env)
 	state, hint := healthOK, ""
-	if d.signed && (err != nil || n == 0) {
+	if d.signed && (err != nil || len(keys) == 0) {
 		state, hint = healthWarn, "start it and add a key with ssh-add, or sign with --sign-key FILE; an environment of the settings wants signatures"
 	}
 	if err != nil {
 		d.say("SSH agent", state, hint, "%v; seal sign needs --sign-key then", err)
 		return
 	}
-	d.say("SSH agent", state, hint, "holds %s", counted(n, "key"))
-}
-
-func (d *doctor) agentKeyCount(ctx context.Context) (int, error) {
-	address := d.env.Getenv("SSH_AUTH_SOCK")
-	if address == "" {
-		return 0, errNoSSHAgent
-	}
-	ctx, cancel := context.WithTimeout(ctx, d.o.timeout)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", address)
-	if err != nil {
-		return 0, errors.New("no SSH agent answers behind SSH_AUTH_SOCK")
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	keys, err := agent.NewClient(conn).List()
-	if err != nil {
-		return 0, errors.New("the SSH agent does not answer")
-	}
-	return len(keys), nil
+	d.say("SSH agent", state, hint, "holds %s that can sign", countOf(len(keys), "key"))
 }

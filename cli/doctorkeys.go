@@ -39,7 +39,7 @@ func (d *doctor) checkSettings(ctx context.Context) []repo.Holder {
 	if err := d.checkEnvironments(ctx, tree, dir); err != nil {
 		d.say("settings", healthFail, hint(err), "%v", err)
 	} else {
-		d.say("settings", healthOK, "", "%s, %s", repo.SettingsName, counted(len(holders), "holder"))
+		d.say("settings", healthOK, "", "%s, %s", repo.SettingsName, countOf(len(holders), "holder"))
 	}
 	for _, h := range holders {
 		d.checkHolder(h)
@@ -91,10 +91,10 @@ func (d *doctor) checkHolder(h repo.Holder) {
 	case err != nil:
 		d.say("holder", healthFail, hint(err), "%s: %v", h.Name, err)
 	case set.Statement == nil:
-		d.say("holder", healthOK, "", "%s: %s of people", h.Name, counted(len(set.Recipients), "key"))
+		d.say("holder", healthOK, "", "%s: %s of people", h.Name, countOf(len(set.Recipients), "key"))
 	default:
 		age := d.env.Now().Sub(set.Statement.At)
-		text := fmt.Sprintf("%s: the note verifies; set %d, %s, signed %s", h.Name, set.Statement.Set, counted(len(set.Recipients), "key"), ageWords(age))
+		text := fmt.Sprintf("%s: the note verifies; set %d, %s, signed %s", h.Name, set.Statement.Set, countOf(len(set.Recipients), "key"), ageWords(age))
 		if age > oldNote {
 			d.say("holder", healthWarn, fmt.Sprintf("seal keys fetch --keyring %s --save", h.Name), "%s", text)
 			return

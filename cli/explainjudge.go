@@ -14,7 +14,7 @@ const tooFarAhead = 5 * time.Minute
 
 // explainHolders says who can open the object, and holds that against the settings and the identities.
 func (e *explainer) explainHolders(x *explanation, spec *seal.Spec) {
-	some, every := holdersOf(spec)
+	some, every := wrapHolders(spec)
 	x.Holders = every
 	used := spec.Referenced()
 	if len(e.ids) > 0 && len(used) > 0 {
@@ -33,7 +33,7 @@ func (e *explainer) explainHolders(x *explanation, spec *seal.Spec) {
 		case all:
 			x.identitySaid = "yes, " + displayIDs(e.ids)
 		case fits > 0:
-			x.identitySaid = fmt.Sprintf("for %d of %s only: %s", fits, counted(len(used), "envelope"), displayIDs(e.ids))
+			x.identitySaid = fmt.Sprintf("for %d of %s only: %s", fits, countOf(len(used), "envelope"), displayIDs(e.ids))
 		default:
 			x.identitySaid = "no: " + displayIDs(e.ids)
 		}
@@ -132,22 +132,22 @@ func ageWords(d time.Duration) string {
 	case d < time.Minute:
 		return "just now"
 	case d < time.Hour:
-		return counted(int(d/time.Minute), "minute") + " ago"
+		return countOf(int(d/time.Minute), "minute") + " ago"
 	case d < day:
-		return counted(int(d/time.Hour), "hour") + " ago"
+		return countOf(int(d/time.Hour), "hour") + " ago"
 	case d < 60*day:
-		return counted(int(d/day), "day") + " ago"
+		return countOf(int(d/day), "day") + " ago"
 	case d < 730*day:
-		return counted(int(d/(30*day)), "month") + " ago"
+		return countOf(int(d/(30*day)), "month") + " ago"
 	}
-	return counted(int(d/(365*day)), "year") + " ago"
+	return countOf(int(d/(365*day)), "year") + " ago"
 }
 
 // sizeWords is a number of bytes for people.
 func sizeWords(n int) string {
 	switch {
 	case n < 1<<10:
-		return counted(n, "byte")
+		return countOf(n, "byte")
 	case n < 1<<20:
 		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
 	}

@@ -144,7 +144,7 @@ func (e *explainer) explainSpec(x *explanation, c *seal.Checked) {
 		x.Envelopes = append(x.Envelopes, e.envelope(id, spec.Envelopes[id], slices.Contains(used, id)))
 	}
 	if unused := len(spec.Envelopes) - len(used); unused > 0 {
-		x.problem(severityWarning, fmt.Sprintf("no item names %s: they can still be read by their holders, and hold nothing", counted(unused, "envelope")),
+		x.problem(severityWarning, fmt.Sprintf("no item names %s: they can still be read by their holders, and hold nothing", countOf(unused, "envelope")),
 			"the next seal set or seal edit leaves them out")
 	}
 	if x.Suspend {

@@ -54,9 +54,9 @@ func TestScripts(t *testing.T) {
 			"mode": checkMode,
 			"keep": keepOutput,
 
-			"sshkey": makeSSHKey,
-			"agent":  startAgent,
-			"resign": resign,
+			"sshkey":   makeSSHKey,
+			"agent":    startAgent,
+			"resign":   resign,
 			"signjson": signJSON,
 		},
 	})

@@ -84,8 +84,8 @@ func stateOf(w seal.Wrap, recipients []seal.Recipient) wrapState {
 	return wrapStale
 }
 
-// holdersOf lists who has a wrap in an envelope that an item names, and who has one in all of them.
-func holdersOf(spec *seal.Spec) (some, every []string) {
+// wrapHolders lists who has a wrap in an envelope that an item names, and who has one in all of them.
+func wrapHolders(spec *seal.Spec) (some, every []string) {
 	count := map[string]int{}
 	ids := spec.Referenced()
 	for _, id := range ids {

@@ -45,7 +45,7 @@ func TestHoldersOfAllAndOfSomeEnvelopes(t *testing.T) {
 		Items:     map[string]seal.Item{"x": {Envelope: "1"}, "y": {Envelope: "2"}},
 		Envelopes: map[string]seal.Envelope{"1": {Wraps: wraps("a", "b")}, "2": {Wraps: wraps("b", "c")}, "3": {Wraps: wraps("unused")}},
 	}
-	some, every := holdersOf(spec)
+	some, every := wrapHolders(spec)
 	if fmt.Sprint(some) != "[a b c]" || fmt.Sprint(every) != "[b]" {
 		t.Errorf("some are %v, all have %v", some, every)
 	}

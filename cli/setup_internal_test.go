@@ -155,7 +155,7 @@ func TestTheHookForPreCommit(t *testing.T) {
 		t.Errorf("the hook is %+v", h)
 	}
 	files := regexp.MustCompile(h.Files)
-	for _, name := range []string{"a.yaml", "a/b.yml", "a.json", "a.txt", "yaml", "a.yamlx", ".seal.yaml"} {
+	for _, name := range []string{"a.yaml", "a/b.yml", "a.json", "a.txt", "yaml", "a.yamlx"} {
 		if files.MatchString(name) != isManifest(name) {
 			t.Errorf("%s: the hook and seal check do not agree", name)
 		}
