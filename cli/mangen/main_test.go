@@ -36,8 +36,8 @@ func TestEveryCommandHasAPage(t *testing.T) {
 			}
 		}
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if want := `\fB` + strings.ReplaceAll("--"+f.Name, "-", `\-`) + `\fR`; !strings.Contains(page, want) {
-				t.Errorf("%s does not explain --%s", name, f.Name)
+			if want := `\fB` + strings.ReplaceAll("--"+f.Name, "-", `\-`) + `\fR`; strings.Contains(page, want) == f.Hidden {
+				t.Errorf("%s: --%s is explained: %v", name, f.Name, f.Hidden)
 			}
 		})
 		for _, c := range cmd.Commands() {
