@@ -22,6 +22,10 @@ help: ## list the targets
 build: ## build the programs into bin/
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
+.PHONY: man
+man: ## write the manual pages of seal into dist/man
+	go run ./cli/mangen dist/man
+
 .PHONY: tools
 tools: ## build the test control plane and kubectl once, into the user's cache
 	@go run ./e2e/tools/fetch controlplane kubectl >/dev/null

@@ -54,9 +54,10 @@ func TestScripts(t *testing.T) {
 			"mode": checkMode,
 			"keep": keepOutput,
 
-			"sshkey": makeSSHKey,
-			"agent":  startAgent,
-			"resign": resign,
+			"sshkey":   makeSSHKey,
+			"agent":    startAgent,
+			"resign":   resign,
+			"signjson": signJSON,
 		},
 	})
 }
@@ -81,7 +82,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("VKEY", k.vkey)
 	env.Setenv("OTHER_VKEY", k.otherVkey)
 	env.Setenv("HOME", env.WorkDir)
-	return serveCluster(env, k)
+	return errors.Join(serveCluster(env, k), setUpRepository(env, k))
 }
 
 // keys are what a script can use: in the folder, key.txt opens what is sealed for r.txt or prod.note.
@@ -190,7 +191,9 @@ func runCode(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // reports says whether the command is one whose findings are data: they go to standard output, and the exit code is not 0.
-func reports(args []string) bool { return len(args) > 0 && args[0] == "verify" }
+func reports(args []string) bool {
+	return len(args) > 0 && slices.Contains([]string{"verify", "check", "doctor", "explain"}, args[0])
+}
 
 // checkMode is the script command "mode OCTAL FILE".
 func checkMode(ts *testscript.TestScript, neg bool, args []string) {

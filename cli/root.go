@@ -84,6 +84,11 @@ func New(env Env) *cobra.Command {
 		newVerifyCommand(e),
 		newMergeDriverCommand(e),
 		newKeysCommand(e),
+		newInitCommand(e),
+		newInstallCommand(e),
+		newCheckCommand(e),
+		newDoctorCommand(e),
+		newExplainCommand(e),
 		newVersionCommand(e),
 		newCompletionCommand(e),
 	)

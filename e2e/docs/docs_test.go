@@ -51,12 +51,15 @@ func pages() map[string]page {
 	return map[string]page{
 		"getting-started.md": {wants: []string{"gitsecret.waxwing.io/db condition met", "Unsealed", "example-not-a-secret"}},
 		"merge.md":           {wants: []string{"password: feature-not-a-secret", "token: main-not-a-secret", "items.user is changed on both sides", "user: feature-not-a-secret"}},
+		"explain.md":         {wants: []string{"db.yaml (GitSecret prod/db): would open where it stands", "your keys   yes, ", "error       spec.for: sealed for strict prod/db, not for staging/db", "exit 4"}},
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
 		"seal.md":            {wants: []string{"kind: GitSecret", "password-not-a-secret", "USER_NAME: bot", "level=not-a-secret", "name: db-admin", "preview-not-a-secret"}},
 		"sign.md": {wants: []string{
 			"ok              prod/db.yaml (GitSecret prod/db): signed by alice@example.org",
 			"bad signature   prod/db.yaml", "exit status 4", "unknown signer  prod/db.yaml", "exit status 5", `"findings": 0`,
 		}},
+		"setup.md": {wants: []string{"** is sealed for team", "wrote .git/hooks/pre-commit", "everything is installed already", "db.yaml (Secret db): is not sealed", "nothing found in 1 file",
+			"ok    hook        the pre-commit hook runs seal check"}},
 	}
 }
 
