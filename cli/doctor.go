@@ -161,7 +161,7 @@ func (d *doctor) checkProgram() {
 		d.say("seal", healthWarn, "remove the one that is not meant", "%s comes first in the PATH, and this is %s", path, self)
 		return
 	}
-	d.say("seal", healthOK, "", "%s, %s", path, buildVersion().Version)
+	d.say("seal", healthOK, "", "%s, %s", path, buildVersion(d.env.Version).Version)
 }
 
 // checkIdentities looks at the private keys that are used without being named.

@@ -18,6 +18,8 @@ type Env struct {
 	Rand           io.Reader // cryptographically secure
 	// Terminal is what the standard streams are connected to; nil when they are no terminal.
 	Terminal Terminal
+	// Version is the program's, where the one who built it says so; empty for what the Go tool has written into the program.
+	Version string
 	// Dir is the folder that relative paths start from; empty for the process's own.
 	Dir string
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -42,7 +43,7 @@ func newVersionCommand(env *Env) *cobra.Command {
 }
 
 func runVersion(env *Env, output string) error {
-	v := buildVersion()
+	v := buildVersion(env.Version)
 	switch output {
 	case "text":
 		return env.writeOut(stdinArg, []byte(v.text()), 0)
@@ -56,15 +57,15 @@ func runVersion(env *Env, output string) error {
 	return usage("use text or json", "unknown output %q", output)
 }
 
-// buildVersion reads what the Go tool has written into the binary.
-func buildVersion() version {
-	v := version{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Format: seal.Format}
+// buildVersion reads what the Go tool has written into the binary; named is the version that the builder gave, if any.
+func buildVersion(named string) version {
+	v := version{Version: cmp.Or(named, "unknown"), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Format: seal.Format}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
 	}
-	if info.Main.Version != "" {
-		v.Version = strings.Trim(info.Main.Version, "()")
+	if v.Version = cmp.Or(named, strings.Trim(info.Main.Version, "()")); v.Version == "" {
+		v.Version = "unknown"
 	}
 	for _, s := range info.Settings {
 		switch s.Key {

@@ -12,6 +12,9 @@ import (
 	"github.com/waxwing-io/waxwing/cli"
 )
 
+// version is set by the linker; empty where the Go tool knows it.
+var version string
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the process at once.
@@ -19,6 +22,7 @@ func main() {
 	os.Exit(cli.Main(ctx, cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv:   os.Getenv,
+		Version:  version,
 		Now:      time.Now,
 		Rand:     rand.Reader,
 		Terminal: cli.Console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr},
