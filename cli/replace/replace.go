@@ -7,15 +7,20 @@ package replace
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 )
 
-// Batch is a set of files to replace together. The zero value is empty. It is not safe for concurrent use.
+// Batch is a set of files to replace together. The zero value is empty. Update and Write may be called from several goroutines at a time, the other methods by
+// one alone.
 type Batch struct {
+	mu     sync.Mutex
 	staged []*staged
 }
 
@@ -78,6 +83,8 @@ func (b *Batch) stage(s *staged, mode fs.FileMode) error {
 		}
 		s.data = nil
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.staged = append(b.staged, s)
 	return nil
 }
@@ -96,9 +103,10 @@ func Linked(path string) bool {
 	return err == nil && info.Mode().IsRegular() && links(info) > 1
 }
 
-// Commit replaces all files, or none and says why. Afterwards the Batch is empty.
+// Commit replaces all files, in the order of their names, or none and says why. Afterwards the Batch is empty.
 func (b *Batch) Commit() error {
 	defer b.Discard()
+	slices.SortStableFunc(b.staged, func(x, y *staged) int { return cmp.Compare(x.name, y.name) })
 	for _, s := range b.staged {
 		if err := s.unchanged(); err != nil {
 			return err
