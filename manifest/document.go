@@ -18,6 +18,8 @@ type Doc struct {
 	empty bool
 	head  head
 
+	kept *reading // of the text, where it is small
+
 	owner *Doc   // of an item: the List's document
 	path  []step // of an item: where it lies in the owner
 }
@@ -89,11 +91,14 @@ func (d *Doc) JSON() ([]byte, error) {
 // value returns the document, or the item, as a value.
 func (d *Doc) value() (*value, error) {
 	if d.owner == nil {
-		v, p := textValue(d.file.syntax, d.text)
+		r, p := d.reading()
+		if p == nil && r.val == nil {
+			r.val, p = yamlValue(d.text, r.root)
+		}
 		if p != nil {
 			return nil, d.error(p)
 		}
-		return v, nil
+		return r.val, nil
 	}
 	v, err := d.owner.value()
 	if err != nil {
@@ -103,6 +108,55 @@ func (d *Doc) value() (*value, error) {
 		return nil, d.error(&problem{msg: "the list has no such item any more"})
 	}
 	return v, nil
+}
+
+// maxKept bounds the text whose readings a File keeps, in bytes: nodes take many times as much.
+const maxKept = 512 << 10
+
+// reading is what the parser made of a document's text. Only val is ever set, once.
+type reading struct {
+	root *yaml.Node // of YAML; nil for an empty document
+	val  *value     // nil where nobody has asked for it
+}
+
+// reading reads the document's text, once if it is small.
+func (d *Doc) reading() (*reading, *problem) {
+	if d.kept != nil {
+		return d.kept, nil
+	}
+	r, p := read(d.file.syntax, d.text)
+	if p == nil {
+		d.keep(r)
+	}
+	return r, p
+}
+
+// keep keeps r for as long as the text stays.
+func (d *Doc) keep(r *reading) {
+	if d.kept == nil && d.file.kept+len(d.text) <= maxKept {
+		d.kept = r
+		d.file.kept += len(d.text)
+	}
+}
+
+// edited makes text the document's, and r what it reads as.
+func (d *Doc) edited(text []byte, r *reading) {
+	if d.kept != nil {
+		d.kept = nil
+		d.file.kept -= len(d.text)
+	}
+	d.text = text
+	d.keep(r)
+}
+
+// read reads the text of one document. The value is there already in JSON only.
+func read(syntax Syntax, text []byte) (*reading, *problem) {
+	if syntax == YAML {
+		root, p := parseYAML(text)
+		return &reading{root: root}, p
+	}
+	v, p := textValue(syntax, text)
+	return &reading{val: v}, p
 }
 
 // textValue reads the text of one document.
