@@ -42,8 +42,8 @@ func sealFiles(ctx context.Context, env *Env, o *sealOptions, args []string) err
 	if o.lists() {
 		return t.list()
 	}
-	if err := ctx.Err(); err != nil {
-		return err
+	if err := t.batch.Sync(ctx); err != nil {
+		return withWayOut(err)
 	}
 	if err := withWayOut(t.batch.Commit()); err != nil {
 		return err
