@@ -18,10 +18,13 @@ type Doc struct {
 	empty bool
 	head  head
 
-	kept *reading // of the text, where it is small
+	kept  *reading // of the text, where it is small
+	edits int      // how often the text has changed
 
 	owner *Doc   // of an item: the List's document
 	path  []step // of an item: where it lies in the owner
+	item  *value // of an item: its value after so many edits of the owner
+	since int
 }
 
 // head is what identifies an object.
@@ -100,6 +103,9 @@ func (d *Doc) value() (*value, error) {
 		}
 		return r.val, nil
 	}
+	if d.item != nil && d.since == d.owner.edits {
+		return d.item, nil
+	}
 	v, err := d.owner.value()
 	if err != nil {
 		return nil, err
@@ -146,6 +152,7 @@ func (d *Doc) edited(text []byte, r *reading) {
 		d.file.kept -= len(d.text)
 	}
 	d.text = text
+	d.edits++
 	d.keep(r)
 }
 
@@ -214,7 +221,7 @@ func (d *Doc) Items() ([]*Doc, bool) {
 	for i, item := range list.items {
 		path := append(append([]step{}, d.path...), step{key: "items"}, step{index: i, isIndex: true})
 		docs[i] = &Doc{
-			file: d.file, index: d.index, owner: owner, path: path,
+			file: d.file, index: d.index, owner: owner, path: path, item: item, since: owner.edits,
 			head: headOf(item), empty: item.kind == kindNull,
 		}
 	}

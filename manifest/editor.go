@@ -78,7 +78,7 @@ func (e *editor) run(c change, want *value) ([]byte, *problem) {
 	if e.root == nil {
 		return e.try(&target{val: want}, want)
 	}
-	t, p := locate(e.text, e.root, c)
+	t, p := locate(e.text, e.root, aliasTargets(e.root), c)
 	if p != nil {
 		return nil, p
 	}
