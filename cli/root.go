@@ -83,6 +83,7 @@ func New(env Env) *cobra.Command {
 		newSignCommand(e),
 		newVerifyCommand(e),
 		newMergeDriverCommand(e),
+		newRewrapCommand(e),
 		newKeysCommand(e),
 		newInitCommand(e),
 		newInstallCommand(e),
