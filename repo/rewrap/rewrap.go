@@ -115,14 +115,9 @@ func Replace(docs []*manifest.Doc, wraps []Wrap) (int, error) {
 	return n, nil
 }
 
-// part is what an edit needs to know of an object.
+// part is what an edit needs to know of an object. What it becomes is checked, so what it is need not be.
 type part struct {
-	Spec struct {
-		Envelopes map[string]struct {
-			Commit string                     `json:"commit"`
-			Wraps  map[string]json.RawMessage `json:"wraps"`
-		} `json:"envelopes"`
-	} `json:"spec"`
+	Spec seal.Spec `json:"spec"`
 }
 
 // replaceIn edits objects of one document.
@@ -145,12 +140,8 @@ func replaceIn(docs []*manifest.Doc, byEnvelope map[string][]Wrap) (int, error) 
 		if len(more) == 0 {
 			continue
 		}
-		doc, err := seal.ParseDocument(b)
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", d.Label(), err)
-		}
 		edits = append(edits, more...)
-		expect[d] = with(doc.Spec(), byEnvelope)
+		expect[d] = with(&p.Spec, byEnvelope)
 	}
 	if err := manifest.SetAll(edits); err != nil {
 		return 0, err
