@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/waxwing-io/waxwing/manifest"
@@ -83,7 +84,7 @@ func (e *Env) walk(ctx context.Context, tree *repo.Tree, dir string) ([]input, e
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	names, err := scan.List(ctx, dir, abs, tree, e.gitEnviron())
+	names, err := scan.List(ctx, dir, abs, tree, e.folderEnviron())
 	if err != nil {
 		return nil, err
 	}
@@ -94,15 +95,9 @@ func (e *Env) walk(ctx context.Context, tree *repo.Tree, dir string) ([]input, e
 	return found, nil
 }
 
-// gitEnviron is what git needs to find its own configuration. Variables that point it to another repository are left out: the folder decides.
-func (e *Env) gitEnviron() []string {
-	var environ []string
-	for _, name := range []string{"PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"} {
-		if value := e.Getenv(name); value != "" {
-			environ = append(environ, name+"="+value)
-		}
-	}
-	return environ
+// folderEnviron is gitEnviron without what points git to one repository: here the folder decides, also in a hook.
+func (e *Env) folderEnviron() []string {
+	return slices.DeleteFunc(gitEnviron(e), func(v string) bool { return strings.HasPrefix(v, "GIT_") && !strings.HasPrefix(v, "GIT_CONFIG_") })
 }
 
 // job works on many files at a time, in memory that does not grow with their number, and reports in their order.
