@@ -106,7 +106,6 @@ type job struct {
 	inputs []input
 	bar    *progress
 	held   atomic.Int64
-	stop   context.CancelFunc
 }
 
 // run calls do for each input, several at a time. It goes on after an error, so that the user sees all of them at once, unless the command line is at fault.
