@@ -24,7 +24,7 @@ var ways = []string{
 	"{kind: Secret}", "{kind: 'Secret', a: b}", `{"kind":"Secret"}`, `{ "kind" : "Secret" }`, `{"kind":Secret}`,
 	"? kind\n: Secret\n", "? 'kind'\n: \"Secret\"\n",
 	"kind: !!str Secret", "kind: &a Secret", "x: &a Secret\nkind: *a\n", "x: &a {kind: Secret}\n<<: *a\n",
-	"? &a secret\n: x\nkind: *a\n", "&a secret: x\nkind: *a\n",
+	"{&a\n secret: x, kind: *a}", "? &a secret\n: x\nkind: *a\n", "&a secret: x\nkind: *a\n",
 	"kind: \"\\u0053ecret\"", `{"kind":"\u0053ecret"}`, `{"kind":"S\u0065cret"}`, `kind: "Secre\x74"`, `kind: "\U00000053ecret"`,
 	"kind: \"Sec\\\n  ret\"", "kind: \"Sec\\\r\n  ret\"", "kind: \"S\\u0065\\\n  c\\\n  ret\"",
 	`kind: "\tSecret"`, `kind: "\_Secret\n"`, `kind: " \NSecret "`, `kind: "\x20Secret"`, `kind: "\u00a0Secret\t"`, "kind: '\u00a0Secret'",
