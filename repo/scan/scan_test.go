@@ -31,7 +31,7 @@ var ways = []string{
 	"kind: >-\n  Secret\n", "kind: |\n  Secret\n",
 	"kind: !!binary U2VjcmV0", "kind: !<tag:yaml.org,2002:binary> U2VjcmV0", "kind: !!bin%61ry U2VjcmV0",
 	"%TAG !e! tag:yaml.org,2002:bin\n---\nkind: !e!ary U2VjcmV0",
-	"kind: secret", "kind: SECRETS", "kind: SecretList\nitems: []", "stringData: {a: b}", "STRINGDATA: {}", "ſtringData: {a: b}",
+	"kind: secret", "kind: SECRETS", "kind: SecretList\nitems: []", "stringData: {a: b}", "STRINGDATA: {}", "ſtringData: {a: b}", `"\u017ftringData": {a: b}`,
 	"a: b\n---\n# comment\nkind: Secret\n", "\ufeffkind: Secret", "kind: Secret # a comment", "kind: Secret\u2028a: b",
 	"kind: Kustomization\nsecretGenerator: [{name: a, literals: [b=c]}]",
 }
