@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 # Packages with goroutines of their own run once more under the race detector.
-RACE    := ./audit/... ./keyring/... ./unseal/... ./controller/...
+RACE    := ./cli/replace/... ./repo/scan/... ./audit/... ./keyring/... ./unseal/... ./controller/...
 SUMMARY := go run ./e2e/tools/testsummary
 
 .PHONY: help
