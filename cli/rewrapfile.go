@@ -83,12 +83,12 @@ func (f *fileRewrapper) compareHolders(obj sealedObject) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(has)) {
 		if !wants[name] && (f.o.holder == "" || f.o.holder == name) {
-			f.out.findings = append(f.out.findings, obj.finding(name, holderGone))
+			f.out.findings = append(f.out.findings, obj.finding(name, problemGone))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(wants)) {
 		if !has[name] && len(has) > 0 && (f.o.holder == "" || f.o.holder == name) {
-			f.out.findings = append(f.out.findings, obj.finding(name, holderAbsent))
+			f.out.findings = append(f.out.findings, obj.finding(name, problemAbsent))
 		}
 	}
 }
@@ -104,16 +104,16 @@ func holdersOf(spec *seal.Spec) map[string]bool {
 	return names
 }
 
-func (o sealedObject) finding(holder, problem string) finding {
-	f := finding{File: o.object.name, Document: o.index + 1, Namespace: o.namespace, Name: o.node.name, Holder: holder, Problem: problem, label: o.label()}
+func (o sealedObject) finding(holder, problem string) wrapFinding {
+	f := wrapFinding{File: o.object.name, Document: o.index + 1, Namespace: o.namespace, Name: o.node.name, Holder: holder, Problem: problem, label: o.label()}
 	for _, n := range o.path {
 		f.Item = append(f.Item, n+1)
 	}
 	return f
 }
 
-func (o sealedObject) stale(h seal.Holder, envelopes []string) finding {
-	f := o.finding(h.Name, wrapStale)
+func (o sealedObject) stale(h seal.Holder, envelopes []string) wrapFinding {
+	f := o.finding(h.Name, problemStale)
 	f.Envelopes = envelopes
 	for _, id := range envelopes {
 		f.Keys = append(f.Keys, o.doc.Spec().Envelopes[id].Wraps[h.Name].Keys...)

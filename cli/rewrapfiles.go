@@ -26,7 +26,7 @@ type rewrapper struct {
 
 // rewrapped is what is kept of one file.
 type rewrapped struct {
-	findings []finding
+	findings []wrapFinding
 	objects  int             // GitSecrets that were looked at
 	known    bool            // one of them has a wrap of the holder that --holder names
 	changed  int             // wraps that were replaced, or GitSecrets that were sealed anew
@@ -38,13 +38,13 @@ type rewrapped struct {
 
 // What is wrong between an object and its holders.
 const (
-	wrapStale    = "stale"     // for other keys than the holder has now
-	holderAbsent = "missing"   // the settings name a holder that the object is not sealed for
-	holderGone   = "no holder" // the object is sealed for somebody whom the settings do not name
+	problemStale  = "stale"     // for other keys than the holder has now
+	problemAbsent = "missing"   // the settings name a holder that the object is not sealed for
+	problemGone   = "no holder" // the object is sealed for somebody whom the settings do not name
 )
 
-// finding is one thing that is wrong, as --check reports it.
-type finding struct {
+// wrapFinding is one thing that is wrong, as --check reports it.
+type wrapFinding struct {
 	File      string   `json:"file"`
 	Document  int      `json:"document"` // counted from 1
 	Item      []int    `json:"item,omitempty"`

@@ -60,9 +60,9 @@ func (r *rewrapper) leftHolders() []string {
 	for _, res := range r.results {
 		for _, f := range res.findings {
 			switch f.Problem {
-			case holderGone:
+			case problemGone:
 				gone[f.Holder]++
-			case holderAbsent:
+			case problemAbsent:
 				absent[f.Holder]++
 			}
 		}
@@ -79,7 +79,7 @@ func (r *rewrapper) leftHolders() []string {
 
 // report is what --check writes.
 func (r *rewrapper) report() error {
-	all, files, objects := []finding{}, 0, 0
+	all, files, objects := []wrapFinding{}, 0, 0
 	for _, res := range r.results {
 		all = append(all, res.findings...)
 		objects += res.objects
@@ -111,11 +111,11 @@ func (r *rewrapper) report() error {
 		hint: "seal rewrap -i IDENTITY replaces stale wraps; --fresh adds and drops holders"}
 }
 
-func (f finding) text() string {
+func (f wrapFinding) text() string {
 	switch f.Problem {
-	case holderGone:
+	case problemGone:
 		return fmt.Sprintf("%s: %s: is no holder by the settings, and can open it", f.label, f.Holder)
-	case holderAbsent:
+	case problemAbsent:
 		return fmt.Sprintf("%s: %s: is a holder by the settings, and cannot open it", f.label, f.Holder)
 	}
 	return fmt.Sprintf("%s: %s: stale: for %s, not %s", f.label, f.Holder, shortIDs(f.Keys), shortIDs(f.Now))
