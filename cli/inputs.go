@@ -18,6 +18,8 @@ import (
 const (
 	// maxErrors is how many errors of a run over many files are shown; nobody reads more.
 	maxErrors = 20
+	// maxWarnings is how many warnings are.
+	maxWarnings = 100
 	// maxHeld bounds what a run keeps in memory to be able to put files back, in bytes.
 	maxHeld = 512 << 20
 )

@@ -48,12 +48,7 @@ func sealFiles(ctx context.Context, env *Env, o *sealOptions, args []string) err
 	if err := withWayOut(t.batch.Commit()); err != nil {
 		return err
 	}
-	for _, r := range t.results {
-		warn(env.Stderr, r.warnings...)
-	}
-	for _, r := range t.results {
-		warn(env.Stderr, r.linked...)
-	}
+	t.warn()
 	if slices.ContainsFunc(args, env.isFolder) {
 		message(env.Stderr, "seal: ", t.summary("sealed"))
 	}
@@ -138,6 +133,21 @@ func (t *treeSealer) stage(in input, r *sealed, out *outcome) error {
 	return withWayOut(t.batch.Update(path, r.in, r.out))
 }
 
+// warn writes the warnings of all files, up to a number that somebody may still read.
+func (t *treeSealer) warn() {
+	var all []string
+	for _, r := range t.results {
+		all = append(all, r.warnings...)
+	}
+	for _, r := range t.results {
+		all = append(all, r.linked...)
+	}
+	warn(t.env.Stderr, all[:min(len(all), maxWarnings)]...)
+	if more := len(all) - maxWarnings; more > 0 {
+		warn(t.env.Stderr, fmt.Sprintf("and %d more warnings", more))
+	}
+}
+
 // list reports what is not sealed.
 func (t *treeSealer) list() error {
 	all := []listed{}
@@ -160,9 +170,7 @@ func (t *treeSealer) list() error {
 	if err := t.env.writeOut(stdinArg, out.Bytes(), 0); err != nil {
 		return err
 	}
-	for _, r := range t.results {
-		warn(t.env.Stderr, r.warnings...)
-	}
+	t.warn()
 	if t.o.dryRun {
 		message(t.env.Stderr, "seal: ", t.summary("would seal"))
 		return nil
