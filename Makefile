@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 # Packages with goroutines of their own run once more under the race detector.
-RACE    := ./audit/... ./keyring/... ./unseal/... ./controller/...
+RACE    := ./cli/replace/... ./repo/scan/... ./audit/... ./keyring/... ./unseal/... ./controller/...
 SUMMARY := go run ./e2e/tools/testsummary
 
 .PHONY: help
@@ -67,12 +67,12 @@ cross: ## compile what must build elsewhere: seal on macOS and Windows, the form
 
 .PHONY: bench
 bench: tools ## print every measured figure as a ratio to a named baseline of the same run
-	@go run ./e2e/tools/fetch kubeseal rsabench >/dev/null
+	@go run ./e2e/tools/fetch kubeseal rsabench sops >/dev/null
 	@go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./e2e/bench
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
-	@for pkg in $$(go list ./crypto/... ./manifest/...); do \
+	@for pkg in $$(go list ./crypto/... ./manifest/... ./repo/...); do \
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 

@@ -6,16 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/repo"
 )
 
 // recipientSource says for whom to seal, file by file: what flags or environment give holds for all files, else each file's .seal.yaml decides.
+// It may be used from several goroutines.
 type recipientSource struct {
 	env   *Env
 	given []seal.Holder
 	tree  *repo.Tree
+	mu    sync.Mutex
 	read  map[string]seal.Holder // by file of settings and name
 }
 
@@ -93,6 +96,8 @@ func settingsPath(env *Env, name string) (string, error) {
 }
 
 func (s *recipientSource) holder(h repo.Holder) (seal.Holder, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	key := h.File + "\n" + h.Name
 	if known, ok := s.read[key]; ok {
 		return known, nil

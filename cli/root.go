@@ -14,6 +14,8 @@ seal FILE seals every Secret in a manifest, YAML or JSON, and prints the result:
 becomes a GitSecret, all other documents stay as they are, byte for byte. An argument with a
 separator or an extension is a file; a bare word is a command.
 
+With -w a folder stands for the manifests in it; what Git or .seal.yaml ignores is left out.
+
 Several files are joined to one stream, or with -w each is replaced in place: all of them, or
 none if there is an error. Labels of a Secret stay readable on the GitSecret; it and
 annotations go into its template, but for those that speak to other controllers.
@@ -34,6 +36,8 @@ ENVIRONMENT
 
 const rootExample = `  seal secret.yaml > sealed.yaml
   seal -w -R prod.note secret.yaml
+  seal -w clusters/
+  seal --check .
   kubectl create secret generic db --dry-run=client -o yaml --from-file=password | seal -n prod -r age1pq1… -
   seal open -i key.txt sealed.yaml`
 
@@ -83,6 +87,7 @@ func New(env Env) *cobra.Command {
 		newSignCommand(e),
 		newVerifyCommand(e),
 		newMergeDriverCommand(e),
+		newRewrapCommand(e),
 		newKeysCommand(e),
 		newInitCommand(e),
 		newInstallCommand(e),

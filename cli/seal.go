@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/waxwing-io/waxwing/cli/replace"
 	"github.com/waxwing-io/waxwing/manifest"
 )
 
@@ -25,13 +23,15 @@ type sealOptions struct {
 	scope      string
 	output     syntaxFlag
 	allowEmpty bool
+	check      bool // list what is not sealed
+	dryRun     bool
 }
 
 // newSealCommand is the root command: it seals files.
 func newSealCommand(env *Env) *cobra.Command {
 	var o sealOptions
 	cmd := &cobra.Command{
-		Use:               "seal [flags] FILE…|-",
+		Use:               "seal [flags] FILE…|DIR…|-",
 		Short:             "Seal Kubernetes Secrets for Git",
 		Long:              rootLong,
 		Example:           rootExample,
@@ -50,7 +50,9 @@ func newSealCommand(env *Env) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVarP(&o.write, "write", "w", false, "replace the files in place, all or none")
+	flags.BoolVarP(&o.write, "write", "w", false, "replace the files in place, all or none; needed for folders")
+	flags.BoolVar(&o.check, "check", false, "write nothing; list the Secrets that are not sealed, and exit with 5 if there are any")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "write nothing; list the Secrets that -w would seal")
 	flags.StringVar(&o.out, "out", "", "write to `FILE` instead of standard output")
 	o.recipientFlags.addTo(flags)
 	o.signFlags.addTo(flags)
@@ -63,11 +65,9 @@ func newSealCommand(env *Env) *cobra.Command {
 	return cmd
 }
 
-func (o *sealOptions) check(args []string) error {
-	if _, given, err := o.output.syntax(); err != nil {
+func (o *sealOptions) validate(args []string) error {
+	if err := o.checkModes(args); err != nil {
 		return err
-	} else if given && o.write {
-		return usage("", "-w keeps each file's syntax: it does not go with -o")
 	}
 	if err := checkScope(o.scope); err != nil {
 		return err
@@ -75,20 +75,37 @@ func (o *sealOptions) check(args []string) error {
 	if err := checkNamespace(o.namespace); err != nil {
 		return err
 	}
-	if err := once(slices.Concat(o.files, o.signFlags.inputs(), args)...); err != nil {
+	return once(slices.Concat(o.files, o.signFlags.inputs(), args)...)
+}
+
+// checkModes refuses flags that do not go together.
+func (o *sealOptions) checkModes(args []string) error {
+	syntax, given, err := o.output.syntax()
+	modes := 0
+	for _, set := range []bool{o.write, o.out != "", o.check, o.dryRun} {
+		if set {
+			modes++
+		}
+	}
+	switch {
+	case err != nil:
 		return err
-	}
-	if !o.write {
-		return nil
-	}
-	if o.out != "" {
+	case o.write && o.out != "":
 		return usage("", "-w and --out exclude each other")
-	}
-	if slices.Contains(args, stdinArg) {
+	case modes > 1:
+		return usage("give one of them", "-w, --out, --check and --dry-run exclude each other")
+	case given && o.write:
+		return usage("", "-w keeps each file's syntax: it does not go with -o")
+	case given && syntax == manifest.YAML && o.lists():
+		return usage("use -o json, or leave it out for text", "--check and --dry-run write no YAML")
+	case o.write && slices.Contains(args, stdinArg):
 		return usage("", "-w cannot write to standard input")
 	}
 	return nil
 }
+
+// lists says whether the run only tells what is not sealed.
+func (o *sealOptions) lists() bool { return o.check || o.dryRun }
 
 // sealed is the outcome for one file.
 type sealed struct {
@@ -96,14 +113,21 @@ type sealed struct {
 	in, out  []byte
 	syntax   manifest.Syntax
 	warnings []string
+	secrets  []object // what was sealed, or has to be
 }
 
 func runSeal(ctx context.Context, env *Env, o *sealOptions, args []string) error {
 	if len(args) == 0 {
 		args = []string{stdinArg}
 	}
-	if err := o.check(args); err != nil {
+	if err := o.validate(args); err != nil {
 		return err
+	}
+	if o.write || o.lists() {
+		return sealFiles(ctx, env, o, args)
+	}
+	if i := slices.IndexFunc(args, env.isFolder); i >= 0 {
+		return usage("add -w to seal the files in it in place, or --check to list what is not sealed", "%s is a folder", args[i])
 	}
 	source, err := o.source(ctx, env)
 	if err != nil {
@@ -117,26 +141,13 @@ func runSeal(ctx context.Context, env *Env, o *sealOptions, args []string) error
 	if err != nil {
 		return err
 	}
-	linked := hardLinked(env, o, results)
-	if err := writeSealed(ctx, env, o, results); err != nil {
+	if err := printSealed(env, o, results); err != nil {
 		return err
 	}
 	for _, r := range results {
 		warn(env.Stderr, r.warnings...)
 	}
-	warn(env.Stderr, linked...)
 	return nil
-}
-
-// hardLinked warns of files that are about to be replaced under one of their names only.
-func hardLinked(env *Env, o *sealOptions, results []sealed) []string {
-	var warnings []string
-	for _, r := range results {
-		if o.write && !bytes.Equal(r.in, r.out) && replace.Linked(env.path(r.name)) {
-			warnings = append(warnings, r.name+": the file had another name (a hard link), which keeps the plaintext")
-		}
-	}
-	return warnings
 }
 
 // sealAll prepares all files in memory. It goes on after an error, so that the user sees all of them at once, unless the command line is at fault.
@@ -155,7 +166,7 @@ func sealAll(ctx context.Context, env *Env, o *sealOptions, source *recipientSou
 		data, err := env.read(ctx, name, "a manifest", maxManifest)
 		if err == nil {
 			var r *sealed
-			if r, err = sealFile(env, o, source, signer, name, data); err == nil {
+			if r, err = sealFile(env, o, source, signer, input{name: name}, data); err == nil {
 				results = append(results, *r)
 			}
 		}
@@ -181,29 +192,13 @@ func shownName(name string) string {
 	return name
 }
 
-// writeSealed writes the results where the options say.
-func writeSealed(ctx context.Context, env *Env, o *sealOptions, results []sealed) error {
-	if !o.write {
-		var s stream
-		for _, r := range results {
-			if err := s.add(r.out, r.syntax); err != nil {
-				return err
-			}
-		}
-		return env.writeOut(o.out, s.buf.Bytes(), sealedMode)
-	}
-	var batch replace.Batch
-	defer batch.Discard()
+// printSealed joins the results to one output.
+func printSealed(env *Env, o *sealOptions, results []sealed) error {
+	var s stream
 	for _, r := range results {
-		if err := ctx.Err(); err != nil {
+		if err := s.add(r.out, r.syntax); err != nil {
 			return err
 		}
-		if bytes.Equal(r.in, r.out) {
-			continue
-		}
-		if err := batch.Update(env.path(r.name), r.in, r.out); err != nil {
-			return withWayOut(err)
-		}
 	}
-	return withWayOut(batch.Commit())
+	return env.writeOut(o.out, s.buf.Bytes(), sealedMode)
 }

@@ -11,16 +11,19 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
-// sealFile seals every Secret of one input, and signs them if there is a signer.
-func sealFile(env *Env, o *sealOptions, source *recipientSource, signer ssh.Signer, arg string, data []byte) (*sealed, error) {
-	name := shownName(arg)
+// sealFile seals every Secret of one input, and signs them if there is a signer. The result is nil for a file that was found, and holds nothing that it could be about.
+func sealFile(env *Env, o *sealOptions, source *recipientSource, signer ssh.Signer, in input, data []byte) (*sealed, error) {
+	name := shownName(in.name)
 	file, all, err := parse(name, data)
 	if err != nil {
 		return nil, err
 	}
+	if in.found && !slices.ContainsFunc(all, func(obj object) bool { return !obj.foreign() }) {
+		return nil, nil
+	}
 	s := &fileSealer{env: env, o: o, signer: signer}
-	if slices.ContainsFunc(all, func(obj object) bool { return obj.role == isSecret }) {
-		if s.at, err = o.placeOf(source, arg); err != nil {
+	if !o.check && slices.ContainsFunc(all, func(obj object) bool { return obj.role == isSecret }) {
+		if s.at, err = o.placeOf(source, in.name); err != nil {
 			return nil, err
 		}
 	}
@@ -30,19 +33,27 @@ func sealFile(env *Env, o *sealOptions, source *recipientSource, signer ssh.Sign
 		errs = append(errs, s.seal(obj))
 		found = found || obj.role != other
 	}
+	if o.check {
+		return &sealed{name: in.name, in: data, out: data, warnings: s.warnings, secrets: s.secrets}, errors.Join(errs...)
+	}
 	lost, err := flush(all)
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
-	if !found {
+	if !found && !in.found {
 		return nil, noneFound(name, "Secret", all, "leave the file out")
 	}
-	r := &sealed{name: arg, in: data}
+	r := &sealed{name: in.name, in: data, secrets: s.secrets}
 	if r.out, r.syntax, err = o.output.render(file); err != nil {
 		return nil, err
 	}
 	r.warnings = slices.Concat(s.warnings, lost, tellingComments(name, r.out, s.values))
 	return r, secretsLeft(name, r.out)
+}
+
+// foreign says whether an object is nothing that Kubernetes would take, though it has data: a file of values, or another program's configuration.
+func (o object) foreign() bool {
+	return o.role == misspelled && o.apiVersion == "" && o.kind == "" && !o.has("stringData")
 }
 
 // placeOf is the place of an input: that of the file that is written to where it is another one.
@@ -68,6 +79,7 @@ type fileSealer struct {
 	signer   ssh.Signer // nil to leave them unsigned
 	warnings []string
 	values   []seal.Values // of all Secrets
+	secrets  []object
 }
 
 func (s *fileSealer) warn(obj object, warnings ...string) {
@@ -80,6 +92,10 @@ func (s *fileSealer) warn(obj object, warnings ...string) {
 func (s *fileSealer) seal(obj object) error {
 	switch obj.role {
 	case isSecret:
+		s.secrets = append(s.secrets, obj)
+		if s.o.check {
+			return nil
+		}
 		return s.sealSecret(obj)
 	case isSealed:
 		return checkSealed(obj)

@@ -44,3 +44,6 @@ func (c Console) ReadPassword(ctx context.Context, prompt string) ([]byte, error
 		return nil, ctx.Err()
 	}
 }
+
+// ErrInteractive says whether standard error is a terminal.
+func (c Console) ErrInteractive() bool { return term.IsTerminal(int(c.Err.Fd())) }

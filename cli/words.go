@@ -25,8 +25,10 @@ func checkWords(env *Env, root *cobra.Command, args []string) error {
 
 // unknownWord is the error for a word that is no command. after says that it stands after a file, where no command is looked for.
 func unknownWord(env *Env, parent *cobra.Command, word string, after bool) error {
-	_, statErr := os.Stat(env.path(word))
+	info, statErr := os.Stat(env.path(word))
 	switch {
+	case statErr == nil && info.IsDir():
+		return usage("a bare word is a command; for the folder write "+parent.Name()+" "+word+"/", "unknown command %q", word)
 	case statErr == nil:
 		return usage("a bare word is a command; for the file write "+parent.Name()+" ./"+word, "unknown command %q", word)
 	case after && isCommand(parent, word):

@@ -18,8 +18,13 @@ type Doc struct {
 	empty bool
 	head  head
 
+	kept  *reading // of the text, where it is small
+	edits int      // how often the text has changed
+
 	owner *Doc   // of an item: the List's document
 	path  []step // of an item: where it lies in the owner
+	item  *value // of an item: its value after so many edits of the owner
+	since int
 }
 
 // head is what identifies an object.
@@ -89,11 +94,17 @@ func (d *Doc) JSON() ([]byte, error) {
 // value returns the document, or the item, as a value.
 func (d *Doc) value() (*value, error) {
 	if d.owner == nil {
-		v, p := textValue(d.file.syntax, d.text)
+		r, p := d.reading()
+		if p == nil && r.val == nil {
+			r.val, p = yamlValue(d.text, r.root)
+		}
 		if p != nil {
 			return nil, d.error(p)
 		}
-		return v, nil
+		return r.val, nil
+	}
+	if d.item != nil && d.since == d.owner.edits {
+		return d.item, nil
 	}
 	v, err := d.owner.value()
 	if err != nil {
@@ -103,6 +114,56 @@ func (d *Doc) value() (*value, error) {
 		return nil, d.error(&problem{msg: "the list has no such item any more"})
 	}
 	return v, nil
+}
+
+// maxKept bounds the text whose readings a File keeps, in bytes: nodes take many times as much.
+const maxKept = 512 << 10
+
+// reading is what the parser made of a document's text. Only val is ever set, once.
+type reading struct {
+	root *yaml.Node // of YAML; nil for an empty document
+	val  *value     // nil where nobody has asked for it
+}
+
+// reading reads the document's text, once if it is small.
+func (d *Doc) reading() (*reading, *problem) {
+	if d.kept != nil {
+		return d.kept, nil
+	}
+	r, p := read(d.file.syntax, d.text)
+	if p == nil {
+		d.keep(r)
+	}
+	return r, p
+}
+
+// keep keeps r for as long as the text stays.
+func (d *Doc) keep(r *reading) {
+	if d.kept == nil && d.file.kept+len(d.text) <= maxKept {
+		d.kept = r
+		d.file.kept += len(d.text)
+	}
+}
+
+// edited makes text the document's, and r what it reads as.
+func (d *Doc) edited(text []byte, r *reading) {
+	if d.kept != nil {
+		d.kept = nil
+		d.file.kept -= len(d.text)
+	}
+	d.text = text
+	d.edits++
+	d.keep(r)
+}
+
+// read reads the text of one document. The value is there already in JSON only.
+func read(syntax Syntax, text []byte) (*reading, *problem) {
+	if syntax == YAML {
+		root, p := parseYAML(text)
+		return &reading{root: root}, p
+	}
+	v, p := textValue(syntax, text)
+	return &reading{val: v}, p
 }
 
 // textValue reads the text of one document.
@@ -160,7 +221,7 @@ func (d *Doc) Items() ([]*Doc, bool) {
 	for i, item := range list.items {
 		path := append(append([]step{}, d.path...), step{key: "items"}, step{index: i, isIndex: true})
 		docs[i] = &Doc{
-			file: d.file, index: d.index, owner: owner, path: path,
+			file: d.file, index: d.index, owner: owner, path: path, item: item, since: owner.edits,
 			head: headOf(item), empty: item.kind == kindNull,
 		}
 	}

@@ -78,7 +78,7 @@ func (d *Doc) change(c change, force bool) error {
 	if p != nil {
 		return d.error(p)
 	}
-	owner.text = text
+	owner.edited(text, e.got)
 	owner.head, owner.empty = headOf(want), false
 	if d != owner {
 		d.head = headOf(want.follow(d.path))

@@ -19,6 +19,8 @@ type editor struct {
 	// the line break before it even at the end of the text. Block scalars before
 	// the entry may need the one or the other to keep their value.
 	sweep bool
+	// got is what the new text reads as.
+	got *reading
 }
 
 // splice replaces text[start:end].
@@ -40,15 +42,17 @@ func (d *Doc) editor() (*editor, *value, *problem) {
 		e.json = detectJSON(e.text, root, e.eol)
 		return e, root.jsonValue(), nil
 	}
-	src, p := parseYAML(e.text)
+	r, p := d.reading()
+	if p == nil && r.val == nil {
+		r.val, p = yamlValue(e.text, r.root)
+	}
 	if p != nil {
 		return nil, nil, p
 	}
-	v, p := yamlValue(e.text, src)
-	if p != nil || src == nil {
-		return e, v, p
+	if r.root == nil {
+		return e, r.val, nil
 	}
-	return e, v, e.layout(src)
+	return e, r.val, e.layout(r.root)
 }
 
 // layout finds the places of a YAML document's nodes, and its style.
@@ -74,7 +78,7 @@ func (e *editor) run(c change, want *value) ([]byte, *problem) {
 	if e.root == nil {
 		return e.try(&target{val: want}, want)
 	}
-	t, p := locate(e.text, e.root, c)
+	t, p := locate(e.text, e.root, aliasTargets(e.root), c)
 	if p != nil {
 		return nil, p
 	}
@@ -150,8 +154,12 @@ func (e *editor) reads(text []byte, want *value) bool {
 	if e.syntax == YAML && endsLine(e.text) && !endsLine(text) {
 		return false
 	}
-	got, p := textValue(e.syntax, text)
-	return p == nil && got.equal(want)
+	got, p := read(e.syntax, text)
+	if p == nil && got.val == nil {
+		got.val, p = yamlValue(text, got.root)
+	}
+	e.got = got
+	return p == nil && got.val.equal(want)
 }
 
 func applySplices(text []byte, splices []splice) []byte {

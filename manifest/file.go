@@ -34,6 +34,7 @@ type File struct {
 	bom    string // the byte order mark, or ""
 	eol    string // for lines added to a text that has no line break yet
 	docs   []*Doc
+	kept   int // bytes of text whose readings are kept
 }
 
 // Parse splits data into documents. name is the file's name for errors ("-" for
@@ -116,6 +117,9 @@ func (f *File) parseYAMLStream(data []byte) error {
 	for i, text := range texts {
 		d := &Doc{file: f, index: i, text: text}
 		root, p := parseYAML(text)
+		if p == nil {
+			d.keep(&reading{root: root})
+		}
 		if p == nil && bytes.Contains(text, []byte("<<")) {
 			// What a document is must not depend on who reads it; all else that has no JSON form may pass.
 			if _, mp := yamlValue(text, root); mp != nil && errors.Is(mp.cause, errMergeOverrides) {

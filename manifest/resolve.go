@@ -22,10 +22,10 @@ type place struct {
 func (t *target) last() place { return t.chain[len(t.chain)-1] }
 
 // locate follows the change's path through the text. It refuses paths on which
-// an edit would change two places, or change what it does not own.
-func locate(text []byte, root *node, c change) (*target, *problem) {
+// an edit would change two places, or change what it does not own. shared are
+// root's aliasTargets.
+func locate(text []byte, root *node, shared map[*yaml.Node]int, c change) (*target, *problem) {
 	t := &target{chain: []place{{node: root}}, val: c.val}
-	shared := aliasTargets(root)
 	for depth, s := range c.path {
 		at := t.last().node
 		if p := refuseShared(at, shared); p != nil {

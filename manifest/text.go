@@ -153,10 +153,17 @@ type columns struct {
 	off    int
 }
 
-func newColumns(text []byte) *columns {
-	c := &columns{text: text, starts: []int{0}}
-	for i := 0; i < len(text); {
-		n := breakLen(text, i)
+// newColumns reads nothing yet: most texts are never asked about.
+func newColumns(text []byte) *columns { return &columns{text: text} }
+
+// lines returns the offset of each line.
+func (c *columns) lines() []int {
+	if c.starts != nil {
+		return c.starts
+	}
+	c.starts = []int{0}
+	for i := 0; i < len(c.text); {
+		n := breakLen(c.text, i)
 		if n == 0 {
 			i++
 			continue
@@ -164,13 +171,13 @@ func newColumns(text []byte) *columns {
 		i += n
 		c.starts = append(c.starts, i)
 	}
-	return c
+	return c.starts
 }
 
 // offset returns the byte offset of a position; positions past the end of the
 // text or of the known lines give the end of the text.
 func (c *columns) offset(line, col int) int {
-	if line < 1 || line > len(c.starts) {
+	if line < 1 || line > len(c.lines()) {
 		return len(c.text)
 	}
 	if c.line != line || col < c.col {

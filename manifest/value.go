@@ -1,9 +1,10 @@
 package manifest
 
 import (
+	"slices"
 	"strconv"
-	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // kind is the JSON type of a value.
@@ -128,7 +129,7 @@ func appendJSON(dst []byte, v *value) []byte {
 	case kindNull:
 		return append(dst, "null"...)
 	case kindString:
-		return append(dst, quoteJSON(v.text)...)
+		return appendQuoted(dst, v.text)
 	case kindArray:
 		dst = append(dst, '[')
 		for i, item := range v.items {
@@ -144,7 +145,7 @@ func appendJSON(dst []byte, v *value) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(dst, quoteJSON(m.key)...)
+			dst = appendQuoted(dst, m.key)
 			dst = append(dst, ':')
 			dst = appendJSON(dst, m.val)
 		}
@@ -155,29 +156,35 @@ func appendJSON(dst []byte, v *value) []byte {
 
 // quoteJSON returns s as a JSON string. What is not printable is escaped, so
 // that the result is also a YAML double-quoted scalar.
-func quoteJSON(s string) string {
-	var b strings.Builder
-	b.Grow(len(s) + 2)
-	b.WriteByte('"')
-	for _, r := range s {
+func quoteJSON(s string) string { return string(appendQuoted(nil, s)) }
+
+// appendQuoted appends s as quoteJSON gives it.
+func appendQuoted(dst []byte, s string) []byte {
+	dst = append(slices.Grow(dst, len(s)+2), '"')
+	plain := 0 // where the text begins that is not appended yet
+	for i, r := range s {
+		if r >= ' ' && r < 0x7F && r != '"' && r != '\\' {
+			continue
+		}
+		dst = append(dst, s[plain:i]...)
 		switch {
 		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
+			dst = append(dst, '\\', byte(r))
 		case r == '\n':
-			b.WriteString(`\n`)
+			dst = append(dst, `\n`...)
 		case r == '\r':
-			b.WriteString(`\r`)
+			dst = append(dst, `\r`...)
 		case r == '\t':
-			b.WriteString(`\t`)
+			dst = append(dst, `\t`...)
 		case r <= 0xFFFF && !unicode.IsPrint(r):
-			b.WriteString(`\u` + hex4(r))
+			dst = append(dst, `\u`+hex4(r)...)
 		default:
-			b.WriteRune(r)
+			dst = utf8.AppendRune(dst, r)
 		}
+		_, size := utf8.DecodeRuneInString(s[i:])
+		plain = i + size
 	}
-	b.WriteByte('"')
-	return b.String()
+	return append(append(dst, s[plain:]...), '"')
 }
 
 func hex4(r rune) string {

@@ -203,7 +203,7 @@ func findLine(text []byte, otherwise int, msg string) int {
 	if len(text) > maxBisected {
 		return otherwise
 	}
-	starts := append(newColumns(text).starts, len(text))
+	starts := append(newColumns(text).lines(), len(text))
 	n := sort.Search(len(starts)-1, func(i int) bool {
 		_, err := decode(text[:starts[i]])
 		return err != nil && strings.HasSuffix(err.Error(), msg)

@@ -20,7 +20,7 @@ func Create(path string, data []byte, mode fs.FileMode) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
-	temp, err := beside(path, data, nil, mode)
+	temp, err := besideSynced(path, data, nil, mode)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, cause(err))
 	}
@@ -50,7 +50,28 @@ func createWithoutLinks(path string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
-// beside writes and syncs data in the folder of target and gives the name of the file. info describes the target, nil where there is none yet. Nothing is
+// besideSynced is beside for content that has to be on the disk at once.
+func besideSynced(target string, data []byte, info fs.FileInfo, mode fs.FileMode) (string, error) {
+	temp, err := beside(target, data, info, mode)
+	if err != nil {
+		return "", err
+	}
+	if err := syncFile(temp); err != nil {
+		return "", errors.Join(err, os.Remove(temp))
+	}
+	return temp, nil
+}
+
+// syncFile waits until a file's content is on the disk.
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// beside writes data in the folder of target and gives the name of the file. info describes the target, nil where there is none yet. Nothing is
 // kept open, so that a batch may have more files than a process may have descriptors.
 func beside(target string, data []byte, info fs.FileInfo, mode fs.FileMode) (string, error) {
 	if info != nil {
@@ -63,7 +84,10 @@ func beside(target string, data []byte, info fs.FileInfo, mode fs.FileMode) (str
 	if info != nil {
 		err = keep(f, info)
 	}
-	if err := errors.Join(err, fill(f, data)); err != nil {
+	if err == nil {
+		_, err = f.Write(data)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(f.Name()))
 	}
 	return f.Name(), nil

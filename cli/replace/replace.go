@@ -1,21 +1,28 @@
 // Package replace writes files as a whole: each one is old or new at every moment, and several of them are replaced all or not at all.
 //
-// New content is written and synced beside its target first; only then are the targets replaced by renaming, which takes microseconds. When a rename
+// New content is written beside its target first, and synced for all files together; only then are the targets replaced by renaming, which takes microseconds. When a rename
 // fails, those before it are undone. A process killed between two renames leaves some files old and some new, each of them whole. A file that changed
 // since it was read is not overwritten. Devices and pipes are written to, never replaced. The package does not create folders.
 package replace
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
 )
 
-// Batch is a set of files to replace together. The zero value is empty. It is not safe for concurrent use.
+// Batch is a set of files to replace together. The zero value is empty. Update and Write may be called from several goroutines at a time, the other methods by
+// one alone.
 type Batch struct {
+	mu     sync.Mutex
 	staged []*staged
 }
 
@@ -29,6 +36,7 @@ type staged struct {
 	direct bool   // a device or pipe
 	fresh  bool   // must not exist when it is written
 	temp   string // file beside target that holds data; empty once it has been renamed or removed
+	synced bool   // temp is on the disk
 }
 
 // Update stages new content for the existing file path, whose content was old when the caller read it. Mode and owner stay; a symbolic link stays, and what it leads to is replaced.
@@ -78,6 +86,8 @@ func (b *Batch) stage(s *staged, mode fs.FileMode) error {
 		}
 		s.data = nil
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.staged = append(b.staged, s)
 	return nil
 }
@@ -96,9 +106,46 @@ func Linked(path string) bool {
 	return err == nil && info.Mode().IsRegular() && links(info) > 1
 }
 
-// Commit replaces all files, or none and says why. Afterwards the Batch is empty.
+// syncs is how many files are synced at a time: file systems take them together, where one after the other each waits for the disk.
+const syncs = 32
+
+// Sync waits until all that is staged is on the disk, or ctx ends. Commit does so, too; a caller that wants to be interrupted calls it before.
+func (b *Batch) Sync(ctx context.Context) error {
+	errs := make([]error, len(b.staged))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(syncs, len(b.staged)) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(b.staged) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				errs[i] = b.staged[i].sync()
+			}
+		})
+	}
+	workers.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
+func (s *staged) sync() error {
+	if s.temp == "" || s.synced {
+		return nil
+	}
+	if err := syncFile(s.temp); err != nil {
+		return fmt.Errorf("writing %s: %w", s.name, cause(err))
+	}
+	s.synced = true
+	return nil
+}
+
+// Commit replaces all files, in the order of their names, or none and says why. Afterwards the Batch is empty.
 func (b *Batch) Commit() error {
 	defer b.Discard()
+	if err := b.Sync(context.Background()); err != nil {
+		return err
+	}
+	slices.SortStableFunc(b.staged, func(x, y *staged) int { return cmp.Compare(x.name, y.name) })
 	for _, s := range b.staged {
 		if err := s.unchanged(); err != nil {
 			return err
@@ -198,7 +245,7 @@ func (s *staged) putBack() error {
 	if err != nil {
 		return err
 	}
-	temp, err := beside(s.target, s.old, info, 0)
+	temp, err := besideSynced(s.target, s.old, info, 0)
 	if err != nil {
 		return err
 	}

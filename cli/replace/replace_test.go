@@ -1,6 +1,7 @@
 package replace_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -238,6 +239,26 @@ func TestCreatedFilesOfABatchAreAllThereOrNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"there": "kept", "b": "of somebody else", "c": "new c", "d": "new d"}, listing(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSyncEndsWithItsContextAndChangesNothing(t *testing.T) {
+	before := map[string]string{"a": "old a", "b": "old b"}
+	files(t, before)
+	var b replace.Batch
+	stage(t, &b, "a", "b")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Sync(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
+	}
+	spoil(t)
+	if err := b.Sync(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "writing b: ") {
+		t.Errorf("the error for a file that is gone is %v", err)
+	}
+	b.Discard()
+	if diff := cmp.Diff(before, listing(t)); diff != "" {
 		t.Error(diff)
 	}
 }

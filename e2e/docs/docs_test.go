@@ -53,6 +53,8 @@ func pages() map[string]page {
 		"merge.md":           {wants: []string{"password: feature-not-a-secret", "token: main-not-a-secret", "items.user is changed on both sides", "user: feature-not-a-secret"}},
 		"explain.md":         {wants: []string{"db.yaml (GitSecret prod/db): would open where it stands", "your keys   yes, ", "error       spec.for: sealed for strict prod/db, not for staging/db", "exit 4"}},
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
+		"rewrap.md":          {wants: []string{"clusters/db.yaml (GitSecret prod/db): prod: stale", "example-not-a-secret"}},
+		"tree.md":            {wants: []string{"apps/web/all.yaml: document 2 (Secret prod/web)"}},
 		"seal.md":            {wants: []string{"kind: GitSecret", "password-not-a-secret", "USER_NAME: bot", "level=not-a-secret", "name: db-admin", "preview-not-a-secret"}},
 		"sign.md": {wants: []string{
 			"ok              prod/db.yaml (GitSecret prod/db): signed by alice@example.org",

@@ -71,6 +71,14 @@ func Catalogue() []Tool {
 			About:    "the benchmark of kubeseal's cryptography",
 			Cost:     "about a minute on two cores",
 		},
+		{
+			Name:     "sops",
+			Dir:      "e2e/tools/sops",
+			Package:  "github.com/getsops/sops/v3/cmd/sops",
+			Upstream: "github.com/getsops/sops/v3",
+			About:    "sops, to measure against",
+			Cost:     "about 10 minutes on two cores",
+		},
 	}
 }
 

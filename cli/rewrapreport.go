@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+)
+
+// tell says on standard error what a run has done, and what it has left.
+func (r *rewrapper) tell() {
+	var warnings []string
+	var unsigned []string
+	dropped, changed, files, objects := map[string]int{}, 0, 0, 0
+	holders := map[string]bool{}
+	for _, res := range r.results {
+		objects += res.objects
+		unsigned = append(unsigned, res.unsigned...)
+		for name, n := range res.dropped {
+			dropped[name] += n
+		}
+		if res.changed > 0 {
+			changed, files = changed+res.changed, files+1
+			maps.Copy(holders, res.holders)
+		}
+	}
+	for _, label := range unsigned[:min(len(unsigned), maxErrors)] {
+		warnings = append(warnings, label+": the signature is dropped: the object has changed")
+	}
+	if more := len(unsigned) - maxErrors; more > 0 {
+		warnings = append(warnings, fmt.Sprintf("and the signatures of %d more", more))
+	}
+	for _, name := range slices.Sorted(maps.Keys(dropped)) {
+		warnings = append(warnings, fmt.Sprintf("%s is dropped from %s; it can still open what Git has kept of before", name, amount(dropped[name], "GitSecret")))
+	}
+	if !r.o.fresh {
+		warnings = append(warnings, r.leftHolders()...)
+	}
+	warn(r.env.Stderr, warnings...)
+	names := strings.Join(slices.Sorted(maps.Keys(holders)), ", ")
+	switch {
+	case changed == 0 && r.o.fresh:
+		message(r.env.Stderr, "seal: ", "nothing to seal anew in "+amount(objects, "GitSecret"))
+	case changed == 0:
+		message(r.env.Stderr, "seal: ", "no wrap is stale in "+amount(objects, "GitSecret"))
+	case r.o.fresh:
+		message(r.env.Stderr, "seal: ", fmt.Sprintf("sealed %s in %s anew for %s", amount(changed, "GitSecret"), amount(files, "file"), names))
+	default:
+		message(r.env.Stderr, "seal: ", fmt.Sprintf("rewrapped %s in %s for %s", amount(changed, "wrap"), amount(files, "file"), names))
+	}
+}
+
+// leftHolders warns of holders that a rewrap neither adds nor drops.
+func (r *rewrapper) leftHolders() []string {
+	gone, absent := map[string]int{}, map[string]int{}
+	for _, res := range r.results {
+		for _, f := range res.findings {
+			switch f.Problem {
+			case problemGone:
+				gone[f.Holder]++
+			case problemAbsent:
+				absent[f.Holder]++
+			}
+		}
+	}
+	var warnings []string
+	for _, name := range slices.Sorted(maps.Keys(gone)) {
+		warnings = append(warnings, fmt.Sprintf("%s can open %s, and is no holder of theirs by the settings: --fresh drops it", name, amount(gone[name], "GitSecret")))
+	}
+	for _, name := range slices.Sorted(maps.Keys(absent)) {
+		warnings = append(warnings, fmt.Sprintf("%s cannot open %s, and is a holder of theirs by the settings: --fresh adds it", name, amount(absent[name], "GitSecret")))
+	}
+	return warnings
+}
+
+// report is what --check writes.
+func (r *rewrapper) report() error {
+	all, files, objects := []wrapFinding{}, 0, 0
+	for _, res := range r.results {
+		all = append(all, res.findings...)
+		objects += res.objects
+		if len(res.findings) > 0 {
+			files++
+		}
+	}
+	var out bytes.Buffer
+	if r.o.output == "json" {
+		enc := json.NewEncoder(&out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(all); err != nil {
+			return fmt.Errorf("encoding JSON: %w", err)
+		}
+	} else {
+		for _, f := range all {
+			message(&out, "", f.text())
+		}
+	}
+	if err := r.env.writeOut(stdinArg, out.Bytes(), 0); err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		message(r.env.Stderr, "seal: ", "no wrap is stale in "+amount(objects, "GitSecret"))
+		return nil
+	}
+	return &failure{code: exitFindings, msg: amount(len(all), "finding") + " in " + amount(files, "file"),
+		hint: "seal rewrap -i IDENTITY replaces stale wraps; --fresh adds and drops holders"}
+}
+
+func (f wrapFinding) text() string {
+	switch f.Problem {
+	case problemGone:
+		return fmt.Sprintf("%s: %s: is no holder by the settings, and can open it", f.label, f.Holder)
+	case problemAbsent:
+		return fmt.Sprintf("%s: %s: is a holder by the settings, and cannot open it", f.label, f.Holder)
+	}
+	return fmt.Sprintf("%s: %s: stale: for %s, not %s", f.label, f.Holder, shortIDs(f.Keys), shortIDs(f.Now))
+}
+
+// shortIDs are key ids as people see them.
+func shortIDs(ids []string) string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = id[:seal.KeyIDDisplay]
+	}
+	return strings.Join(out, ", ")
+}
