@@ -29,7 +29,10 @@ import (
 const canary = "canary-not-a-secret"
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"seal": sealMain})
+	testscript.Main(m, map[string]func(){
+		"seal":                         sealMain,
+		"age-plugin-" + pluginForTests: pluginForTestsMain,
+	})
 }
 
 // sealMain is cmd/seal's main, which cannot be imported.
@@ -81,6 +84,9 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("VKEY", k.vkey)
 	env.Setenv("OTHER_VKEY", k.otherVkey)
 	env.Setenv("HOME", env.WorkDir)
+	if err := givePeopleKeys(env, dir); err != nil {
+		return err
+	}
 	return serveCluster(env, k)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/crypto/sshkey"
 	"github.com/waxwing-io/waxwing/crypto/statement"
 )
 
@@ -39,7 +40,11 @@ func (h Holder) Read() (Set, error) {
 	}
 	set := Set{Holder: seal.Holder{Name: h.Name}}
 	for i, text := range h.Recipients {
-		r, err := seal.ParseRecipient(text)
+		parse := seal.ParseRecipient
+		if sshkey.Is(text) {
+			parse = sshkey.ParseRecipient
+		}
+		r, err := parse(text)
 		if err != nil {
 			return Set{}, &Error{File: h.File, Msg: fmt.Sprintf("holders[%q].recipients[%d]: %v", h.Name, i, err)}
 		}
