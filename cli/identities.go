@@ -47,11 +47,14 @@ func (f *identityFlags) identities(ctx context.Context, env *Env) ([]seal.Identi
 		if err != nil {
 			return nil, err
 		}
+		encrypted := isAgeFile(b)
 		ids, err := f.parse(ctx, env, shownName(name), b)
 		if err != nil {
 			return nil, err
 		}
-		warnReadable(env, name, b)
+		if !encrypted {
+			warnReadable(env, name)
+		}
 		all = append(all, ids...)
 	}
 	return all, nil
@@ -151,9 +154,9 @@ func recipientComment(line string) string {
 	return ""
 }
 
-// warnReadable warns about identity files that others can read. Windows has no such mode, and what is under a passphrase may be read.
-func warnReadable(env *Env, name string, b []byte) {
-	if name == stdinArg || runtime.GOOS == "windows" || isAgeFile(b) {
+// warnReadable warns about identity files that others can read. Windows has no such mode.
+func warnReadable(env *Env, name string) {
+	if name == stdinArg || runtime.GOOS == "windows" {
 		return
 	}
 	info, err := os.Stat(env.path(name))

@@ -75,6 +75,7 @@ func New(env Env) *cobra.Command {
 		newOpenCommand(e),
 		newFromClusterCommand(e),
 		newSetCommand(e),
+		newEditCommand(e),
 		newDiffCommand(e),
 		newLogCommand(e),
 		newTextconvCommand(e),

@@ -14,6 +14,9 @@ import (
 	"path/filepath"
 )
 
+// ErrChanged is what Commit gives, wrapped, for a file that is not what its caller read.
+var ErrChanged = errors.New("was changed by somebody else in the meantime")
+
 // Batch is a set of files to replace together. The zero value is empty. It is not safe for concurrent use.
 type Batch struct {
 	staged []*staged
@@ -132,7 +135,7 @@ func (s *staged) unchanged() error {
 		return fmt.Errorf("reading %s again: %w", s.name, cause(err))
 	}
 	if !bytes.Equal(now, s.old) {
-		return fmt.Errorf("%s was changed by somebody else in the meantime", s.name)
+		return fmt.Errorf("%s %w", s.name, ErrChanged)
 	}
 	return nil
 }
