@@ -31,13 +31,22 @@ tools: ## build the test control plane and kubectl once, into the user's cache
 openssh: ## install ssh-keygen if it is missing (Debian: the package openssh-client)
 	@command -v ssh-keygen >/dev/null || { as=; [ "$$(id -u)" = 0 ] || as=sudo; $$as apt-get update -qq && $$as apt-get install -y -qq --no-install-recommends openssh-client >/dev/null; }
 
+# Tests of what a person sees at a terminal need one.
+.PHONY: tmux
+tmux: ## install tmux, which tests need, with apt-get where it is missing
+	@command -v tmux >/dev/null || { \
+	  echo "== tmux is missing, and tests need it: installing it with apt-get"; \
+	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  { $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends tmux >/dev/null; } \
+	    || { echo "tmux could not be installed: install it by hand"; exit 1; }; }
+
 .PHONY: demo
 demo: build tools ## seal, commit, apply, change and tamper on a real control plane (KEEP=1 leaves it up)
 	@./e2e/demo.sh
 
 # -count=1, because go's cache of results does not know of the programs that the end-to-end tests build and run.
 .PHONY: test
-test: lint cross tools openssh ## run every test; the first run builds a control plane (about 10 minutes on two cores)
+test: lint cross tools openssh tmux ## run every test; the first run builds a control plane (about 10 minutes on two cores)
 	@echo "== tests (the end-to-end ones start a real control plane)"
 	@go test -json -count=1 -timeout 40m ./... | $(SUMMARY) tests
 	@cd e2e/tools/controlplane && go test -json ./internal/pki | (cd ../../.. && $(SUMMARY) controlplane)

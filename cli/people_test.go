@@ -72,7 +72,8 @@ func lock(plain []byte, armored bool) ([]byte, error) {
 		return nil, err
 	}
 	_, err = w.Write(plain)
-	return out.Bytes(), errors.Join(err, w.Close(), dst.Close())
+	err = errors.Join(err, w.Close(), dst.Close())
+	return out.Bytes(), err
 }
 
 func giveSSHKeys(env *testscript.Env, files map[string][]byte) error {

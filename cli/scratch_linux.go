@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const scratchTries = 8
+
 // memoryScratch is a folder on a tmpfs.
 func memoryScratch(env *Env) (*scratch, error) {
 	return scratchIn(env.Getenv("XDG_RUNTIME_DIR"), fmt.Sprintf("/run/user/%d", os.Getuid()), "/dev/shm")
@@ -22,8 +24,11 @@ func scratchIn(places ...string) (*scratch, error) {
 			continue
 		}
 		sweep(place)
-		if s, err := lockedScratch(place); err == nil {
-			return s, nil
+		// Between a folder and its lock the sweep of another program may come.
+		for range scratchTries {
+			if s, err := lockedScratch(place); err == nil {
+				return s, nil
+			}
 		}
 	}
 	return nil, fmt.Errorf("%w: neither $XDG_RUNTIME_DIR nor /dev/shm is a tmpfs that can be written to", errNoMemory)
