@@ -28,6 +28,11 @@ type identityFlags struct {
 func (f *identityFlags) addTo(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&f.files, "identity", "i", nil,
 		"open with the private keys in `FILE`: as seal keys generate and age-keygen write it, under a passphrase or not, or an SSH key (ssh-ed25519, ssh-rsa); repeatable")
+	f.addPluginsTo(flags)
+}
+
+// addPluginsTo adds only the flags that identities of plugins need.
+func (f *identityFlags) addPluginsTo(flags *pflag.FlagSet) {
 	f.plugins.addTo(flags)
 	flags.StringVar(&f.pluginRecipient, "plugin-recipient", "", "the `RECIPIENT` of a plugin's identity, where its file does not say \"# public key: …\" above it")
 }
