@@ -25,7 +25,7 @@ type editorCommand struct {
 func (e *Env) editor() (*editorCommand, error) {
 	for _, variable := range []string{"VISUAL", "EDITOR"} {
 		if text := strings.TrimSpace(e.Getenv(variable)); text != "" {
-			return &editorCommand{name: strings.Fields(text)[0], args: splitEditor(text, runtime.GOOS)}, nil
+			return &editorCommand{name: strings.Trim(strings.Fields(text)[0], `"'`), args: splitEditor(text, runtime.GOOS)}, nil
 		}
 	}
 	fallbacks := []string{"vi", "nano"}
@@ -100,7 +100,7 @@ func vimFlags() []string {
 // edit runs the editor on a file until it ends. When ctx ends, the editor is told to end, too.
 func (e *Env) edit(ctx context.Context, editor *editorCommand, path string) error {
 	args := editor.args
-	vim := isVim(args[0])
+	vim := isVim(editor.name)
 	if vim {
 		args = append(append([]string{}, args...), vimFlags()...)
 	}

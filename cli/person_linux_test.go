@@ -199,10 +199,16 @@ func editors() map[string]func(s *screen, old, new string) {
 	return all
 }
 
+// keepingVimrc are the settings of somebody who has vim keep everything, in the home folder.
+const keepingVimrc = "set nocompatible viminfo='100,<1000,n~/viminfo backup writebackup backupdir=~ swapfile directory=~ undofile undodir=~\n"
+
 func TestEditAtATerminal(t *testing.T) {
 	for name, change := range editors() {
 		t.Run(name, func(t *testing.T) {
 			dir, _ := desk(t)
+			if err := os.WriteFile(filepath.Join(dir, ".vimrc"), []byte(keepingVimrc), 0o600); err != nil {
+				t.Fatal(err)
+			}
 			s := newScreen(t, dir, "EDITOR="+name, "HOME="+dir, "XDG_RUNTIME_DIR=")
 			s.runs("seal edit -i locked.txt -R r.txt db.yaml")
 			s.waitFor("passphrase of locked.txt:")

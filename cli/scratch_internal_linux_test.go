@@ -10,6 +10,9 @@ import (
 
 func TestAPlaceThatIsNotInMemoryIsNotTaken(t *testing.T) {
 	for _, place := range []string{"/proc", "/sys", "/nowhere", ""} {
+		if inMemory(place) {
+			t.Errorf("%q counts as memory", place)
+		}
 		if s, err := scratchIn(place); !errors.Is(err, errNoMemory) {
 			t.Errorf("%q: %v, %v", place, s, err)
 		}

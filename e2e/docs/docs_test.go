@@ -50,6 +50,7 @@ type page struct {
 func pages() map[string]page {
 	return map[string]page{
 		"getting-started.md": {wants: []string{"gitsecret.waxwing.io/db condition met", "Unsealed", "example-not-a-secret"}},
+		"edit.md":            {wants: []string{"  password: example-not-a-secret", "KEY ID", "identity   -", "another-example-not-a-secret"}},
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
 		"seal.md":            {wants: []string{"kind: GitSecret", "password-not-a-secret", "USER_NAME: bot", "level=not-a-secret", "name: db-admin", "preview-not-a-secret"}},
 		"sign.md": {wants: []string{
