@@ -102,7 +102,7 @@ func (d *dialogue) offer(ctx context.Context, text []byte, said error) error {
 
 // marks are the lines above the text: what this is, and what is wrong with it.
 func marks(label string, said error) []byte {
-	lines := []string{
+	lines := [markLines]string{
 		"the Secret of " + label + ". Save and quit to seal what you change; comments are not kept.",
 		"Quit without a change, or empty the text, to leave the file as it is.",
 		"", "",
