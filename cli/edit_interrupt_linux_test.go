@@ -68,3 +68,21 @@ func TestEditThatIsStoppedAtAnyMomentLeavesTheFileOldOrNew(t *testing.T) {
 		}
 	}
 }
+
+// An editor may have something to put in order before it ends, such as the terminal.
+func TestAnEditorIsToldToEndBeforeItIsMadeTo(t *testing.T) {
+	dir, _ := desk(t)
+	script := "trap 'echo > ended; exit 0' TERM\nkill -TERM $PPID\nwhile :; do sleep 0.05; done\n"
+	if err := os.WriteFile(filepath.Join(dir, "editor"), []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("seal", "edit", "-i", "key.txt", "-R", "r.txt", "db.yaml")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "VISUAL=sh editor")
+	out, _ := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 130 || string(out) != "seal: interrupted\n" {
+		t.Errorf("exit %d: %s", cmd.ProcessState.ExitCode(), out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "ended")); err != nil {
+		t.Errorf("the editor was not told: %v", err)
+	}
+}
