@@ -65,7 +65,9 @@ func newEditCommand(env *Env) *cobra.Command {
 	o.addTo(flags)
 	o.set.recipientFlags.addTo(flags)
 	o.set.signFlags.addTo(flags)
-	o.set.editFlags.addTo(flags)
+	// There is no --out: standard output is the editor's.
+	flags.StringVar(&o.set.name, "name", "", "the `NAME` of the GitSecret, where the file holds several")
+	flags.StringVarP(&o.set.namespace, "namespace", "n", "", "the `NAMESPACE` of the GitSecret, where the file holds several of that name, or it names none")
 	flags.BoolVar(&o.set.allowHolderChange, "allow-holder-change", false, "seal for other holders than the rest of the file")
 	flags.BoolVar(&o.allowDisk, "allow-disk", false, "let the plaintext lie on a disk while the editor is open, where there is no folder in memory")
 	return cmd
