@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -78,7 +79,6 @@ func readLine(in io.Reader) ([]byte, error) {
 // readHidden reads a line without echo.
 func readHidden(ctx context.Context, in, out *os.File, prompt string) ([]byte, error) {
 	fd := int(in.Fd())
-	// Echo is off before the prompt invites to type: what is typed until term.ReadPassword turns it off would be seen.
 	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the terminal: %w", err)
@@ -86,6 +86,34 @@ func readHidden(ctx context.Context, in, out *os.File, prompt string) ([]byte, e
 	defer fmt.Fprintln(out)
 	// The read may go on until the process ends; what it did to the terminal must not.
 	defer term.Restore(fd, before)
+	raw, err := term.GetState(fd)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the terminal: %w", err)
+	}
+	type result struct {
+		b   []byte
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		b, err := term.ReadPassword(fd)
+		done <- result{b, err}
+	}()
+	// The prompt invites to type, and Ctrl-C to give up, only when term.ReadPassword has the terminal as it wants it: it must not change it after it was restored.
+	for range settleTries {
+		if now, err := term.GetState(fd); err != nil || *now != *raw || len(done) > 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
 	_, _ = fmt.Fprint(out, prompt)
-	return unlessDone(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	select {
+	case got := <-done:
+		return got.b, got.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
+
+// settleTries is how many milliseconds term.ReadPassword may take to begin.
+const settleTries = 2000
