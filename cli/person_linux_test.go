@@ -115,8 +115,7 @@ func TestAPassphraseIsAskedForWithoutEcho(t *testing.T) {
 		s.waitFor("exit=0")
 		s.waitFor(canary)
 		s.hides(passphrase)
-		s.runs("echo it echoes")
-		s.waitFor("\nit echoes")
+		s.echoes()
 	}
 }
 
@@ -140,8 +139,8 @@ func TestCtrlCAtThePassphraseLeavesTheTerminalAsItWas(t *testing.T) {
 	s.waitFor("passphrase of locked.txt:")
 	s.keys("C-c")
 	s.waitFor("seal: interrupted")
-	s.runs("echo it echoes")
-	s.waitFor("\nit echoes")
+	s.waitFor("exit=130")
+	s.echoes()
 }
 
 func TestWithoutATerminalAPassphraseIsNotWaitedFor(t *testing.T) {
@@ -224,8 +223,7 @@ func TestEditAtATerminal(t *testing.T) {
 				t.Errorf("the value is %q", got)
 			}
 			nowhere(t, dir, canary)
-			s.runs("echo it echoes")
-			s.waitFor("\nit echoes")
+			s.echoes()
 		})
 	}
 }
@@ -241,6 +239,7 @@ func TestCtrlCInTheEditorLeavesNothing(t *testing.T) {
 	s.types("w")
 	s.keys("Enter", "C-c")
 	s.waitFor("seal: interrupted")
+	s.waitFor("exit=130")
 	if content(t, dir, "db.yaml") != before {
 		t.Error("the file has changed")
 	}
@@ -248,8 +247,7 @@ func TestCtrlCInTheEditorLeavesNothing(t *testing.T) {
 	if _, err := os.Lstat(filepath.Dir(where)); !filepath.IsAbs(where) || !os.IsNotExist(err) {
 		t.Errorf("%s is still there (%v)", where, err)
 	}
-	s.runs("echo it echoes")
-	s.waitFor("\nit echoes")
+	s.echoes()
 }
 
 func TestAnEditThatCameTooLateCanBeLookedAtOnceMore(t *testing.T) {

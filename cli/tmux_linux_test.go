@@ -71,6 +71,14 @@ func (s *screen) runs(command string) {
 	s.keys("Enter")
 }
 
+// echoes waits until the terminal shows what is typed, and what the shell makes of it.
+func (s *screen) echoes() {
+	s.t.Helper()
+	s.runs(`echo it "echoes"`)
+	s.waitFor(`echo it "echoes"`)
+	s.waitFor("it echoes")
+}
+
 // hides fails the test if text was ever shown.
 func (s *screen) hides(text string) {
 	s.t.Helper()
