@@ -22,23 +22,21 @@ help: ## list the targets
 build: ## build the programs into bin/
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
+.PHONY: man
+man: ## write the manual pages of seal into dist/man
+	go run ./cli/mangen dist/man
+
 .PHONY: tools
 tools: ## build the test control plane and kubectl once, into the user's cache
 	@go run ./e2e/tools/fetch controlplane kubectl >/dev/null
 
-# docs/sign.md makes keys as its readers do.
-.PHONY: openssh
-openssh: ## install ssh-keygen if it is missing (Debian: the package openssh-client)
-	@command -v ssh-keygen >/dev/null || { as=; [ "$$(id -u)" = 0 ] || as=sudo; $$as apt-get update -qq && $$as apt-get install -y -qq --no-install-recommends openssh-client >/dev/null; }
-
-# Tests of what a person sees at a terminal need one.
-.PHONY: tmux
-tmux: ## install tmux, which tests need, with apt-get where it is missing
-	@command -v tmux >/dev/null || { \
-	  echo "== tmux is missing, and tests need it: installing it with apt-get"; \
-	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	  { $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends tmux >/dev/null; } \
-	    || { echo "tmux could not be installed: install it by hand"; exit 1; }; }
+# What people have and a bare machine may lack: tmux is the terminal of the tests, ssh-keygen makes keys for docs/sign.md.
+.PHONY: prerequisites
+prerequisites: ## install tmux and ssh-keygen with apt-get where they are missing
+	@missing=; command -v tmux >/dev/null || missing="$$missing tmux"; command -v ssh-keygen >/dev/null || missing="$$missing openssh-client"; \
+	  [ -z "$$missing" ] || { echo "== installing$$missing with apt-get"; as=; [ "$$(id -u)" = 0 ] || as=sudo; \
+	  { $$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \
+	    || { echo "install$$missing by hand, then run make again"; exit 1; }; }
 
 .PHONY: demo
 demo: build tools ## seal, commit, apply, change and tamper on a real control plane (KEEP=1 leaves it up)
@@ -46,7 +44,7 @@ demo: build tools ## seal, commit, apply, change and tamper on a real control pl
 
 # -count=1, because go's cache of results does not know of the programs that the end-to-end tests build and run.
 .PHONY: test
-test: lint cross tools openssh tmux ## run every test; the first run builds a control plane (about 10 minutes on two cores)
+test: lint cross tools prerequisites ## run every test; the first run builds a control plane (about 10 minutes on two cores)
 	@echo "== tests (the end-to-end ones start a real control plane)"
 	@go test -json -count=1 -timeout 40m ./... | $(SUMMARY) tests
 	@cd e2e/tools/controlplane && go test -json ./internal/pki | (cd ../../.. && $(SUMMARY) controlplane)
@@ -77,6 +75,10 @@ fuzz: ## run every fuzz target for FUZZTIME (default 20s)
 	@for pkg in $$(go list ./crypto/... ./manifest/...); do \
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+.PHONY: pictures
+pictures: build prerequisites ## make README's pictures of terminals anew
+	@docs/pictures/record.sh
 
 .PHONY: generate
 generate: ## regenerate deep copies and CRDs

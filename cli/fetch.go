@@ -70,18 +70,7 @@ func runKeysFetch(ctx context.Context, env *Env, o *fetchOptions) error {
 			return err
 		}
 	}
-	client, err := o.client(env)
-	if err != nil {
-		return err
-	}
-	published, err := client.Keyring(ctx, o.keyring, o.namespace)
-	if err != nil {
-		if !errors.Is(err, cluster.ErrNoKeyring) && !errors.Is(err, cluster.ErrNotInstalled) {
-			err = fmt.Errorf("keyring %s: %w", o.keyring, err)
-		}
-		return withClusterHint(err)
-	}
-	key, err := o.verify(published)
+	published, key, err := o.fetch(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -99,6 +88,23 @@ func runKeysFetch(ctx context.Context, env *Env, o *fetchOptions) error {
 	}
 	_, _ = fmt.Fprintf(env.Stderr, "statement key: %s\n", key)
 	return nil
+}
+
+// fetch asks the cluster for the keyring's note, and gives it with the statement key that it verified under.
+func (o *fetchOptions) fetch(ctx context.Context, env *Env) (*cluster.Published, string, error) {
+	client, err := o.client(env)
+	if err != nil {
+		return nil, "", err
+	}
+	published, err := client.Keyring(ctx, o.keyring, o.namespace)
+	if err != nil {
+		if !errors.Is(err, cluster.ErrNoKeyring) && !errors.Is(err, cluster.ErrNotInstalled) {
+			err = fmt.Errorf("keyring %s: %w", o.keyring, err)
+		}
+		return nil, "", withClusterHint(err)
+	}
+	key, err := o.verify(published)
+	return published, key, err
 }
 
 // pinned takes place and statement key of the note from the settings of the current folder.
@@ -157,7 +163,12 @@ func (o *fetchOptions) checkNumber(ctx context.Context, env *Env, note []byte) e
 	if o.out == "" || o.out == stdinArg {
 		return nil
 	}
-	b, err := readFile(ctx, env.path(o.out), o.out, maxKeyFile)
+	return checkNumber(ctx, env.path(o.out), o.out, note)
+}
+
+// checkNumber holds a note against the one that it is to replace at path, if there is one there; messages call that name.
+func checkNumber(ctx context.Context, path, name string, note []byte) error {
+	b, err := readFile(ctx, path, name, maxKeyFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -166,18 +177,18 @@ func (o *fetchOptions) checkNumber(ctx context.Context, env *Env, note []byte) e
 	}
 	old, err := statement.ReadRecipients(b)
 	if err != nil {
-		return failed("choose another name", "%s exists, and is not a note of recipients", o.out)
+		return failed("choose another name", "%s exists, and is not a note of recipients", name)
 	}
 	now, err := statement.ReadRecipients(note)
 	if err != nil {
 		return err
 	}
 	if old.Holder != now.Holder {
-		return failed("choose another name", "%s is the note of holder %s", o.out, old.Holder)
+		return failed("choose another name", "%s is the note of holder %s", name, old.Holder)
 	}
 	if old.Set > now.Set {
 		return failed("an older set names keys that were retired; if the keyring was restored on purpose, remove the file first",
-			"%s has set %d of holder %s, and the cluster gives set %d", o.out, old.Set, old.Holder, now.Set)
+			"%s has set %d of holder %s, and the cluster gives set %d", name, old.Set, old.Holder, now.Set)
 	}
 	return nil
 }

@@ -58,10 +58,11 @@ func TestScripts(t *testing.T) {
 			"mode": checkMode,
 			"keep": keepOutput,
 
-			"sshkey": makeSSHKey,
-			"agent":  startAgent,
-			"resign": resign,
-			"gone":   checkGone,
+			"sshkey":   makeSSHKey,
+			"agent":    startAgent,
+			"resign":   resign,
+			"signjson": signJSON,
+			"gone":     checkGone,
 		},
 	})
 }
@@ -89,7 +90,7 @@ func setUp(env *testscript.Env) error {
 	if err := givePeopleKeys(env, dir); err != nil {
 		return err
 	}
-	return serveCluster(env, k)
+	return errors.Join(serveCluster(env, k), setUpRepository(env, k))
 }
 
 // keys are what a script can use: in the folder, key.txt opens what is sealed for r.txt or prod.note.
@@ -198,7 +199,9 @@ func runCode(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // reports says whether the command is one whose findings are data: they go to standard output, and the exit code is not 0.
-func reports(args []string) bool { return len(args) > 0 && args[0] == "verify" }
+func reports(args []string) bool {
+	return len(args) > 0 && slices.Contains([]string{"verify", "check", "doctor", "explain"}, args[0])
+}
 
 // checkMode is the script command "mode OCTAL FILE".
 func checkMode(ts *testscript.TestScript, neg bool, args []string) {

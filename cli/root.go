@@ -84,7 +84,13 @@ func New(env Env) *cobra.Command {
 		newCreateCommand(e),
 		newSignCommand(e),
 		newVerifyCommand(e),
+		newMergeDriverCommand(e),
 		newKeysCommand(e),
+		newInitCommand(e),
+		newInstallCommand(e),
+		newCheckCommand(e),
+		newDoctorCommand(e),
+		newExplainCommand(e),
 		newVersionCommand(e),
 		newCompletionCommand(e),
 	)

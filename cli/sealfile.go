@@ -127,15 +127,22 @@ func (s *fileSealer) sealSecret(obj object) error {
 
 // checkSealed refuses a GitSecret that is broken, or that carries plaintext beside what is sealed; a good one stays as it is.
 func checkSealed(obj object) error {
-	doc, err := obj.JSON()
+	_, _, err := readSealed(obj)
+	return err
+}
+
+// readSealed gives a GitSecret's JSON and what it says, with the refusals of checkSealed.
+func readSealed(obj object) ([]byte, *seal.Document, error) {
+	b, err := obj.JSON()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if obj.hasData() {
-		return obj.error(failed("seal it as a Secret (apiVersion v1)", "a GitSecret has neither data nor stringData: they would stay readable"))
+		return b, nil, obj.error(failed("seal it as a Secret (apiVersion v1)", "a GitSecret has neither data nor stringData: they would stay readable"))
 	}
-	if _, err := seal.ParseDocument(doc); err != nil {
-		return obj.error(err)
+	doc, err := seal.ParseDocument(b)
+	if err != nil {
+		return b, nil, obj.error(err)
 	}
-	return nil
+	return b, doc, nil
 }

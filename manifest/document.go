@@ -48,6 +48,12 @@ func (d *Doc) Namespace() string { return d.head.namespace }
 // Empty reports whether the document holds only comments and white space.
 func (d *Doc) Empty() bool { return d.empty }
 
+// Bytes returns the document's text, with its marks and the comments around it
+// and with the edits so far; the texts of a file's documents and its byte order
+// mark add up to File.Bytes. Nil for an item of a list. The result must not be
+// changed.
+func (d *Doc) Bytes() []byte { return d.text }
+
 // Label names the document for errors: "db.yaml: document 2 (Secret prod/db)".
 func (d *Doc) Label() string {
 	label := fmt.Sprintf("%s: document %d", d.file.name, d.index+1)

@@ -51,12 +51,16 @@ func pages() map[string]page {
 	return map[string]page{
 		"getting-started.md": {wants: []string{"gitsecret.waxwing.io/db condition met", "Unsealed", "example-not-a-secret"}},
 		"edit.md":            {wants: []string{"  password: example-not-a-secret", "KEY ID", "identity   -", "another-example-not-a-secret"}},
+		"merge.md":           {wants: []string{"password: feature-not-a-secret", "token: main-not-a-secret", "items.user is changed on both sides", "user: feature-not-a-secret"}},
+		"explain.md":         {wants: []string{"db.yaml (GitSecret prod/db): would open where it stands", "your keys   yes, ", "error       spec.for: sealed for strict prod/db, not for staging/db", "exit 4"}},
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
 		"seal.md":            {wants: []string{"kind: GitSecret", "password-not-a-secret", "USER_NAME: bot", "level=not-a-secret", "name: db-admin", "preview-not-a-secret"}},
 		"sign.md": {wants: []string{
 			"ok              prod/db.yaml (GitSecret prod/db): signed by alice@example.org",
 			"bad signature   prod/db.yaml", "exit status 4", "unknown signer  prod/db.yaml", "exit status 5", `"findings": 0`,
 		}},
+		"setup.md": {wants: []string{"** is sealed for team", "wrote .git/hooks/pre-commit", "everything is installed already", "db.yaml (Secret db): is not sealed", "nothing found in 1 file",
+			"ok    hook        the pre-commit hook runs seal check"}},
 	}
 }
 
@@ -81,7 +85,7 @@ func TestPages(t *testing.T) {
 			dir := t.TempDir()
 			env := []string{"HOME=" + t.TempDir(), "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "NO_COLOR=1",
 				"GIT_AUTHOR_NAME=docs", "GIT_AUTHOR_EMAIL=docs@example.invalid", "GIT_COMMITTER_NAME=docs", "GIT_COMMITTER_EMAIL=docs@example.invalid", "KUBECONFIG="}
-			script := "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
+			script := "exec 2>&1\nset -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
 			if p.cluster || name == "getting-started.md" {
 				env[len(env)-1] += harness.Start(t).Kubeconfig()
 				if err := os.CopyFS(filepath.Join(dir, "config"), os.DirFS(filepath.Join(root, "config"))); err != nil {
@@ -145,6 +149,28 @@ func checkSealed(t *testing.T, dir string) {
 	}
 	if sealed == 0 {
 		t.Error("the page's commands left no sealed file")
+	}
+}
+
+func TestThePicturesOfReadmeAreMadeByTheirScript(t *testing.T) {
+	dir := t.TempDir()
+	harness.Run(t, harness.Command{Name: "record.sh", Path: "/bin/bash", Args: []string{"docs/pictures/record.sh", dir}, Dir: root,
+		Env: []string{"SEAL=" + harness.BuildBinary(t, "./cmd/seal")}})
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"seal.svg": "kind: GitSecret", "diff.svg": "opens for prod", "explain.svg": "would open where it stands"} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || !strings.Contains(string(b), want) {
+			t.Errorf("%s does not show %q: %v", name, want, err)
+		}
+		if _, err := os.Stat(filepath.Join(root, "docs", "pictures", name)); err != nil {
+			t.Errorf("run make pictures: %v", err)
+		}
+		if !strings.Contains(string(readme), "docs/pictures/"+name) {
+			t.Errorf("README does not show %s", name)
+		}
 	}
 }
 

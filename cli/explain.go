@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxwing-io/waxwing/cli/secret"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/manifest"
+	"github.com/waxwing-io/waxwing/repo"
+)
+
+const explainLong = `Say what can be known about the GitSecrets in FILE without opening them: where they open and whether
+that is where they stand, who can open them and when they were sealed, which values they hold and how
+long those are at most, who signed them, and what is wrong with them.
+
+No key is needed. With -i, say whether the identities given would fit; nothing is decrypted. Holders
+and signers are held against the .seal.yaml of the file's place.
+
+EXIT STATUS
+  0  it can be read, and would open where it stands, as far as can be seen
+  1  it breaks the format
+  4  the signature is not valid, or it is sealed for another place`
+
+const explainExample = `  seal explain db.yaml
+  seal explain -i key.txt -n preview-7 db.yaml
+  seal explain -o json - < db.yaml`
+
+// explainOptions are the flags of `seal explain`.
+type explainOptions struct {
+	identityFlags
+	namespace string
+	name      string
+	output    string
+}
+
+func newExplainCommand(env *Env) *cobra.Command {
+	var o explainOptions
+	cmd := &cobra.Command{
+		Use:               "explain [flags] FILE|-",
+		Short:             "Say what can be known about a sealed file without opening it",
+		Long:              explainLong,
+		Example:           explainExample,
+		Args:              exactArgs("FILE"),
+		ValidArgsFunction: completeFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runExplain(cmd.Context(), env, &o, args[0])
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringArrayVarP(&o.identityFlags.files, "identity", "i", nil, "say whether the private keys in `FILE` would fit; repeatable")
+	flags.StringVarP(&o.namespace, "namespace", "n", "", "the `NAMESPACE` of GitSecrets that name none")
+	flags.StringVar(&o.name, "name", "", "explain only the GitSecret of this `NAME`")
+	flags.StringVarP(&o.output, "output", "o", "text", "write `text|json`")
+	completeValues(cmd, "output", "text", "json")
+	return cmd
+}
+
+func runExplain(ctx context.Context, env *Env, o *explainOptions, name string) error {
+	if o.output != "text" && o.output != "json" {
+		return usage("use text or json", "unknown output %q", o.output)
+	}
+	if err := once(append([]string{name}, o.files...)...); err != nil {
+		return err
+	}
+	e := explainer{env: env, namespace: o.namespace}
+	var err error
+	// Identities in the environment are meant for opening; they are not asked for here.
+	if len(o.files) > 0 {
+		if e.ids, err = o.identities(ctx, env); err != nil {
+			return err
+		}
+	}
+	if e.book, err = env.rulebook(); err != nil {
+		return err
+	}
+	data, err := env.read(ctx, name, "a manifest", maxManifest)
+	if err != nil {
+		return err
+	}
+	file, err := manifest.Parse(shownName(name), data)
+	if err != nil {
+		return err
+	}
+	all := objects(shownName(name), file, 0)
+	wanted := selectSealed(all, o.name, o.namespace)
+	if len(wanted) == 0 {
+		return noneSealed(shownName(name), o.name, all)
+	}
+	if name == stdinArg {
+		name = stdinName + ".yaml"
+	}
+	if err := e.place(env.path(name)); err != nil {
+		return err
+	}
+	var list []*explanation
+	code := exitOK
+	for _, obj := range wanted {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		x := e.explain(obj)
+		list = append(list, x)
+		code = max(code, x.code)
+	}
+	if err := writeExplained(env, o.output, list); err != nil {
+		return err
+	}
+	if code != exitOK {
+		// The report has said it.
+		return &failure{code: code}
+	}
+	return nil
+}
+
+func writeExplained(env *Env, output string, list []*explanation) error {
+	if output == "json" {
+		b, err := secret.Marshal(map[string]any{"objects": list})
+		if err != nil {
+			return err
+		}
+		return env.writeOut(stdinArg, append(b, '\n'), 0)
+	}
+	var t explainText
+	for i, x := range list {
+		if i > 0 {
+			t.line("")
+		}
+		t.object(x)
+	}
+	return env.writeOut(stdinArg, t.buf.Bytes(), 0)
+}
+
+// explainer knows what holds for the file.
+type explainer struct {
+	env       *Env
+	namespace string // of -n
+	ids       []seal.Identity
+	book      *rulebook
+	rules     *repo.Rules // nil where no settings speak about the file
+	stray     bool        // no environment of the settings matches
+	sets      map[string]repo.Set
+	broken    []string // why settings or notes cannot be read
+}
+
+// place reads the settings for the file at path. What is wrong with them is told, and everything else is explained without them.
+func (e *explainer) place(path string) error {
+	rules, stray, err := e.book.rules(path)
+	if err != nil {
+		e.broken = append(e.broken, withHint(err))
+		return nil
+	}
+	e.rules, e.stray, e.sets = rules, stray, map[string]repo.Set{}
+	if rules == nil {
+		return nil
+	}
+	for _, h := range rules.Holders {
+		set, _, err := e.book.set(h)
+		if err != nil {
+			e.broken = append(e.broken, withHint(err))
+			continue
+		}
+		e.sets[h.Name] = set
+	}
+	return nil
+}
+
+// withHint is an error with its way out, on one line.
+func withHint(err error) string {
+	text := err.Error()
+	if h := hint(err); h != "" {
+		text += " (" + h + ")"
+	}
+	return text
+}
+
+// codeOf is the exit code for what is wrong with an object.
+func codeOf(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, seal.ErrScope), errors.Is(err, seal.ErrSignature), errors.Is(err, seal.ErrTampered):
+		return exitTampered
+	}
+	return exitFailed
+}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/crypto/statement"
+)
+
+// defaultBreakGlass is the holder of break-glass recipients that name none.
+const defaultBreakGlass = "breakglass"
+
+// initHolder is a holder that goes into .seal.yaml.
+type initHolder struct {
+	seal.Holder
+	statementKey  string // with note, of a keyring
+	note          []byte
+	fromConfigMap bool
+	breakGlass    bool
+}
+
+// holders gathers all holders that the flags name, those of the cluster included.
+func (o *initOptions) holders(ctx context.Context, env *Env) ([]initHolder, error) {
+	found, err := o.givenHolders(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	glass, err := o.breakGlassHolders()
+	if err != nil {
+		return nil, err
+	}
+	if len(o.keyrings) == 0 && len(found) == 0 {
+		return nil, usage("give --keyring NAME to take the keys of a cluster's keyring, or -r [HOLDER=]RECIPIENT", "nobody to seal for is given")
+	}
+	for _, name := range o.keyrings {
+		h, err := o.fromCluster(ctx, env, name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, h)
+	}
+	found = append(found, glass...)
+	slices.SortStableFunc(found, func(a, b initHolder) int { return cmp.Compare(a.Name, b.Name) })
+	for i := 1; i < len(found); i++ {
+		if found[i].Name == found[i-1].Name {
+			return nil, usage("a holder is a keyring, or people: give them names of their own, as NAME=RECIPIENT", "holder %s is given twice", found[i].Name)
+		}
+	}
+	return found, nil
+}
+
+// givenHolders are those of -r and -R. A signed note is taken under a statement key only, because that is what gets pinned.
+func (o *initOptions) givenHolders(ctx context.Context, env *Env) ([]initHolder, error) {
+	set := holderSet{byName: map[string]*heldBy{}}
+	for _, text := range o.recipients {
+		if err := set.addLine(text, "-r"); err != nil {
+			return nil, fmt.Errorf("-r: %w", err)
+		}
+	}
+	if err := once(o.files...); err != nil {
+		return nil, err
+	}
+	notes := map[string][]byte{}
+	for _, name := range o.files {
+		b, err := env.read(ctx, name, "recipients", maxKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		if b, err = keyText(shownName(name), b); err != nil {
+			return nil, err
+		}
+		if statement.IsNote(b) {
+			if len(o.statementKeys) == 0 {
+				return nil, usage("give the key that its administrators name, with --statement-key; --keyring takes note and key from a cluster",
+					"%s is a signed note, and there is no statement key to pin", shownName(name))
+			}
+			if claimed, err := statement.ReadRecipients(b); err == nil {
+				notes[claimed.Holder] = b
+			}
+		}
+		lines := o.recipientFlags
+		if !statement.IsNote(b) {
+			lines.statementKeys = nil
+		}
+		if err := lines.addFile(&set, shownName(name), b); err != nil {
+			return nil, err
+		}
+	}
+	if len(o.statementKeys) > 0 && len(notes) == 0 {
+		return nil, usage("give the note with -R FILE", "--statement-key is for notes given with -R")
+	}
+	var found []initHolder
+	for _, h := range set.sorted() {
+		more := initHolder{Holder: h, note: notes[h.Name]}
+		for _, key := range o.statementKeys {
+			if name, _, _ := strings.Cut(key, "+"); name == h.Name && more.note != nil {
+				more.statementKey = key
+			}
+		}
+		found = append(found, more)
+	}
+	return found, nil
+}
+
+func (o *initOptions) breakGlassHolders() ([]initHolder, error) {
+	set := holderSet{byName: map[string]*heldBy{}}
+	for _, text := range o.breakGlass {
+		if !strings.Contains(text, "=") {
+			text = defaultBreakGlass + "=" + text
+		}
+		if err := set.addLine(text, "--break-glass"); err != nil {
+			return nil, fmt.Errorf("--break-glass: %w", err)
+		}
+	}
+	var found []initHolder
+	for _, h := range set.sorted() {
+		found = append(found, initHolder{Holder: h, breakGlass: true})
+	}
+	return found, nil
+}
+
+func (o *initOptions) fromCluster(ctx context.Context, env *Env, name string) (initHolder, error) {
+	fetch := o.fetch
+	fetch.keyring = name
+	published, key, err := fetch.fetch(ctx, env)
+	if err != nil {
+		return initHolder{}, err
+	}
+	r, err := statement.OpenRecipients(published.Note, key)
+	if err != nil {
+		return initHolder{}, fmt.Errorf("keyring %s: %w", name, err)
+	}
+	return initHolder{Holder: r.SealHolder(), statementKey: key, note: published.Note, fromConfigMap: published.FromConfigMap}, nil
+}
+
+// class is the class of the holder's recipients. A note never mixes them.
+func (h initHolder) class() seal.Class {
+	if len(h.Recipients) == 0 {
+		return ""
+	}
+	return h.Recipients[0].Class()
+}

@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/repo"
+)
+
+// rulebook is what settings say about files that are sealed already. Each holder is read once.
+type rulebook struct {
+	tree *repo.Tree
+	sets map[string]holderRead // by file of settings and name
+}
+
+type holderRead struct {
+	set repo.Set
+	err error
+}
+
+func (e *Env) rulebook() (*rulebook, error) {
+	tree, err := e.settings()
+	if err != nil {
+		return nil, err
+	}
+	return &rulebook{tree: tree, sets: map[string]holderRead{}}, nil
+}
+
+// rules say what holds for the file at path; nil where nobody says anything about it. stray says that there are settings, and no environment matches.
+func (b *rulebook) rules(path string) (rules *repo.Rules, stray bool, err error) {
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return nil, false, err
+	}
+	rules, err = b.tree.Rules(path)
+	switch {
+	case errors.Is(err, repo.ErrNoSettings):
+		return nil, false, nil
+	case errors.Is(err, repo.ErrNoEnvironment):
+		return nil, true, nil
+	}
+	return rules, false, err
+}
+
+// set is a holder's present recipients. fresh says that it is read for the first time, so that an error is told once.
+func (b *rulebook) set(h repo.Holder) (set repo.Set, fresh bool, err error) {
+	key := h.File + "\n" + h.Name
+	known, ok := b.sets[key]
+	if !ok {
+		known.set, known.err = h.Read()
+		b.sets[key] = known
+	}
+	return known.set, !ok, known.err
+}
+
+// wrapState compares a wrap with its holder's present recipients.
+type wrapState string
+
+const (
+	wrapCurrent wrapState = "current"
+	wrapStale   wrapState = "stale"   // the holder has other recipients now
+	wrapExtra   wrapState = "extra"   // no holder of the environment
+	wrapUnknown wrapState = "unknown" // there are no settings, or they cannot be read
+)
+
+// stateOf says how the wrap stands to the recipients of its holder.
+func stateOf(w seal.Wrap, recipients []seal.Recipient) wrapState {
+	now := make([]string, len(recipients))
+	for i, r := range recipients {
+		now[i] = r.KeyID()
+	}
+	was := slices.Clone(w.Keys)
+	slices.Sort(now)
+	slices.Sort(was)
+	if slices.Equal(now, was) {
+		return wrapCurrent
+	}
+	return wrapStale
+}
+
+// wrapHolders lists who has a wrap in an envelope that an item names, and who has one in all of them.
+func wrapHolders(spec *seal.Spec) (some, every []string) {
+	count := map[string]int{}
+	ids := spec.Referenced()
+	for _, id := range ids {
+		for holder := range spec.Envelopes[id].Wraps {
+			count[holder]++
+		}
+	}
+	for _, holder := range slices.Sorted(maps.Keys(count)) {
+		some = append(some, holder)
+		if count[holder] == len(ids) {
+			every = append(every, holder)
+		}
+	}
+	return some, every
+}
+
+// without lists what is in list and not in other.
+func without(list, other []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
+}
+
+func holderNames(holders []repo.Holder) []string {
+	names := make([]string, len(holders))
+	for i, h := range holders {
+		names[i] = h.Name
+	}
+	return names
+}
+
+// signedState is what can be said about an object's signature.
+type signedState struct {
+	present bool
+	err     error         // why it is not valid
+	key     ssh.PublicKey // that made it, where it is valid
+	signer  string        // the key's name in .seal.yaml
+	allowed bool          // the key stands there
+}
+
+func signatureOf(doc *seal.Document, signers []repo.Signer) signedState {
+	s := signedState{present: doc.Spec().Signature != nil}
+	if !s.present {
+		return s
+	}
+	if s.key, s.err = doc.VerifySignature(doc.Annotations); s.err != nil {
+		return s
+	}
+	for _, known := range signers {
+		key, err := known.PublicKey()
+		if err == nil && bytes.Equal(key.Marshal(), s.key.Marshal()) {
+			s.allowed, s.signer = true, known.Name
+			break
+		}
+	}
+	return s
+}
