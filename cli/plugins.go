@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
-	"github.com/waxwing-io/waxwing/crypto/sshkey"
+	"github.com/waxwing-io/waxwing/repo"
 )
 
 // pluginFlags say which plugins of age may be run. A file alone never makes anything run: it may come from a repository.
@@ -105,10 +105,7 @@ func pluginFailure(place, name string, err error) error {
 
 // parseRecipient reads a recipient of any kind: age's own, an SSH public key, or that of a plugin where a flag allows it.
 func (f *pluginFlags) parseRecipient(ctx context.Context, env *Env, text string) (seal.Recipient, error) {
-	if sshkey.Is(text) {
-		return sshkey.ParseRecipient(text)
-	}
-	r, err := seal.ParseRecipient(text)
+	r, err := repo.ParseRecipient(text)
 	if name, _, notPlugin := plugin.ParseRecipient(text); err == nil || notPlugin != nil || name == "" {
 		return r, err
 	}
