@@ -50,6 +50,7 @@ type page struct {
 func pages() map[string]page {
 	return map[string]page{
 		"getting-started.md": {wants: []string{"gitsecret.waxwing.io/db condition met", "Unsealed", "example-not-a-secret"}},
+		"edit.md":            {wants: []string{"  password: example-not-a-secret", "KEY ID", "identity   -", "another-example-not-a-secret"}},
 		"merge.md":           {wants: []string{"password: feature-not-a-secret", "token: main-not-a-secret", "items.user is changed on both sides", "user: feature-not-a-secret"}},
 		"explain.md":         {wants: []string{"db.yaml (GitSecret prod/db): would open where it stands", "your keys   yes, ", "error       spec.for: sealed for strict prod/db, not for staging/db", "exit 4"}},
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
