@@ -142,8 +142,13 @@ func (o *mergeOptions) merge(ctx context.Context, env *Env, v threeFiles, t *tex
 	result, err := merge.Merge(o.name(), v.base, v.ours, v.theirs, merge.Options{
 		MarkerSize: o.markerSize, Ours: o.oursLabel, Theirs: o.theirsLabel, Text: t.merge, Note: notes.of,
 	})
-	if err == nil || ctx.Err() != nil || errors.Is(err, git.ErrNoGit) {
-		return result, err
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case t.err != nil: // no git, no room: that makes neither a conflict nor a merge by line
+		return nil, fmt.Errorf("%s: %w", o.name(), t.err)
+	case err == nil:
+		return result, nil
 	}
 	return o.asText(v, t)
 }
