@@ -150,11 +150,12 @@ func (o *mergeOptions) merge(ctx context.Context, env *Env, v threeFiles, t *tex
 	case err == nil:
 		return result, nil
 	}
-	return o.asText(v, t)
+	return o.asText(v, t, err)
 }
 
 // asText merges the file as git does. A merge without conflicts that breaks a sealed object is none: it takes a side for the whole file.
-func (o *mergeOptions) asText(v threeFiles, t *textMerger) (*merge.Result, error) {
+// why says what stood against merging its objects.
+func (o *mergeOptions) asText(v threeFiles, t *textMerger, why error) (*merge.Result, error) {
 	merged, clean, err := t.whole()
 	switch {
 	case errors.Is(err, git.ErrBinary):
@@ -162,7 +163,11 @@ func (o *mergeOptions) asText(v threeFiles, t *textMerger) (*merge.Result, error
 	case err != nil:
 		return nil, err
 	case !clean:
-		return &merge.Result{Data: merged, Conflicts: []merge.Conflict{{Reason: "was changed on both sides"}}}, nil
+		reason := "was changed on both sides"
+		if !errors.Is(why, merge.ErrNotSealed) {
+			reason += ", and is merged by line: " + strings.TrimPrefix(why.Error(), o.name()+": ")
+		}
+		return &merge.Result{Data: merged, Conflicts: []merge.Conflict{{Reason: reason}}}, nil
 	}
 	broken := merge.Sound(o.name(), merged)
 	// When git replays a recorded resolution, theirs is that resolution, and the others have conflict markers in them.
