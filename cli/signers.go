@@ -116,7 +116,10 @@ func parseAllowedSigners(name string, b []byte, zone *time.Location) (signers []
 			signers = append(signers, s)
 		}
 	}
-	if len(signers) == 0 {
+	switch {
+	case len(signers) == 0 && len(warnings) > 0:
+		return nil, nil, failed("", "%s: holds no allowed signer: %v", name, errAuthority)
+	case len(signers) == 0:
 		return nil, nil, failed("", "%s: holds no allowed signer", name)
 	}
 	return signers, warnings, nil
@@ -134,7 +137,13 @@ func parseAllowedSigner(line string, zone *time.Location) (allowedSigner, error)
 		return allowedSigner{}, errors.New("holds no key")
 	}
 	s := allowedSigner{name: principals, pub: pub}
+	seen := map[string]bool{}
 	for _, option := range options {
+		name, _, _ := strings.Cut(strings.ToLower(option), "=")
+		if seen[name] {
+			return s, fmt.Errorf("the option %s is given twice", shown(name)) // ssh-keygen refuses it, too
+		}
+		seen[name] = true
 		if err := s.apply(option, zone); err != nil {
 			return s, err
 		}
