@@ -43,7 +43,7 @@ type verdict struct {
 // verify judges what a file holds.
 func (r *verifyReport) verify(ctx context.Context, env *Env, source *trustSource, f verifyFile) error {
 	if f.err != nil {
-		return failed(ignoreHint(source.require), "%s: %v", shownName(f.name), f.err)
+		return failed(outHint(source.require), "%s: %v", shownName(f.name), f.err)
 	}
 	data, err := env.read(ctx, f.name, "a manifest", maxManifest)
 	if err != nil {
@@ -51,7 +51,7 @@ func (r *verifyReport) verify(ctx context.Context, env *Env, source *trustSource
 	}
 	_, all, err := parse(shownName(f.name), data)
 	if err != nil && !f.named {
-		return failed(ignoreHint(source.require), "%v", err)
+		return failed(outHint(source.require), "%v", err)
 	}
 	if err != nil {
 		return err
@@ -80,8 +80,8 @@ func (r *verifyReport) verify(ctx context.Context, env *Env, source *trustSource
 	return nil
 }
 
-// ignoreHint is the way out where a file that was found cannot be read.
-func ignoreHint(required bool) string {
+// outHint is the way out where a file that was found cannot be read.
+func outHint(required bool) string {
 	if required {
 		return "if it is no manifest, leave it out with --ignore"
 	}
