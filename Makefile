@@ -12,11 +12,13 @@ TOOL    := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 # Packages with goroutines of their own run once more under the race detector.
 RACE    := ./cli/replace/... ./repo/scan/... ./audit/... ./keyring/... ./unseal/... ./controller/...
+# The commands that work on many files at a time, too.
+RACE_SCRIPTS := TestScripts/(tree_signed|rewrap)$$
 SUMMARY := go run ./e2e/tools/testsummary
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the programs into bin/
@@ -50,6 +52,7 @@ test: lint cross tools prerequisites ## run every test; the first run builds a c
 	@cd e2e/tools/controlplane && go test -json ./internal/pki | (cd ../../.. && $(SUMMARY) controlplane)
 	@echo "== tests under the race detector"
 	@CGO_ENABLED=1 go test -json -count=1 -timeout 20m -race $(RACE) | $(SUMMARY) race
+	@CGO_ENABLED=1 go test -json -count=1 -timeout 20m -race -run '$(RACE_SCRIPTS)' ./cli | $(SUMMARY) race-cli
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
