@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -70,6 +71,9 @@ func runLog(ctx context.Context, env *Env, o *logOptions, name string) error {
 	path, err := r.Rel(ctx, name)
 	if err != nil {
 		return err
+	}
+	if info, err := os.Stat(env.path(name)); err == nil && info.IsDir() {
+		return failed("name a file in it; what commits changed in a folder is shown by: seal diff A B -- FOLDER", "%s: is a folder, and history is that of a file", name)
 	}
 	if unborn(ctx, r) {
 		return failed("", "there is no history of %s: nothing is committed yet", shown(path))

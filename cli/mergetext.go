@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -17,6 +18,7 @@ type textMerger struct {
 	env *Env
 	o   *mergeOptions
 	dir string
+	err error // why a part of a file could not be merged, other than by its content
 }
 
 // close removes the folder.
@@ -33,6 +35,13 @@ func (t *textMerger) whole() (merged []byte, clean bool, err error) {
 
 // merge merges parts of them.
 func (t *textMerger) merge(base, ours, theirs []byte) (merged []byte, clean bool, err error) {
+	if merged, clean, err = t.mergeParts(base, ours, theirs); err != nil && !errors.Is(err, git.ErrBinary) {
+		t.err = err
+	}
+	return merged, clean, err
+}
+
+func (t *textMerger) mergeParts(base, ours, theirs []byte) (merged []byte, clean bool, err error) {
 	if t.dir == "" {
 		if t.dir, err = os.MkdirTemp("", "seal-merge-"); err != nil {
 			return nil, false, err

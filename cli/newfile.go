@@ -77,7 +77,7 @@ func (f *outFlags) open(ctx context.Context, env *Env) (*target, error) {
 	info, err := os.Stat(env.path(f.out))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return t, nil
+		return t, t.canBeMade(env)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", f.out, pathCause(err))
 	case info.IsDir():
@@ -90,6 +90,18 @@ func (f *outFlags) open(ctx context.Context, env *Env) (*target, error) {
 	}
 	t.exists = true
 	return t, t.load(ctx, env)
+}
+
+// canBeMade says what stands against making the file, as far as that can be seen.
+func (t *target) canBeMade(env *Env) error {
+	path := env.path(t.out)
+	if _, err := os.Lstat(path); err == nil {
+		return failed("", "%s: is a symbolic link that leads nowhere", t.out)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
+		return failed("make it first: mkdir -p FOLDER", "%s: the folder %s does not exist", t.out, shown(filepath.Dir(t.out)))
+	}
+	return nil
 }
 
 func (t *target) load(ctx context.Context, env *Env) (err error) {

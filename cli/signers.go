@@ -116,7 +116,10 @@ func parseAllowedSigners(name string, b []byte, zone *time.Location) (signers []
 			signers = append(signers, s)
 		}
 	}
-	if len(signers) == 0 {
+	switch {
+	case len(signers) == 0 && len(warnings) > 0:
+		return nil, nil, failed("", "%s: holds no allowed signer: %v", name, errAuthority)
+	case len(signers) == 0:
 		return nil, nil, failed("", "%s: holds no allowed signer", name)
 	}
 	return signers, warnings, nil

@@ -19,7 +19,8 @@ Whose signatures count is said by --signer and --allowed-signers, else by the si
 Unsigned GitSecrets are a finding where .seal.yaml says signed: true, or everywhere with --require.
 
 .seal.yaml lies in the repository: whoever can push there can change it. Where that matters, as in
-CI for other people's changes, give the signers from outside of it.
+CI for other people's changes, give the signers from outside of it, and --require. With that, what
+.seal.yaml ignores is verified, too; --ignore says what is not.
 
 The exit status is 5 for findings (unsigned, of an unknown signer, broken), and 4 where a signature
 does not fit, or where a GitSecret stands in another place than it was sealed for.`
@@ -31,6 +32,7 @@ const verifyExample = `  seal verify
 // verifyOptions are the flags of `seal verify`.
 type verifyOptions struct {
 	trustFlags
+	ignore []string
 	output reportFlag
 }
 
@@ -63,6 +65,7 @@ func newVerifyCommand(env *Env) *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	o.trustFlags.addTo(flags)
+	flags.StringArrayVar(&o.ignore, "ignore", nil, "leave out the files and folders below the current folder that match `GLOB`, such as charts/**; repeatable")
 	o.output.addTo(cmd)
 	return cmd
 }
@@ -78,7 +81,11 @@ func runVerify(ctx context.Context, env *Env, o *verifyOptions, args []string) e
 	if err != nil {
 		return err
 	}
-	files, err := verifyFiles(ctx, env, trust.tree, args)
+	walk, err := o.walk(env, trust.tree)
+	if err != nil {
+		return err
+	}
+	files, err := walk.files(ctx, env, args)
 	if err != nil {
 		return err
 	}

@@ -42,13 +42,16 @@ type verdict struct {
 
 // verify judges what a file holds.
 func (r *verifyReport) verify(ctx context.Context, env *Env, source *trustSource, f verifyFile) error {
+	if f.err != nil {
+		return failed(outHint(source.require), "%s: %v", shownName(f.name), f.err)
+	}
 	data, err := env.read(ctx, f.name, "a manifest", maxManifest)
 	if err != nil {
 		return err
 	}
 	_, all, err := parse(shownName(f.name), data)
 	if err != nil && !f.named {
-		return failed("if it is no manifest, list it under ignore in "+repo.SettingsName, "%v", err)
+		return failed(outHint(source.require), "%v", err)
 	}
 	if err != nil {
 		return err
@@ -75,6 +78,14 @@ func (r *verifyReport) verify(ctx context.Context, env *Env, source *trustSource
 		return noneSealed(shownName(f.name), "", all)
 	}
 	return nil
+}
+
+// outHint is the way out where a file that was found cannot be read.
+func outHint(required bool) string {
+	if required {
+		return "if it is no manifest, leave it out with --ignore"
+	}
+	return "if it is no manifest, list it under ignore in " + repo.SettingsName
 }
 
 func (v *verdict) set(result, message string) {

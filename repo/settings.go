@@ -219,11 +219,15 @@ func checkScope(scope string) string {
 // checkGlobs wants patterns below the file's folder, with slashes.
 func checkGlobs(field string, globs []string) string {
 	for i, g := range globs {
-		if g == "" || strings.Contains(g, `\`) || path.IsAbs(g) || slices.Contains(strings.Split(g, "/"), "..") || !doublestar.ValidatePattern(g) {
+		if !isGlob(g) {
 			return fmt.Sprintf("%s[%d]: %q is no pattern for paths below this file's folder, such as clusters/prod/**", field, i, g)
 		}
 	}
 	return ""
+}
+
+func isGlob(g string) bool {
+	return g != "" && !strings.Contains(g, `\`) && !path.IsAbs(g) && !slices.Contains(strings.Split(g, "/"), "..") && doublestar.ValidatePattern(g)
 }
 
 // PublicKey is the signer's key.

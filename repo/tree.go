@@ -306,3 +306,22 @@ func (t *Tree) Ignored(path string) (bool, error) {
 	}
 	return slices.ContainsFunc(c.layers, func(l layer) bool { return matches(l.dir, path, l.settings.Ignore) }), nil
 }
+
+// Patterns are for paths below a folder, as settings have them.
+type Patterns struct {
+	dir   string
+	globs []string
+}
+
+// NewPatterns checks patterns for paths below the folder dir, which is absolute.
+func NewPatterns(dir string, globs []string) (*Patterns, error) {
+	for _, g := range globs {
+		if !isGlob(g) {
+			return nil, fmt.Errorf("%q is no pattern for paths below the folder, such as charts/**", g)
+		}
+	}
+	return &Patterns{dir: dir, globs: globs}, nil
+}
+
+// Match says whether one of the patterns is for path, which is absolute.
+func (p *Patterns) Match(path string) bool { return matches(p.dir, path, p.globs) }

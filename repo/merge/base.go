@@ -80,22 +80,26 @@ func unlike(path []string, a, b any) any {
 
 // choices are the two ways to resolve all conflicts of a text for one side. ok is false where it has none, or conflicts in conflicts.
 func choices(text []byte) (ours, theirs []byte, ok bool) {
+	ours, n, ok := resolve(text, func(int) bool { return false })
+	theirs, _, _ = resolve(text, func(int) bool { return true })
+	return ours, theirs, ok && n > 0
+}
+
+// resolve takes theirs for the nth conflict of a text where theirs says so, else ours, and counts them. ok is false where there are conflicts in conflicts.
+func resolve(text []byte, theirs func(nth int) bool) (out []byte, n int, ok bool) {
 	size, in := 0, 0 // in: 0 outside, 1 in ours, 2 in the base that some styles show, 3 in theirs
 	for line := range bytes.Lines(text) {
-		n := markerLength(line)
+		length := markerLength(line)
 		switch {
-		case n == 0 || size > 0 && n != size && in > 0:
-			if n > 0 {
-				return nil, nil, false
+		case length == 0 || size > 0 && length != size && in > 0:
+			if length > 0 {
+				return nil, 0, false
 			}
-			if in == 0 || in == 1 {
-				ours = append(ours, line...)
-			}
-			if in == 0 || in == 3 {
-				theirs = append(theirs, line...)
+			if in == 0 || in == 1 && !theirs(n-1) || in == 3 && theirs(n-1) {
+				out = append(out, line...)
 			}
 		case line[0] == '<' && in == 0:
-			size, in, ok = n, 1, true
+			size, in, n = length, 1, n+1
 		case line[0] == '|' && in == 1:
 			in = 2
 		case line[0] == '=' && (in == 1 || in == 2):
@@ -103,10 +107,10 @@ func choices(text []byte) (ours, theirs []byte, ok bool) {
 		case line[0] == '>' && in == 3:
 			in = 0
 		default:
-			return nil, nil, false
+			return nil, 0, false
 		}
 	}
-	return ours, theirs, ok && in == 0
+	return out, n, in == 0
 }
 
 // markerLength is the length of the conflict marker that line is; 0 for other lines.

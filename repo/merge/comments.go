@@ -31,10 +31,27 @@ func (m *merger) comments(text []byte, base, ours, theirs *piece, p *plan) (merg
 		return nil, nil, err
 	case clean && m.means(out, p.want):
 		return out, nil, nil
-	case clean || len(p.clashes) > 0 || within(remarks(theirs.body), remarks(text)):
+	case clean || len(p.clashes) > 0 || within(remarks(theirs.body), remarks(text)) || !m.onlyLayout(out, p.want):
 		return lost()
 	}
 	return text, out, nil
+}
+
+// onlyLayout says whether the conflicts of a text are over nothing but comments and layout: it means want whichever side is taken in each of them. An item that
+// has another place on the two sides would be there twice, or not at all, where one side is taken above and the other below.
+func (m *merger) onlyLayout(text []byte, want tree) bool {
+	ours, n, ok := resolve(text, func(int) bool { return false })
+	if !ok || n == 0 || n > maxRegions || n*len(text) > maxWork || !m.means(ours, want) {
+		return false
+	}
+	for i := range n {
+		one, _, _ := resolve(text, func(nth int) bool { return nth == i })
+		rest, _, _ := resolve(text, func(nth int) bool { return nth != i })
+		if !m.means(one, want) || !m.means(rest, want) {
+			return false
+		}
+	}
+	return true
 }
 
 func (m *merger) means(text []byte, want tree) bool {

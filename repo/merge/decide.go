@@ -129,7 +129,13 @@ func (p *plan) sign(base, ours, theirs *sealed) error {
 		return at(s.tree, "spec", "signature")
 	}
 	o, t := fits(ours), fits(theirs)
+	var was any
+	if base != nil {
+		was = at(base.tree, "spec", "signature")
+	}
 	switch {
+	case was != nil && (sameTree(o, was) && theirs.spec().Signature == nil || sameTree(t, was) && ours.spec().Signature == nil):
+		p.warnings = append(p.warnings, "the signature is dropped: one side has taken it off")
 	case o == nil && t == nil:
 		p.warnings = append(p.warnings, "the signature is dropped: the merge changed the object; sign it again")
 	case o == nil:
@@ -137,10 +143,6 @@ func (p *plan) sign(base, ours, theirs *sealed) error {
 	case t == nil || sameTree(o, t):
 		p.want = with(p.want, o, "spec", "signature")
 	default:
-		var was any
-		if base != nil {
-			was = at(base.tree, "spec", "signature")
-		}
 		v, clashes := merge1([]string{"spec", "signature"}, was, o, t)
 		p.want, p.clashes = with(p.want, v, "spec", "signature"), append(p.clashes, clashes...)
 	}

@@ -202,6 +202,7 @@ func TestSignatures(t *testing.T) {
 		{"a label that no signature covers", base, with(base, meta("labels", map[string]any{"x": "1"})), with(base, wrap(0, 1)), true, false, 0},
 		{"an annotation that it covers", base, with(base, meta("annotations", map[string]any{"waxwing.io/x": "1"})), added, false, true, 0},
 		{"signed again by both", base, w.signed(t, with(plain, wrap(0, 1)), bob), w.signed(t, with(plain, wrap(0, 2)), signer()), true, false, 1},
+		{"taken off by one, and a rewrap", base, with(base, unsigned), with(base, wrap(0, 1)), false, true, 0},
 		{"signed by one", plain, base, with(plain, wrap(0, 1)), true, false, 0},
 		{"a conflict in an option", base, w.signed(t, with(plain, spec("type", "example.org/x")), bob), with(base, both(unsigned, spec("type", "example.org/z"))), false, true, 1},
 		{"a conflict in a value", base, with(base, both(unsigned, set("a", 1))), with(base, both(unsigned, remove("a"))), false, false, 1},
