@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 const checkLong = `Look for what must not be in Git, or does not fit the settings. No key and no cluster is needed,
@@ -61,8 +63,6 @@ type checkInput struct {
 	path string // absolute, for the settings
 	data []byte
 	err  error // why it cannot be read
-	// walked says that nobody has named the file itself.
-	walked bool
 }
 
 func runCheck(ctx context.Context, env *Env, o *checkOptions, args []string) error {
@@ -80,27 +80,12 @@ func runCheck(ctx context.Context, env *Env, o *checkOptions, args []string) err
 		return err
 	}
 	c := &checker{book: book}
-	inputs := filesToCheck(ctx, env, book.tree, args)
 	if o.staged {
-		inputs = stagedToCheck(ctx, env, book.tree)
+		err = c.staged(ctx, env)
+	} else {
+		err = c.files(ctx, env, args)
 	}
-	for in, err := range inputs {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err == nil {
-			before := len(c.report.Findings)
-			err = c.check(in)
-			for i := range c.report.Findings[before:] {
-				c.report.Findings[before+i].walked = in.walked
-				c.report.Findings[before+i].path = in.path
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := c.report.dropIgnored(ctx, env); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := c.report.write(env, o.output); err != nil {
@@ -138,71 +123,63 @@ func countOf(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// checker collects findings. Settings that cannot be read end the check: nothing could be said about files.
+// checker looks for findings. Settings that cannot be read end the check: nothing could be said about files.
 type checker struct {
 	book   *rulebook
 	report checkReport
 }
 
-func (c *checker) check(in checkInput) error {
-	c.report.Files++
+// check gives what is wrong with a file. It may be called from several goroutines.
+func (c *checker) check(in checkInput) ([]finding, error) {
 	if in.err != nil {
-		c.report.add(finding{File: in.name, Rule: ruleUnreadable, Message: in.err.Error(), Hint: hint(in.err), label: in.name})
-		return nil
+		return []finding{{File: in.name, Rule: ruleUnreadable, Severity: severityError, Message: in.err.Error(), Hint: hint(in.err), label: in.name}}, nil
 	}
-	if !mayHoldSecret(in.data) {
-		return nil
+	if !mayNeedCheck(scan.Bytes(in.data)) {
+		return nil, nil
 	}
 	all, f := readForCheck(in)
 	if f != nil {
-		c.report.add(*f)
-		return nil
+		return []finding{*f}, nil
 	}
+	var found []finding
 	for _, obj := range all {
-		for _, f := range plaintext(obj) {
-			c.report.add(f)
-		}
+		found = append(found, plaintext(obj)...)
 		if obj.role != isSealed {
 			continue
 		}
-		if err := c.sealed(in, obj); err != nil {
-			return err
+		more, err := c.sealed(in, obj)
+		if err != nil {
+			return nil, err
 		}
+		found = append(found, more...)
 	}
-	return nil
+	return found, nil
 }
 
 // sealed checks a GitSecret against itself and the settings of its place.
-func (c *checker) sealed(in checkInput, obj object) error {
+func (c *checker) sealed(in checkInput, obj object) ([]finding, error) {
 	_, doc, err := readSealed(obj)
 	if err != nil {
 		f := of(obj, ruleMalformed, "%s", unlabelled(obj, err))
 		f.Hint = hint(err)
-		c.report.add(f)
-		return nil
+		return []finding{f}, nil
 	}
 	rules, stray, err := c.book.rules(in.path)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var found []finding
 	if stray {
 		f := warning(of(obj, ruleHolders, "no environment of the settings has a path that matches: nobody says who should open it"))
 		f.Hint = "add its path to an environment of .seal.yaml, or to ignore"
-		c.report.add(f)
+		found = append(found, f)
 	}
-	for _, f := range againstScope(obj, doc, rules) {
-		c.report.add(f)
+	found = append(found, againstScope(obj, doc, rules)...)
+	found = append(found, againstSignature(obj, doc, rules)...)
+	if rules != nil {
+		found = append(found, c.againstHolders(obj, doc.Spec(), rules)...)
 	}
-	for _, f := range againstSignature(obj, doc, rules) {
-		c.report.add(f)
-	}
-	if rules == nil {
-		return nil
-	}
-	for _, f := range c.againstHolders(obj, doc.Spec(), rules) {
-		c.report.add(f)
-	}
-	return nil
+	return found, nil
 }
 
 // unlabelled is err without the label that findings have already.

@@ -13,18 +13,6 @@ import (
 	"github.com/waxwing-io/waxwing/manifest"
 )
 
-// mayHoldSecret says whether a file is worth parsing: most files of a repository have nothing to do with Secrets. Escapes could spell anything, and what is
-// in UTF-16 is for manifest to refuse.
-func mayHoldSecret(data []byte) bool {
-	lower := bytes.ToLower(data)
-	for _, word := range []string{"secret", "stringdata", `\u00`, `\x`, "\x00"} {
-		if bytes.Contains(lower, []byte(word)) {
-			return true
-		}
-	}
-	return false
-}
-
 // kindRE finds what looks like a Secret or a GitSecret in a text that cannot be parsed.
 var kindRE = regexp.MustCompile(`(?im)(^|[\s{,-])["']?kind["']?\s*:\s*["']?(git)?secret["']?\s*($|[,}#])`)
 

@@ -36,9 +36,7 @@ type finding struct {
 	Message   string `json:"message"`
 	Hint      string `json:"hint,omitempty"`
 
-	label  string
-	path   string // absolute
-	walked bool   // nobody has named the file
+	label string
 }
 
 // of is a finding about obj.
@@ -58,13 +56,29 @@ func warning(f finding) finding {
 type checkReport struct {
 	Files    int       `json:"files"`
 	Findings []finding `json:"findings"`
+
+	notes map[string]bool // findings about notes
 }
 
-func (r *checkReport) add(f finding) {
-	if f.Severity == "" {
-		f.Severity = severityError
+// file adds what was found in one file. What is wrong with a note is said once, though every file of its holder tells it.
+func (r *checkReport) file(found []finding) {
+	r.Files++
+	for _, f := range found {
+		if f.Severity == "" {
+			f.Severity = severityError
+		}
+		if f.Rule == ruleNote {
+			about := f.File + "\n" + f.Message
+			if r.notes[about] {
+				continue
+			}
+			if r.notes == nil {
+				r.notes = map[string]bool{}
+			}
+			r.notes[about] = true
+		}
+		r.Findings = append(r.Findings, f)
 	}
-	r.Findings = append(r.Findings, f)
 }
 
 func (r *checkReport) count() (errs, warnings int) {

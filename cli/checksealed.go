@@ -3,19 +3,16 @@ package cli
 import (
 	"strings"
 
-	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/repo"
 )
 
-// standsAt gives doc the namespace that it goes to, where it names none: that of the settings, or, as kustomize may set any, the one that it is sealed for.
+// standsAt holds doc against its own scope. Where it names no namespace, it goes to that of the settings.
 func standsAt(doc *seal.Document, namespace string) error {
 	if doc.Target.Namespace != "" {
 		namespace = ""
-	} else if namespace == "" {
-		namespace = doc.Spec().For.Namespace
 	}
-	return secret.CheckPlace(doc, namespace)
+	return checkStanding(doc, namespace)
 }
 
 // againstScope holds an object against its own scope, and that against the settings.
@@ -100,12 +97,9 @@ func (c *checker) againstHolders(obj object, spec *seal.Spec, rules *repo.Rules)
 			"if that is not meant: seal rewrap --fresh "+fileHint(obj.name)+", and renew the values")
 	}
 	for _, h := range rules.Holders {
-		set, fresh, err := c.book.set(h)
+		set, err := c.book.set(h)
 		if err != nil {
-			if fresh {
-				f := finding{File: h.File, Rule: ruleNote, Message: "holder " + h.Name + ": " + err.Error(), Hint: hint(err), label: h.File}
-				all = append(all, f)
-			}
+			add(finding{File: h.File, Rule: ruleNote, Message: "holder " + h.Name + ": " + err.Error(), label: h.File}, hint(err))
 			continue
 		}
 		for _, id := range spec.Referenced() {

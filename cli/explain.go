@@ -158,7 +158,7 @@ func (e *explainer) place(path string) error {
 		return nil
 	}
 	for _, h := range rules.Holders {
-		set, _, err := e.book.set(h)
+		set, err := e.book.set(h)
 		if err != nil {
 			e.broken = append(e.broken, withHint(err))
 			continue

@@ -108,7 +108,7 @@ func runRewrap(ctx context.Context, env *Env, o *rewrapOptions, args []string) e
 			return err
 		}
 	}
-	if r.inputs, err = env.inputs(ctx, r.source.tree, args); err != nil {
+	if r.inputs, err = env.inputs(args, env.manifests(ctx, r.source.tree)); err != nil {
 		return err
 	}
 	return r.rewrapAll(ctx)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"golang.org/x/crypto/ssh"
 
@@ -13,9 +14,10 @@ import (
 	"github.com/waxwing-io/waxwing/repo"
 )
 
-// rulebook is what settings say about files that are sealed already. Each holder is read once.
+// rulebook is what settings say about files that are sealed already. Each holder is read once. It may be used from several goroutines.
 type rulebook struct {
 	tree *repo.Tree
+	mu   sync.Mutex
 	sets map[string]holderRead // by file of settings and name
 }
 
@@ -48,15 +50,17 @@ func (b *rulebook) rules(path string) (rules *repo.Rules, stray bool, err error)
 	return rules, false, err
 }
 
-// set is a holder's present recipients. fresh says that it is read for the first time, so that an error is told once.
-func (b *rulebook) set(h repo.Holder) (set repo.Set, fresh bool, err error) {
+// set is a holder's present recipients.
+func (b *rulebook) set(h repo.Holder) (repo.Set, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	key := h.File + "\n" + h.Name
 	known, ok := b.sets[key]
 	if !ok {
 		known.set, known.err = h.Read()
 		b.sets[key] = known
 	}
-	return known.set, !ok, known.err
+	return known.set, known.err
 }
 
 // wrapState compares a wrap with its holder's present recipients.

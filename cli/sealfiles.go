@@ -22,7 +22,7 @@ func sealFiles(ctx context.Context, env *Env, o *sealOptions, args []string) err
 	if err != nil {
 		return err
 	}
-	inputs, err := env.inputs(ctx, source.tree, args)
+	inputs, err := env.inputs(args, env.manifests(ctx, source.tree))
 	if err != nil {
 		return err
 	}
