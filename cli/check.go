@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 const checkLong = `Look for what must not be in Git, or does not fit the settings. No key and no cluster is needed,
@@ -134,7 +132,7 @@ func (c *checker) check(in checkInput) ([]finding, error) {
 	if in.err != nil {
 		return []finding{{File: in.name, Rule: ruleUnreadable, Severity: severityError, Message: in.err.Error(), Hint: hint(in.err), label: in.name}}, nil
 	}
-	if !mayNeedCheck(scan.Bytes(in.data)) {
+	if !needsCheck(in.data) {
 		return nil, nil
 	}
 	all, f := readForCheck(in)

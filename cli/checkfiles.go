@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"strings"
@@ -8,8 +9,14 @@ import (
 	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
-// mayNeedCheck says whether a file is worth parsing: most files of a repository have nothing to do with Secrets. What has data and no kind could be one.
+// mayNeedCheck says whether a file is worth reading: most files of a repository have nothing to do with Secrets.
 func mayNeedCheck(f scan.Finding) bool { return f.MayHoldPlaintext() || f.MayBeSealed() || f.Data }
+
+// needsCheck says whether it is worth parsing. What has data and no kind is taken for a Secret only where it speaks of one.
+func needsCheck(data []byte) bool {
+	f := scan.Bytes(data)
+	return f.MayHoldPlaintext() || f.MayBeSealed() || f.Data && bytes.Contains(bytes.ToLower(data), []byte("secret"))
+}
 
 // files checks the files that are named, and those below the folders that are: several at a time, and reported in their order.
 func (c *checker) files(ctx context.Context, env *Env, args []string) error {
