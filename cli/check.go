@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -77,7 +78,7 @@ func runCheck(ctx context.Context, env *Env, o *checkOptions, args []string) err
 	if err != nil {
 		return err
 	}
-	c := &checker{book: book}
+	c := &checker{book: book, now: env.Now()}
 	if o.staged {
 		err = c.staged(ctx, env)
 	} else {
@@ -124,6 +125,7 @@ func countOf(n int, what string) string {
 // checker looks for findings. Settings that cannot be read end the check: nothing could be said about files.
 type checker struct {
 	book   *rulebook
+	now    time.Time
 	report checkReport
 }
 
@@ -173,7 +175,7 @@ func (c *checker) sealed(in checkInput, obj object) ([]finding, error) {
 		found = append(found, f)
 	}
 	found = append(found, againstScope(obj, doc, rules)...)
-	found = append(found, againstSignature(obj, doc, rules)...)
+	found = append(found, c.againstSignature(obj, doc, rules)...)
 	if rules != nil {
 		found = append(found, c.againstHolders(obj, doc.Spec(), rules)...)
 	}

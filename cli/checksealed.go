@@ -48,11 +48,11 @@ func wider(scope, other string) bool {
 }
 
 // againstSignature checks the signature, and without settings no more than whether it is valid.
-func againstSignature(obj object, doc *seal.Document, rules *repo.Rules) []finding {
+func (c *checker) againstSignature(obj object, doc *seal.Document, rules *repo.Rules) []finding {
 	if rules == nil {
 		rules = &repo.Rules{}
 	}
-	s := signatureOf(doc, rules.Signers)
+	s := signatureOf(doc, signersOf(rules.Signers), c.now)
 	known := len(rules.Signers) > 0 || rules.Signed
 	var f finding
 	switch {

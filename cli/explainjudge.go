@@ -83,12 +83,11 @@ func (e *explainer) againstSettings(x *explanation, some, every []string) {
 
 // explainSignature says who signed, and whether that counts.
 func (e *explainer) explainSignature(x *explanation, doc *seal.Document) {
-	var s signedState
+	var signers []allowedSigner
 	if e.rules != nil {
-		s = signatureOf(doc, e.rules.Signers)
-	} else {
-		s = signatureOf(doc, nil)
+		signers = signersOf(e.rules.Signers)
 	}
+	s := signatureOf(doc, signers, e.env.Now())
 	if !s.present {
 		if e.rules != nil && e.rules.Signed {
 			x.problem(severityWarning, "is not signed, and environment "+shown(e.rules.Environment)+" wants it", "seal sign "+fileHint(x.File))

@@ -94,7 +94,7 @@ func (t *explainText) signature(x *explanation) {
 		return
 	}
 	by := s.Signer
-	if s.Name != "" {
+	if s.Name != "" && s.Name != by {
 		by = shown(s.Name) + " (" + by + ")"
 	}
 	state := "valid"

@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
-
-	"golang.org/x/crypto/ssh"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/repo"
@@ -117,31 +114,4 @@ func holderNames(holders []repo.Holder) []string {
 		names[i] = h.Name
 	}
 	return names
-}
-
-// signedState is what can be said about an object's signature.
-type signedState struct {
-	present bool
-	err     error         // why it is not valid
-	key     ssh.PublicKey // that made it, where it is valid
-	signer  string        // the key's name in .seal.yaml
-	allowed bool          // the key stands there
-}
-
-func signatureOf(doc *seal.Document, signers []repo.Signer) signedState {
-	s := signedState{present: doc.Spec().Signature != nil}
-	if !s.present {
-		return s
-	}
-	if s.key, s.err = doc.VerifySignature(doc.Annotations); s.err != nil {
-		return s
-	}
-	for _, known := range signers {
-		key, err := known.PublicKey()
-		if err == nil && bytes.Equal(key.Marshal(), s.key.Marshal()) {
-			s.allowed, s.signer = true, known.Name
-			break
-		}
-	}
-	return s
 }

@@ -173,12 +173,6 @@ func (s *trustSource) at(name string) (trust, error) {
 		return t, nil
 	}
 	allowed, err := s.tree.Signers(filepath.Dir(path))
-	for _, a := range allowed {
-		pub, keyErr := a.PublicKey()
-		err = errors.Join(err, keyErr)
-		if keyErr == nil {
-			t.signers = append(t.signers, allowedSigner{name: signerName(a.Name, a.Key, pub), pub: pub})
-		}
-	}
+	t.signers = signersOf(allowed)
 	return t, err
 }

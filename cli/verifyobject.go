@@ -107,29 +107,24 @@ func (v *verdict) judge(obj object, t trust, now time.Time) {
 		v.refuse(resultMoved, err)
 		return
 	}
-	if d.Spec().Signature == nil {
-		message := ""
-		if v.Required {
-			message = "a signature is required"
-		}
-		v.set(resultUnsigned, message)
-		return
+	s := signatureOf(d, t.signers, now)
+	if s.key != nil {
+		v.Key = ssh.FingerprintSHA256(s.key)
 	}
-	pub, err := d.VerifySignature(d.Annotations)
-	if err != nil {
-		v.refuse(resultBad, err)
-		return
-	}
-	v.Key = ssh.FingerprintSHA256(pub)
-	name, why, ok := findSigner(t.signers, pub, now)
 	switch {
-	case ok:
-		v.Signer = name
+	case !s.present && v.Required:
+		v.set(resultUnsigned, "a signature is required")
+	case !s.present:
+		v.set(resultUnsigned, "")
+	case s.err != nil:
+		v.refuse(resultBad, s.err)
+	case s.allowed:
+		v.Signer = s.signer
 		v.set(resultOK, "")
-	case why != "":
-		v.set(resultUnknown, why)
+	case s.why != "":
+		v.set(resultUnknown, s.why)
 	default:
-		v.set(resultUnknown, "signed by "+signedBy(pub)+", which is not among the allowed signers")
+		v.set(resultUnknown, "signed by "+signedBy(s.key)+", which is not among the allowed signers")
 	}
 }
 
