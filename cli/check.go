@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -33,7 +32,7 @@ const checkExample = `  seal check
 // checkOptions are the flags of `seal check`.
 type checkOptions struct {
 	staged bool
-	output string
+	output reportFlag
 }
 
 func newCheckCommand(env *Env) *cobra.Command {
@@ -51,8 +50,7 @@ func newCheckCommand(env *Env) *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.BoolVar(&o.staged, "staged", false, "check what is staged in Git, instead of files")
-	flags.StringVarP(&o.output, "output", "o", "text", "write `text|json`")
-	completeValues(cmd, "output", "text", "json")
+	o.output.addTo(cmd)
 	return cmd
 }
 
@@ -65,8 +63,8 @@ type checkInput struct {
 }
 
 func runCheck(ctx context.Context, env *Env, o *checkOptions, args []string) error {
-	if o.output != "text" && o.output != "json" {
-		return usage("use text or json", "unknown output %q", o.output)
+	if err := o.output.check(); err != nil {
+		return err
 	}
 	if o.staged && len(args) > 0 {
 		return usage("leave them out: --staged checks all that is staged", "--staged takes no files")
@@ -78,7 +76,7 @@ func runCheck(ctx context.Context, env *Env, o *checkOptions, args []string) err
 	if err != nil {
 		return err
 	}
-	c := &checker{book: book, now: env.Now()}
+	c := &checker{book: book, now: env.Now(), report: checkReport{Findings: []finding{}}}
 	if o.staged {
 		err = c.staged(ctx, env)
 	} else {
@@ -87,7 +85,7 @@ func runCheck(ctx context.Context, env *Env, o *checkOptions, args []string) err
 	if err != nil {
 		return err
 	}
-	if err := c.report.write(env, o.output); err != nil {
+	if err := o.output.writeLine(env, &c.report, c.report.text); err != nil {
 		return err
 	}
 	errs, warnings := c.report.count()
@@ -113,13 +111,6 @@ func summary(errs, warnings, files int) string {
 		parts = []string{"nothing found"}
 	}
 	return strings.Join(parts, " and ") + " in " + countOf(files, "file")
-}
-
-func countOf(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // checker looks for findings. Settings that cannot be read end the check: nothing could be said about files.

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-
-	"github.com/waxwing-io/waxwing/cli/secret"
 )
 
 // The rules of seal check. The command's help lists them.
@@ -92,30 +90,18 @@ func (r *checkReport) count() (errs, warnings int) {
 	return errs, warnings
 }
 
-func (r *checkReport) write(env *Env, output string) error {
-	if output == "json" {
-		if r.Findings == nil {
-			r.Findings = []finding{}
-		}
-		b, err := secret.Marshal(r)
-		if err != nil {
-			return err
-		}
-		return env.writeOut(stdinArg, append(b, '\n'), 0)
-	}
-	var out bytes.Buffer
+func (r *checkReport) text(out *bytes.Buffer) {
 	for i, f := range r.Findings {
 		prefix := ""
 		if f.Severity == severityWarning {
 			prefix = "warning: "
 		}
-		message(&out, prefix, f.label+": "+f.Message)
+		message(out, prefix, f.label+": "+f.Message)
 		// A hint that repeats is written once, where it comes last.
 		if again := i+1 < len(r.Findings) && r.Findings[i+1].Hint == f.Hint; f.Hint != "" && !again {
-			message(&out, "  hint: ", f.Hint)
+			message(out, "  hint: ", f.Hint)
 		}
 	}
-	return env.writeOut(stdinArg, out.Bytes(), 0)
 }
 
 // shownNames lists names from a document, for messages.
