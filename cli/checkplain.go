@@ -3,8 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -18,10 +16,11 @@ var kindRE = regexp.MustCompile(`(?im)(^|[\s{,-])["']?kind["']?\s*:\s*["']?(git)
 
 // hasConflict says whether both marks of a merge begin a line.
 func hasConflict(data []byte) bool {
-	begins := func(mark string) bool {
-		return bytes.HasPrefix(data, []byte(mark)) || bytes.Contains(data, []byte("\n"+mark))
-	}
-	return begins("<<<<<<< ") && begins(">>>>>>> ")
+	return beginsLine(data, "<<<<<<< ") && beginsLine(data, ">>>>>>> ")
+}
+
+func beginsLine(text []byte, mark string) bool {
+	return bytes.HasPrefix(text, []byte(mark)) || bytes.Contains(text, []byte("\n"+mark))
 }
 
 // readForCheck takes a file apart, or says what is wrong with it as a whole. A file that cannot be parsed is nobody's business here, unless it looks like a
@@ -40,15 +39,7 @@ func readForCheck(in checkInput) ([]object, *finding) {
 	if !kindRE.Match(text) {
 		return nil, nil
 	}
-	why := err.Error()
-	var refusal *manifest.Error
-	if errors.As(err, &refusal) {
-		why = refusal.Msg
-		if refusal.Line > 0 {
-			why = fmt.Sprintf("line %d: %s", refusal.Line, why)
-		}
-	}
-	f.Rule, f.Message, f.Hint = ruleUnreadable, "looks like a Secret, and cannot be read: "+why, hint(err)
+	f.Rule, f.Message, f.Hint = ruleUnreadable, "looks like a Secret, and cannot be read: "+withoutFile(err), hint(err)
 	if bytes.Contains(in.data, []byte("{{")) {
 		// A template: most of them name their values, and few have them.
 		f = warning(f)

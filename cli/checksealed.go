@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"strings"
-
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/repo"
 )
@@ -78,23 +76,16 @@ func (c *checker) againstSignature(obj object, doc *seal.Document, rules *repo.R
 
 // againstHolders holds the wraps against the environment's holders, and their recipients against the present ones.
 func (c *checker) againstHolders(obj object, spec *seal.Spec, rules *repo.Rules) []finding {
-	some, every := wrapHolders(spec)
 	if len(spec.Referenced()) == 0 {
 		return nil
 	}
-	wanted := holderNames(rules.Holders)
 	var all []finding
 	add := func(f finding, hint string) {
 		f.Hint = hint
 		all = append(all, f)
 	}
-	if missing := without(wanted, every); len(missing) > 0 {
-		add(of(obj, ruleHolders, "%s of environment %s cannot open all of it", strings.Join(missing, ", "), shown(rules.Environment)),
-			"somebody who can open it seals it again for all holders: seal rewrap --fresh "+fileHint(obj.name))
-	}
-	if extra := without(some, wanted); len(extra) > 0 {
-		add(of(obj, ruleHolders, "%s can open it, and is no holder of environment %s", shownNames(extra), shown(rules.Environment)),
-			"if that is not meant: seal rewrap --fresh "+fileHint(obj.name)+", and renew the values")
+	for _, p := range holderProblems(spec, rules, obj.name) {
+		add(of(obj, ruleHolders, "%s", p.Message), p.Hint)
 	}
 	for _, h := range rules.Holders {
 		set, err := c.book.set(h)

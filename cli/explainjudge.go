@@ -14,7 +14,7 @@ const tooFarAhead = 5 * time.Minute
 
 // explainHolders says who can open the object, and holds that against the settings and the identities.
 func (e *explainer) explainHolders(x *explanation, spec *seal.Spec) {
-	some, every := wrapHolders(spec)
+	_, every := wrapHolders(spec)
 	x.Holders = every
 	used := spec.Referenced()
 	if len(e.ids) > 0 && len(used) > 0 {
@@ -51,21 +51,17 @@ func (e *explainer) explainHolders(x *explanation, spec *seal.Spec) {
 		x.problem(severityWarning, "no environment of the settings has a path that matches: nobody says who should open it", "add its path to an environment of .seal.yaml")
 	case e.rules != nil:
 		x.Environment = e.rules.Environment
-		e.againstSettings(x, some, every)
+		e.againstSettings(x, spec)
 	}
 }
 
 // againstSettings holds the holders against the environment's.
-func (e *explainer) againstSettings(x *explanation, some, every []string) {
+func (e *explainer) againstSettings(x *explanation, spec *seal.Spec) {
 	if len(x.Items) == 0 {
 		return
 	}
-	wanted := holderNames(e.rules.Holders)
-	if missing := without(wanted, every); len(missing) > 0 {
-		x.problem(severityWarning, strings.Join(missing, ", ")+" of environment "+shown(e.rules.Environment)+" cannot open all of it", "somebody who can open it: seal rewrap --fresh "+fileHint(x.File))
-	}
-	if extra := without(some, wanted); len(extra) > 0 {
-		x.problem(severityWarning, shownNames(extra)+" can open it, and is no holder of environment "+shown(e.rules.Environment), "if that is not meant: seal rewrap --fresh "+fileHint(x.File)+", and renew the values")
+	for _, p := range holderProblems(spec, e.rules, x.File) {
+		x.problem(severityWarning, p.Message, p.Hint)
 	}
 	if scope := x.Scope.Scope; wider(scope, e.rules.Scope) {
 		x.problem(severityWarning, "is sealed for scope "+scope+", and the settings say "+e.rules.Scope, "")

@@ -56,13 +56,7 @@ func parseIdentities(name string, b []byte) ([]seal.Identity, error) {
 		return nil, err
 	}
 	var ids []seal.Identity
-	n := 0
-	for line := range strings.Lines(string(b)) {
-		n++
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
+	for n, line := range keyLines(b) {
 		if err := otherKindOfKey(name, line); err != nil {
 			return nil, err
 		}

@@ -180,8 +180,7 @@ func (o *mergeOptions) asText(v threeFiles, t *textMerger, why error) (*merge.Re
 }
 
 func hasMarkers(text []byte, size int) bool {
-	mark := bytes.Repeat([]byte("<"), size)
-	return bytes.HasPrefix(text, mark) || bytes.Contains(text, append([]byte("\n"), mark...))
+	return beginsLine(text, strings.Repeat("<", size))
 }
 
 // write replaces OURS as a whole, so that a driver that is killed leaves it old or new.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
@@ -106,6 +107,25 @@ func wrapHolders(spec *seal.Spec) (some, every []string) {
 // without lists what is in list and not in other.
 func without(list, other []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
+}
+
+// holderProblems holds those who have wraps against the holders of the environment. file is the one to name in hints.
+func holderProblems(spec *seal.Spec, rules *repo.Rules, file string) []problem {
+	if len(spec.Referenced()) == 0 {
+		return nil
+	}
+	some, every := wrapHolders(spec)
+	wanted := holderNames(rules.Holders)
+	var all []problem
+	if missing := without(wanted, every); len(missing) > 0 {
+		all = append(all, problem{severityError, strings.Join(missing, ", ") + " of environment " + shown(rules.Environment) + " cannot open all of it",
+			"somebody who can open it seals it again for all holders: seal rewrap --fresh " + fileHint(file)})
+	}
+	if extra := without(some, wanted); len(extra) > 0 {
+		all = append(all, problem{severityError, shownNames(extra) + " can open it, and is no holder of environment " + shown(rules.Environment),
+			"if that is not meant: seal rewrap --fresh " + fileHint(file) + ", and renew the values"})
+	}
+	return all
 }
 
 func holderNames(holders []repo.Holder) []string {

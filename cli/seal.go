@@ -170,8 +170,7 @@ func sealAll(ctx context.Context, env *Env, o *sealOptions, source *recipientSou
 				results = append(results, *r)
 			}
 		}
-		var f *failure
-		if errors.As(err, &f) && f.code == exitUsage {
+		if isUsage(err) {
 			return nil, err
 		}
 		errs = append(errs, err)

@@ -114,11 +114,7 @@ func (t *treeSealer) holders(in input) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(at.holders))
-	for i, h := range at.holders {
-		names[i] = h.Name
-	}
-	return names, nil
+	return sealedFor(at.holders), nil
 }
 
 func (t *treeSealer) stage(in input, r *sealed, out *outcome) error {
