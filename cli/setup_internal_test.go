@@ -128,6 +128,14 @@ func manyKeys(n int) string {
 	return b.String()
 }
 
+func TestEveryCommandInTheHelpHasAHeading(t *testing.T) {
+	for _, cmd := range New(Env{}).Commands() {
+		if (cmd.GroupID == "") != cmd.Hidden {
+			t.Errorf("%s: the heading is %q, and it is hidden: %v", cmd.Name(), cmd.GroupID, cmd.Hidden)
+		}
+	}
+}
+
 // TestTheHookForPreCommit holds .pre-commit-hooks.yaml against the command that it names.
 func TestTheHookForPreCommit(t *testing.T) {
 	data, err := os.ReadFile("../.pre-commit-hooks.yaml")
