@@ -166,11 +166,10 @@ func (d *doctor) checkIdentities(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, d.o.timeout)
 		b, err := readFile(ctx, d.env.path(name), name, maxKeyFile)
 		cancel()
-		var n int
+		var held string
 		if err == nil {
-			ids, parseErr := parseIdentities(name, b)
+			held, err = d.identitiesIn(ctx, name, b)
 			clear(b)
-			n, err = len(ids), parseErr
 		}
 		info, statErr := os.Stat(d.env.path(name))
 		switch {
@@ -179,9 +178,20 @@ func (d *doctor) checkIdentities(ctx context.Context) {
 		case runtime.GOOS != "windows" && statErr == nil && info.Mode().Perm()&0o077 != 0:
 			d.say("identities", healthFail, "chmod 600 "+fileHint(name), "%s can be read by other users (mode %04o)", name, info.Mode().Perm())
 		default:
-			d.say("identities", healthOK, "", "%s: %s, readable by its owner only", name, countedIdentities(n))
+			d.say("identities", healthOK, "", "%s: %s, readable by its owner only", name, held)
 		}
 	}
+}
+
+// identitiesIn says what an identity file holds, without asking anybody for a passphrase.
+func (d *doctor) identitiesIn(ctx context.Context, name string, b []byte) (string, error) {
+	if isAgeFile(b) {
+		return "identities under a passphrase", nil
+	}
+	alone := *d.env
+	alone.Terminal = nil
+	ids, err := (&identityFlags{}).parse(ctx, &alone, name, b)
+	return countedIdentities(len(ids)), err
 }
 
 func countedIdentities(n int) string {

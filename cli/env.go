@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
@@ -16,7 +17,7 @@ type Env struct {
 	Getenv         func(string) string
 	Now            func() time.Time
 	Rand           io.Reader // cryptographically secure
-	// Terminal is what the standard streams are connected to; nil when they are no terminal.
+	// Terminal is what the standard streams are connected to; nil where nobody can be asked.
 	Terminal Terminal
 	// Version is the program's, where the one who built it says so; empty for what the Go tool has written into the program.
 	Version string
@@ -30,6 +31,16 @@ type Terminal interface {
 	Interactive() (stdin, stdout bool)
 	// ReadPassword shows prompt and reads a line without echo. It returns early, with the terminal as it was, when ctx ends.
 	ReadPassword(ctx context.Context, prompt string) ([]byte, error)
+	// Ask is ReadPassword at the terminal that controls the process, wherever the standard streams lead. Its error wraps errNoTerminal where there is none.
+	Ask(ctx context.Context, prompt string, echo bool) ([]byte, error)
+}
+
+// ask asks the person; prompt may have a name of a file in it.
+func (e *Env) ask(ctx context.Context, prompt string, echo bool) ([]byte, error) {
+	if e.Terminal == nil {
+		return nil, errNoTerminal
+	}
+	return e.Terminal.Ask(ctx, strings.Map(visible, prompt), echo)
 }
 
 func (e *Env) stdinIsTerminal() bool {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -17,10 +18,23 @@ import (
 const envIdentities = "SEAL_IDENTITY_FILE"
 
 // identityFlags are the flags that say what to open with.
-type identityFlags struct{ files []string }
+type identityFlags struct {
+	files   []string
+	plugins pluginFlags
+	// pluginRecipient is the recipient of a plugin's identity whose file does not say it.
+	pluginRecipient string
+}
 
 func (f *identityFlags) addTo(flags *pflag.FlagSet) {
-	flags.StringArrayVarP(&f.files, "identity", "i", nil, "open with the private keys in `FILE`, as seal keys generate and age-keygen write it; repeatable")
+	flags.StringArrayVarP(&f.files, "identity", "i", nil,
+		"open with the private keys in `FILE`: as seal keys generate and age-keygen write it, under a passphrase or not, or an SSH key (ssh-ed25519, ssh-rsa); repeatable")
+	f.addPluginsTo(flags)
+}
+
+// addPluginsTo adds only the flags that identities of plugins need.
+func (f *identityFlags) addPluginsTo(flags *pflag.FlagSet) {
+	f.plugins.addTo(flags)
+	flags.StringVar(&f.pluginRecipient, "plugin-recipient", "", "the `RECIPIENT` of a plugin's identity, where its file does not say \"# public key: …\" above it")
 }
 
 // identities reads all identity files. Flags win over the environment; no source at all is a usage error.
@@ -38,38 +52,90 @@ func (f *identityFlags) identities(ctx context.Context, env *Env) ([]seal.Identi
 		if err != nil {
 			return nil, err
 		}
-		ids, err := parseIdentities(shownName(name), b)
-		clear(b)
+		encrypted := isAgeFile(b)
+		ids, err := f.parse(ctx, env, shownName(name), b)
 		if err != nil {
 			return nil, err
 		}
-		warnReadable(env, name)
+		if !encrypted {
+			warnReadable(env, name)
+		}
 		all = append(all, ids...)
 	}
 	return all, nil
 }
 
-// parseIdentities reads lines with comments. Errors name lines and never quote them.
-func parseIdentities(name string, b []byte) ([]seal.Identity, error) {
-	b, err := keyText(name, b)
+// parse reads the identities of one file, whatever its kind. It may ask for a passphrase.
+func (f *identityFlags) parse(ctx context.Context, env *Env, name string, b []byte) ([]seal.Identity, error) {
+	r := identityReader{ctx: ctx, env: env, flags: f, name: name}
+	switch {
+	case isAgeFile(b):
+		plain, err := r.decrypt(b)
+		if err != nil {
+			return nil, err
+		}
+		return r.lines(plain)
+	case isPrivatePEM(b):
+		id, err := r.ssh(b)
+		if err != nil {
+			return nil, err
+		}
+		return []seal.Identity{id}, nil
+	}
+	return r.lines(b)
+}
+
+// identityReader reads one file.
+type identityReader struct {
+	ctx   context.Context
+	env   *Env
+	flags *identityFlags
+	name  string
+}
+
+// lines reads lines with comments. Errors name lines and never quote them.
+func (r identityReader) lines(b []byte) ([]seal.Identity, error) {
+	b, err := keyText(r.name, b)
 	if err != nil {
 		return nil, err
 	}
+	defer clear(b)
 	var ids []seal.Identity
-	for n, line := range keyLines(b) {
-		if err := otherKindOfKey(name, line); err != nil {
+	n, comment := 0, ""
+	for line := range strings.Lines(string(b)) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			if said := recipientComment(line); said != "" {
+				comment = said
+			}
+			continue
+		}
+		id, err := r.line(line, n, comment)
+		if err != nil {
 			return nil, err
 		}
-		id, err := seal.ParseIdentity(line)
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
-		}
-		ids = append(ids, id)
+		ids, comment = append(ids, id), ""
 	}
 	if len(ids) == 0 {
-		return nil, failed("an identity file holds lines of AGE-SECRET-KEY-…; `seal keys generate` makes one", "%s: holds no identity", name)
+		return nil, failed("an identity file holds lines of AGE-SECRET-KEY-…; `seal keys generate` makes one", "%s: holds no identity", r.name)
 	}
 	return ids, nil
+}
+
+func (r identityReader) line(line string, n int, comment string) (seal.Identity, error) {
+	if err := otherKindOfKey(r.name, line); err != nil {
+		return seal.Identity{}, err
+	}
+	place := fmt.Sprintf("%s:%d", r.name, n)
+	if strings.HasPrefix(line, "AGE-PLUGIN-") {
+		return r.plugin(place, line, comment)
+	}
+	id, err := seal.ParseIdentity(line)
+	if err != nil {
+		return id, fmt.Errorf("%s: %w", place, err)
+	}
+	return id, nil
 }
 
 // otherKindOfKey names what is often given in place of an identity.
@@ -77,14 +143,20 @@ func otherKindOfKey(name, line string) error {
 	switch {
 	case strings.HasPrefix(line, "age1"), strings.HasPrefix(line, "ssh-"):
 		return failed("give the file with the private key", "%s: holds a recipient, which is public and cannot open", name)
-	case strings.HasPrefix(line, "-----BEGIN AGE ENCRYPTED FILE"), strings.HasPrefix(line, "age-encryption.org/"):
-		return failed("decrypt it on the way: age -d "+name+" | seal open -i - FILE", "%s: is protected by a passphrase", name)
-	case strings.HasPrefix(line, "-----BEGIN"):
-		return failed("use an age identity (AGE-SECRET-KEY-…)", "%s: is not an age identity file", name)
-	case strings.HasPrefix(line, "AGE-PLUGIN-"):
-		return failed("use an age identity (AGE-SECRET-KEY-…)", "%s: holds an identity of an age plugin", name)
+	case strings.HasPrefix(line, "-----BEGIN"), strings.HasPrefix(line, "age-encryption.org/"):
+		return failed("give it as a file of its own", "%s: holds a key of another kind among lines of identities", name)
 	}
 	return nil
+}
+
+// recipientComment is the recipient that a comment above an identity names, in the forms that age-keygen and plugins write.
+func recipientComment(line string) string {
+	name, text, ok := strings.Cut(strings.TrimSpace(strings.TrimLeft(line, "#")), ":")
+	name, text = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(text)
+	if ok && (name == "public key" || name == "recipient") && strings.HasPrefix(text, "age1") {
+		return text
+	}
+	return ""
 }
 
 // warnReadable warns about identity files that others can read. Windows has no such mode.
@@ -97,6 +169,12 @@ func warnReadable(env *Env, name string) {
 		warn(env.Stderr, fmt.Sprintf("%s can be read by other users (mode %04o)", name, info.Mode().Perm()))
 		message(env.Stderr, "hint: ", "chmod 600 "+name)
 	}
+}
+
+// isPrivatePEM says whether b looks like a private key of SSH.
+func isPrivatePEM(b []byte) bool {
+	line, _, _ := bytes.Cut(bytes.TrimSpace(b), []byte("\n"))
+	return bytes.HasPrefix(line, []byte("-----BEGIN ")) && bytes.Contains(line, []byte("PRIVATE KEY-----"))
 }
 
 // displayIDs lists the ids of identities as people see them.

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/crypto/sshkey"
 	"github.com/waxwing-io/waxwing/crypto/statement"
+	"github.com/waxwing-io/waxwing/repo"
 )
 
 // defaultBreakGlass is the holder of break-glass recipients that name none.
@@ -55,7 +57,7 @@ func (o *initOptions) holders(ctx context.Context, env *Env) ([]initHolder, erro
 
 // givenHolders are those of -r and -R. A signed note is taken under a statement key only, because that is what gets pinned.
 func (o *initOptions) givenHolders(ctx context.Context, env *Env) ([]initHolder, error) {
-	set := holderSet{byName: map[string]*heldBy{}}
+	set := holderSet{byName: map[string]*heldBy{}, parse: repo.ParseRecipient}
 	for _, text := range o.recipients {
 		if err := set.addLine(text, "-r"); err != nil {
 			return nil, fmt.Errorf("-r: %w", err)
@@ -107,9 +109,9 @@ func (o *initOptions) givenHolders(ctx context.Context, env *Env) ([]initHolder,
 }
 
 func (o *initOptions) breakGlassHolders() ([]initHolder, error) {
-	set := holderSet{byName: map[string]*heldBy{}}
+	set := holderSet{byName: map[string]*heldBy{}, parse: repo.ParseRecipient}
 	for _, text := range o.breakGlass {
-		if !strings.Contains(text, "=") {
+		if sshkey.Is(text) || !strings.Contains(text, "=") {
 			text = defaultBreakGlass + "=" + text
 		}
 		if err := set.addLine(text, "--break-glass"); err != nil {

@@ -26,11 +26,11 @@ const generateExample = `  seal keys generate --out key.txt
 func newKeysCommand(env *Env) *cobra.Command {
 	cmd := group(env, &cobra.Command{
 		Use:     "keys COMMAND",
-		Short:   "Make keys, or fetch a cluster's",
-		Long:    "Make a key pair, or fetch the recipients to seal to from a cluster.",
+		Short:   "Make, fetch and list keys",
+		Long:    "Make a key pair, fetch the recipients to seal to from a cluster, or list what is there.",
 		Example: "  seal keys fetch --out prod.note\n  seal keys generate --out key.txt",
 	})
-	cmd.AddCommand(newKeysGenerateCommand(env), newKeysFetchCommand(env))
+	cmd.AddCommand(newKeysGenerateCommand(env), newKeysFetchCommand(env), newKeysListCommand(env))
 	return cmd
 }
 

@@ -29,12 +29,16 @@ import (
 const canary = "canary-not-a-secret"
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"seal": sealMain})
+	testscript.Main(m, map[string]func(){
+		"seal":                         sealMain,
+		"age-plugin-" + pluginForTests: pluginForTestsMain,
+		editorForTests:                 editorForTestsMain,
+	})
 }
 
 // sealMain is cmd/seal's main, which cannot be imported.
 func sealMain() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop)
 	os.Exit(cli.Main(ctx, cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
@@ -58,6 +62,7 @@ func TestScripts(t *testing.T) {
 			"agent":    startAgent,
 			"resign":   resign,
 			"signjson": signJSON,
+			"gone":     checkGone,
 		},
 	})
 }
@@ -82,6 +87,9 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("VKEY", k.vkey)
 	env.Setenv("OTHER_VKEY", k.otherVkey)
 	env.Setenv("HOME", env.WorkDir)
+	if err := givePeopleKeys(env, dir); err != nil {
+		return err
+	}
 	return errors.Join(serveCluster(env, k), setUpRepository(env, k))
 }
 
@@ -213,4 +221,18 @@ func keepOutput(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: keep FILE")
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(ts.ReadFile("stdout")), 0o644))
+}
+
+// checkGone is the script command "gone FILE": the file that FILE names does not exist, nor does its folder.
+func checkGone(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: gone FILE")
+	}
+	path := strings.TrimSpace(ts.ReadFile(args[0]))
+	if !filepath.IsAbs(path) {
+		ts.Fatalf("%s names no path", args[0])
+	}
+	if _, err := os.Lstat(filepath.Dir(path)); !errors.Is(err, os.ErrNotExist) {
+		ts.Fatalf("%s is still there (%v)", filepath.Dir(path), err)
+	}
 }

@@ -65,7 +65,7 @@ func (a *authors) of(s merge.Side) string {
 // find looks through what any reference leads to: during a merge, a rebase or a cherry-pick, no one name stands for the other side. A commit is not older than
 // the envelopes that it brings, by a day for clocks that go wrong, so that only the young end of the history is read.
 func (a *authors) find(ctx context.Context, s merge.Side) (string, error) {
-	args := []string{"log", "--all", "--reverse", "--no-textconv", "--no-ext-diff", "--no-color", "--date=short", "--format=%h%x00%ad%x00%an", "--pickaxe-regex", "-S" + s.Envelope + `["']?[ ]*:`}
+	args := []string{"log", "--all", "--reverse", "--no-follow", "--no-textconv", "--no-ext-diff", "--no-color", "--date=short", "--format=%h%x00%ad%x00%an", "--pickaxe-regex", "-S" + s.Envelope + `["']?[ ]*:`}
 	if at, err := time.Parse(time.RFC3339, s.SealedAt); err == nil {
 		args = append(args, "--since="+at.Add(-24*time.Hour).Format(time.RFC3339))
 	}

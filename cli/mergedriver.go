@@ -172,11 +172,29 @@ func (o *mergeOptions) asText(v threeFiles, t *textMerger, why error) (*merge.Re
 	broken := merge.Sound(o.name(), merged)
 	// When git replays a recorded resolution, theirs is that resolution, and the others have conflict markers in them.
 	must := merge.Sound(o.name(), v.theirs) == nil && (hasMarkers(v.base, o.markerSize) || merge.Sound(o.name(), v.ours) == nil)
+	if broken == nil {
+		broken = o.repeats(v, merged)
+		must = true
+	}
 	if broken == nil || !must {
 		return &merge.Result{Data: merged}, nil
 	}
 	return merge.Choose(v.ours, v.theirs, merge.Options{MarkerSize: o.markerSize, Ours: o.oursLabel, Theirs: o.theirsLabel},
 		"does not merge line by line: "+strings.TrimPrefix(broken.Error(), o.name()+": ")), nil
+}
+
+// repeats refuses a merge that has a GitSecret twice where one side has none twice: by line, nobody knows which of the two that side has changed.
+func (o *mergeOptions) repeats(v threeFiles, merged []byte) error {
+	twice, err := merge.Repeated(o.name(), merged)
+	if err != nil || twice == "" {
+		return nil
+	}
+	for _, side := range [][]byte{v.ours, v.theirs} {
+		if other, err := merge.Repeated(o.name(), side); err == nil && other == "" {
+			return fmt.Errorf("%s stands in it twice, and on one side once", twice)
+		}
+	}
+	return nil
 }
 
 func hasMarkers(text []byte, size int) bool {

@@ -2,18 +2,18 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"strings"
 	"testing"
 	"time"
 )
 
 // errConsole is a Terminal on standard error.
-type errConsole struct{ interactive bool }
+type errConsole struct {
+	Terminal
+	interactive bool
+}
 
-func (errConsole) Interactive() (stdin, stdout bool)                    { return false, false }
-func (errConsole) ReadPassword(context.Context, string) ([]byte, error) { return nil, nil }
-func (c errConsole) ErrInteractive() bool                               { return c.interactive }
+func (c errConsole) ErrInteractive() bool { return c.interactive }
 
 func barEnv(out *bytes.Buffer, term string, terminal Terminal, step time.Duration) *Env {
 	now := time.Unix(0, 0)
@@ -30,7 +30,7 @@ func barEnv(out *bytes.Buffer, term string, terminal Terminal, step time.Duratio
 
 func TestTheBarIsOneLineThatGoesAway(t *testing.T) {
 	var out bytes.Buffer
-	p := newProgress(barEnv(&out, "xterm", errConsole{true}, 50*time.Millisecond), "sealing", 1000)
+	p := newProgress(barEnv(&out, "xterm", errConsole{interactive: true}, 50*time.Millisecond), "sealing", 1000)
 	for range 1000 {
 		p.step()
 	}
@@ -56,10 +56,10 @@ func TestTheBarIsOneLineThatGoesAway(t *testing.T) {
 func TestTheBarIsNotShown(t *testing.T) {
 	var out bytes.Buffer
 	for name, env := range map[string]*Env{
-		"in a pipe":            barEnv(&out, "xterm", errConsole{false}, time.Hour),
-		"on a dumb terminal":   barEnv(&out, "dumb", errConsole{true}, time.Hour),
+		"in a pipe":            barEnv(&out, "xterm", errConsole{}, time.Hour),
+		"on a dumb terminal":   barEnv(&out, "dumb", errConsole{interactive: true}, time.Hour),
 		"without a terminal":   barEnv(&out, "xterm", nil, time.Hour),
-		"before it takes long": barEnv(&out, "xterm", errConsole{true}, time.Microsecond),
+		"before it takes long": barEnv(&out, "xterm", errConsole{interactive: true}, time.Microsecond),
 	} {
 		p := newProgress(env, "sealing", 10)
 		for range 10 {

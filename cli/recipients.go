@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/crypto/sshkey"
 	"github.com/waxwing-io/waxwing/crypto/statement"
 	"github.com/waxwing-io/waxwing/repo"
 )
@@ -25,17 +26,20 @@ type recipientFlags struct {
 	recipients    []string
 	files         []string
 	statementKeys []string
+	plugins       pluginFlags
 }
 
 func (f *recipientFlags) addTo(flags *pflag.FlagSet) {
-	flags.StringArrayVarP(&f.recipients, "recipient", "r", nil, "seal for `[HOLDER=]RECIPIENT` (age1pq1… or age1…); repeatable, HOLDER is \"default\" if left out")
+	flags.StringArrayVarP(&f.recipients, "recipient", "r", nil, "seal for `[HOLDER=]RECIPIENT` (age1pq1…, age1…, \"ssh-ed25519 …\", \"ssh-rsa …\"); repeatable, HOLDER is \"default\" if left out")
 	flags.StringArrayVarP(&f.files, "recipients-file", "R", nil, "seal for the recipients in `FILE`: a signed note, or lines of [HOLDER=]RECIPIENT; repeatable")
 	flags.StringArrayVar(&f.statementKeys, "statement-key", nil, "take signed notes only under this `VKEY` (NAME+HASH+KEY); one for each holder")
+	f.plugins.addTo(flags)
 }
 
 // holderSet collects recipients by holder.
 type holderSet struct {
 	byName map[string]*heldBy
+	parse  func(text string) (seal.Recipient, error)
 }
 
 type heldBy struct {
@@ -46,7 +50,7 @@ type heldBy struct {
 
 // given reads what flags and environment say. Flags win; without either the result is empty.
 func (f *recipientFlags) given(ctx context.Context, env *Env) ([]seal.Holder, error) {
-	set := holderSet{byName: map[string]*heldBy{}}
+	set := f.newSet(ctx, env)
 	for _, text := range f.recipients {
 		if err := set.addLine(text, "-r"); err != nil {
 			return nil, fmt.Errorf("-r: %w", err)
@@ -61,11 +65,15 @@ func (f *recipientFlags) given(ctx context.Context, env *Env) ([]seal.Holder, er
 		if err != nil {
 			return nil, err
 		}
-		if err := f.addFile(&set, shownName(name), b); err != nil {
+		if err := f.addFile(set, shownName(name), b); err != nil {
 			return nil, err
 		}
 	}
 	return set.sorted(), nil
+}
+
+func (f *recipientFlags) newSet(ctx context.Context, env *Env) *holderSet {
+	return &holderSet{byName: map[string]*heldBy{}, parse: func(text string) (seal.Recipient, error) { return f.plugins.parseRecipient(ctx, env, text) }}
 }
 
 func (f *recipientFlags) addFile(set *holderSet, name string, b []byte) error {
@@ -114,11 +122,12 @@ func (f *recipientFlags) openNote(b []byte) (statement.Recipients, error) {
 }
 
 func (s *holderSet) addLine(text, source string) error {
-	holder, recipient, ok := strings.Cut(text, "=")
-	if !ok {
-		holder, recipient = defaultHolder, text
+	holder, recipient := defaultHolder, text
+	// The base64 of an SSH key may end with =.
+	if before, after, ok := strings.Cut(text, "="); ok && !sshkey.Is(text) {
+		holder, recipient = before, after
 	}
-	r, err := seal.ParseRecipient(strings.TrimSpace(recipient))
+	r, err := s.parse(strings.TrimSpace(recipient))
 	if err != nil {
 		return err
 	}

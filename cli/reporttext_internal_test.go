@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -13,11 +12,13 @@ import (
 	"github.com/waxwing-io/waxwing/repo/change"
 )
 
-// fakeTerminal says what it is told about the standard streams.
-type fakeTerminal struct{ stdout bool }
+// fakeTerminal says what it is told about the standard streams; nobody can be asked at it.
+type fakeTerminal struct {
+	Terminal
+	stdout bool
+}
 
-func (f fakeTerminal) Interactive() (stdin, stdout bool)                        { return false, f.stdout }
-func (fakeTerminal) ReadPassword(context.Context, string) (b []byte, err error) { return nil, nil }
+func (f fakeTerminal) Interactive() (stdin, stdout bool) { return false, f.stdout }
 
 func TestColoursAreForTerminalsOnly(t *testing.T) {
 	cases := map[string]struct {

@@ -32,6 +32,7 @@ EXIT STATUS
 ENVIRONMENT
   SEAL_RECIPIENTS_FILE  files of recipients for when neither -r nor -R is given
   SEAL_IDENTITY_FILE    identity files for when -i is not given
+  VISUAL, EDITOR        the editor of seal edit
   KUBECONFIG            used by seal keys fetch and seal from-cluster`
 
 const rootExample = `  seal secret.yaml > sealed.yaml
@@ -79,6 +80,7 @@ func New(env Env) *cobra.Command {
 		newOpenCommand(e),
 		newFromClusterCommand(e),
 		newSetCommand(e),
+		newEditCommand(e),
 		newDiffCommand(e),
 		newLogCommand(e),
 		newTextconvCommand(e),

@@ -55,7 +55,7 @@ func changeItems(env *Env, obj object, spec, next *seal.Spec, names []string, si
 // maxDeletions is how many envelopes are deleted one by one. Each is an edit of the whole document, and a hostile file can have thousands that nothing names.
 const maxDeletions = 4
 
-// writeDifference edits what differs between old and next: the named items, envelopes that come and go, the signature.
+// writeDifference edits what differs between old and next: the named items, envelopes that come and go, type and metadata of the Secret, the signature.
 func writeDifference(obj object, old, next *seal.Spec, names []string) error {
 	d, err := obj.inPlace()
 	if err != nil {
@@ -74,6 +74,9 @@ func writeDifference(obj object, old, next *seal.Spec, names []string) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := writeTemplate(d, old, next); err != nil {
+		return err
 	}
 	if old.Signature != nil {
 		return d.Delete([]string{"spec", "signature"})

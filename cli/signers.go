@@ -131,7 +131,13 @@ func parseAllowedSigner(line string, zone *time.Location) (allowedSigner, error)
 		return allowedSigner{}, errors.New("holds no key")
 	}
 	s := allowedSigner{name: principals, pub: pub}
+	seen := map[string]bool{}
 	for _, option := range options {
+		name, _, _ := strings.Cut(strings.ToLower(option), "=")
+		if seen[name] {
+			return s, fmt.Errorf("the option %s is given twice", shown(name)) // ssh-keygen refuses it, too
+		}
+		seen[name] = true
 		if err := s.apply(option, zone); err != nil {
 			return s, err
 		}

@@ -137,6 +137,8 @@ func TestParseRefusesWithAPlace(t *testing.T) {
 		"JSON with a comma too many":   {"x.json", "{\"a\":1}\n{\n\"b\":1,\n}", 4, 2, "not valid JSON: expected a key in double quotes", ""},
 		"JSON with a key twice":        {"x.yaml", "{\"a\":1}\n{\"b\":1,\n\"\\u0062\":2}", 3, 2, `key "b" appears twice`, ""},
 		"JSON of a chart":              {"x.json", "{\n\"b\": {{ .Values.b }}\n}", 2, 1, "not valid JSON: expected a key in double quotes", helm},
+		"an open conflict":             {"x.yaml", "a: 1\n<<<<<<< ours: items.a (b: {{ c }})\nb: 1\n=======\nb: 2\n>>>>>>> theirs\n", 2, 1, "a conflict marker: a merge is not resolved", "keep one side of each conflict, and delete the markers"},
+		"no conflict":                  {"x.yaml", "a: 1\n<<<<<<<x: 1\n=======\n", 3, 1, "not valid YAML: could not find expected ':'", ""},
 		"a chart's value":              {"x.yaml", "a: 1\nb: {{ .Values.b }}\n", 2, 1, "template text where YAML is expected", helm},
 		"a chart's item":               {"x.yaml", "a:\n- {{ .b }}\n", 2, 1, "template text where YAML is expected", helm},
 		"a chart's condition":          {"x.yaml", "# {{ c }}\n{{- if .Values.b }}\na: 1\n{{- end }}\n", 2, 1, "template text where YAML is expected", helm},

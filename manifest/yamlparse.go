@@ -148,7 +148,24 @@ func parseProblem(err error, text []byte) *problem {
 	if bytes.Contains(text, []byte("{{")) {
 		p.hint = helmHint
 	}
+	if at := conflictLine(text); at >= 0 {
+		p.off, p.msg, p.hint = at, "a conflict marker: a merge is not resolved", "keep one side of each conflict, and delete the markers"
+	}
 	return p
+}
+
+// conflictLine returns the offset of the first conflict marker of git, or -1.
+func conflictLine(text []byte) int {
+	mark := []byte("<<<<<<<")
+	for i := 0; i < len(text); {
+		end := lineEnd(text, i)
+		rest, marked := bytes.CutPrefix(text[i:end], mark)
+		if rest = bytes.TrimLeft(rest, "<"); marked && (len(rest) == 0 || rest[0] == ' ') {
+			return i
+		}
+		i = end + breakLen(text, end)
+	}
+	return -1
 }
 
 // knownMessage reports whether the parser's message is a fixed text, and how

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/crypto/sshkey"
 	"github.com/waxwing-io/waxwing/crypto/statement"
 )
 
@@ -39,13 +40,21 @@ func (h Holder) Read() (Set, error) {
 	}
 	set := Set{Holder: seal.Holder{Name: h.Name}}
 	for i, text := range h.Recipients {
-		r, err := seal.ParseRecipient(text)
+		r, err := ParseRecipient(text)
 		if err != nil {
 			return Set{}, &Error{File: h.File, Msg: fmt.Sprintf("holders[%q].recipients[%d]: %v", h.Name, i, err)}
 		}
 		set.Recipients = append(set.Recipients, r)
 	}
 	return set, nil
+}
+
+// ParseRecipient reads a recipient as settings may list it: of age, or an SSH public key. Those of age's plugins are refused, as settings must not make anything run.
+func ParseRecipient(text string) (seal.Recipient, error) {
+	if sshkey.Is(text) {
+		return sshkey.ParseRecipient(text)
+	}
+	return seal.ParseRecipient(text)
 }
 
 func (h Holder) readNote() (Set, error) {

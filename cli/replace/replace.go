@@ -19,6 +19,9 @@ import (
 	"sync/atomic"
 )
 
+// ErrChanged is what Commit gives, wrapped, for a file that is not what its caller read.
+var ErrChanged = errors.New("was changed by somebody else in the meantime")
+
 // Batch is a set of files to replace together. The zero value is empty. Update and Write may be called from several goroutines at a time, the other methods by
 // one alone.
 type Batch struct {
@@ -179,7 +182,7 @@ func (s *staged) unchanged() error {
 		return fmt.Errorf("reading %s again: %w", s.name, cause(err))
 	}
 	if !bytes.Equal(now, s.old) {
-		return fmt.Errorf("%s was changed by somebody else in the meantime", s.name)
+		return fmt.Errorf("%s %w", s.name, ErrChanged)
 	}
 	return nil
 }

@@ -38,6 +38,16 @@ func (e *Error) Error() string {
 // Unwrap gives the kind, for errors.Is.
 func (e *Error) Unwrap() error { return e.Kind }
 
+// Unusable is what an identity's Unwrap returns when the identity cannot be used at all: its passphrase is not known, or the program or device that has the key fails.
+// Opening then ends with it, as it says nothing about the document: it is no outcome.
+type Unusable struct{ Err error }
+
+// Error is that of Err.
+func (e *Unusable) Error() string { return e.Err.Error() }
+
+// Unwrap gives Err.
+func (e *Unusable) Unwrap() error { return e.Err }
+
 // Outcome is the word of section 9 for an error of this package: "ok" for nil, the empty string for an error that is none of them.
 func Outcome(err error) string {
 	if err == nil {

@@ -126,9 +126,13 @@ func stanzaClass(field string, header []byte) (n int, class Class, err error) {
 	return n, class, nil
 }
 
-// unwrap opens a wrap with one identity and gives the envelope key; any failure is ErrTampered (section 9, step 4).
+// unwrap opens a wrap with one identity and gives the envelope key; any failure is ErrTampered (section 9, step 4), but for an identity that cannot be used.
 func unwrap(field string, file ageFile, keys []string, id age.Identity) ([]byte, error) {
 	r, err := age.Decrypt(bytes.NewReader(file.raw), id)
+	var unusable *Unusable
+	if errors.As(err, &unusable) {
+		return nil, unusable
+	}
 	if err != nil {
 		return nil, tampered(field, "does not open with the key that it names")
 	}

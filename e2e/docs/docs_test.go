@@ -3,12 +3,20 @@ package docs_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"io/fs"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waxwing-io/waxwing/e2e/harness"
 )
@@ -50,17 +58,18 @@ type page struct {
 func pages() map[string]page {
 	return map[string]page{
 		"getting-started.md": {wants: []string{"gitsecret.waxwing.io/db condition met", "Unsealed", "example-not-a-secret"}},
+		"edit.md":            {wants: []string{"  password: example-not-a-secret", "KEY ID", "identity   -", "another-example-not-a-secret"}},
 		"merge.md":           {wants: []string{"password: feature-not-a-secret", "token: main-not-a-secret", "items.user is changed on both sides", "user: feature-not-a-secret"}},
 		"explain.md":         {wants: []string{"db.yaml (GitSecret prod/db): would open where it stands", "your keys   yes, ", "error       spec.for: sealed for strict prod/db, not for staging/db", "exit 4"}},
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
 		"rewrap.md":          {wants: []string{"clusters/db.yaml (GitSecret prod/db): prod: stale", "example-not-a-secret"}},
 		"tree.md":            {wants: []string{"apps/web/all.yaml: document 2 (Secret prod/web)"}},
-		"seal.md":            {wants: []string{"kind: GitSecret", "password-not-a-secret", "USER_NAME: bot", "level=not-a-secret", "name: db-admin", "preview-not-a-secret"}},
+		"seal.md":            {cluster: true, wants: []string{"kind: GitSecret", "password-not-a-secret", "USER_NAME: bot", "level=not-a-secret", "name: db-admin", "preview-not-a-secret"}},
 		"sign.md": {wants: []string{
 			"ok              prod/db.yaml (GitSecret prod/db): signed by alice@example.org",
 			"bad signature   prod/db.yaml", "exit status 4", "unknown signer  prod/db.yaml", "exit status 5", `"findings": 0`,
 		}},
-		"setup.md": {wants: []string{"** is sealed for team", "wrote .git/hooks/pre-commit", "everything is installed already", "db.yaml (Secret db): is not sealed", "nothing found in 1 file",
+		"setup.md": {cluster: true, wants: []string{"** is sealed for team", "wrote .git/hooks/pre-commit", "everything is installed already", "db.yaml (Secret db): is not sealed", "nothing found in ",
 			"ok    hook        the pre-commit hook runs seal check"}},
 	}
 }
@@ -94,6 +103,7 @@ func TestPages(t *testing.T) {
 				}
 			}
 			if p.cluster {
+				writeCertificate(t, dir)
 				script += commands(t, "docs/getting-started.md", "## 3 ")
 			}
 			out := harness.Run(t, harness.Command{Name: name, Path: "/bin/bash", Args: []string{"-c", script + commands(t, "docs/"+name, "")}, Dir: dir, Env: env})
@@ -104,6 +114,20 @@ func TestPages(t *testing.T) {
 			}
 			checkSealed(t, dir)
 		})
+	}
+}
+
+// writeCertificate makes the pair that a page about Secrets of type kubernetes.io/tls takes for granted.
+func writeCertificate(t *testing.T, dir string) {
+	t.Helper()
+	key, err1 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"web.example.org"}}
+	cert, err2 := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	der, err3 := x509.MarshalPKCS8PrivateKey(key)
+	if err := errors.Join(err1, err2, err3,
+		os.WriteFile(filepath.Join(dir, "web.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o644),
+		os.WriteFile(filepath.Join(dir, "web.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -36,10 +36,10 @@ type Commit struct {
 func (r *Repo) Log(ctx context.Context, path string, firstParent bool, each func(Commit) (bool, error)) error {
 	merges := []string{"-c", "--combined-all-paths"}
 	if firstParent {
-		merges = []string{"--first-parent", "-m"}
+		merges = []string{"--first-parent", "--diff-merges=separate"}
 	}
-	args := append([]string{"-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false", "log", "--follow", "--raw", "-z", "--no-abbrev", "--find-renames",
-		"--no-ext-diff", "--no-textconv", "--no-color", "--no-notes", "--ignore-submodules=all", logFormat}, merges...)
+	args := append([]string{"-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false", "-c", "log.showRoot=true", "log", "--follow", "--raw", "-z", "--no-abbrev",
+		"--find-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--no-notes", "--ignore-submodules=all", logFormat}, merges...)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cmd := r.command(ctx, append(args, "--", path)...)

@@ -8,8 +8,12 @@ import (
 	"github.com/waxwing-io/waxwing/manifest"
 )
 
-// maxRegions is how many conflicts of one document are shown each for itself.
-const maxRegions = 64
+const (
+	// maxRegions is how many conflicts of one document are shown each for itself.
+	maxRegions = 64
+	// maxCombined is up to how many of them all combinations of choices are tried.
+	maxCombined = 5
+)
 
 // render writes the plan into the text of ours.
 func (m *merger) render(base, ours, theirs *piece, p *plan) (outcome, error) {
@@ -49,7 +53,7 @@ func (m *merger) conflicts(ours *piece, text []byte, p *plan) (outcome, error) {
 		return outcome{}, err
 	}
 	groups, err := m.groups(text, p)
-	if err != nil {
+	if err != nil || !m.goTogether(text, groups, p) {
 		groups = []group{{region: difference(text, theirs), clashes: p.clashes}}
 	}
 	all := lines(text)
@@ -71,6 +75,45 @@ func (m *merger) conflicts(ours *piece, text []byte, p *plan) (outcome, error) {
 	}
 	out = append(out, bytes.Join(all[at:], nil)...)
 	return outcome{piece: ours, text: out, ours: text, theirs: theirs}, nil
+}
+
+// goTogether says whether each combination of choices is the object that it says. Each for itself is, by the way in which its lines were found; but one that
+// takes the last member of a mapping away leaves no place for what another one adds.
+func (m *merger) goTogether(text []byte, groups []group, p *plan) bool {
+	n := len(groups)
+	if n < 2 {
+		return true
+	}
+	if n <= maxCombined && len(text)<<n <= maxWork {
+		for set := range 1 << n {
+			if !m.holdsChoice(text, groups, p, func(i int) bool { return set>>i&1 == 1 }) {
+				return false
+			}
+		}
+		return true
+	}
+	for but := range n + 1 { // all of theirs, and all but one
+		if !m.holdsChoice(text, groups, p, func(i int) bool { return i != but }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *merger) holdsChoice(text []byte, groups []group, p *plan, theirs func(i int) bool) bool {
+	all := lines(text)
+	var out []byte
+	var chosen []clash
+	at := 0
+	for i, g := range groups {
+		side := g.ours
+		if theirs(i) {
+			side, chosen = g.theirs, append(chosen, g.clashes...)
+		}
+		out = append(append(out, bytes.Join(all[at:g.start], nil)...), bytes.Join(side, nil)...)
+		at = g.end
+	}
+	return m.means(append(out, bytes.Join(all[at:], nil)...), withTheirs(p.want, chosen))
 }
 
 // side tells what one choice has for the clashes of g, by the newest of the envelopes that their items name.

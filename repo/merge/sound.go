@@ -34,6 +34,20 @@ func Sound(name string, data []byte) error {
 	return nil
 }
 
+// Repeated names a GitSecret that stands in a file more than once; empty where none does. Whoever applies such a file keeps the last one.
+func Repeated(name string, data []byte) (label string, err error) {
+	v, err := parseVersion(name, data)
+	if err != nil {
+		return "", err
+	}
+	for _, k := range v.keys {
+		if k.nth > 0 && v.pieces[k].kind == seal.Kind {
+			return v.pieces[k].label(), nil
+		}
+	}
+	return "", nil
+}
+
 func soundObject(b []byte, depth int) error {
 	var o struct {
 		APIVersion string            `json:"apiVersion"`

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+const (
+	// scratchPattern names folders for plaintexts.
+	scratchPattern = "seal-edit-*"
+	scratchFile    = "secret.yaml"
+	ownerOnlyFile  = fs.FileMode(0o600)
+)
+
+// errNoMemory says that there is no place for files that is in memory only.
+var errNoMemory = errors.New("no folder in memory")
+
+// scratch is a folder of the person's own for a plaintext while an editor is open.
+type scratch struct {
+	dir   string
+	close func() error
+}
+
+// newScratch makes a folder in memory, or with allowDisk, where the system has none, one on a disk.
+func newScratch(env *Env, allowDisk bool) (*scratch, error) {
+	return scratchFrom(memoryScratch, env, allowDisk)
+}
+
+func scratchFrom(memory func(*Env) (*scratch, error), env *Env, allowDisk bool) (*scratch, error) {
+	s, err := memory(env)
+	switch {
+	case err == nil:
+		return s, nil
+	case !allowDisk:
+		return nil, failed("pass --allow-disk to have it on a disk while the editor is open, overwritten and removed afterwards", "there is no place in memory for the plaintext: %v", err)
+	}
+	return diskScratch()
+}
+
+// path is where the plaintext lies.
+func (s *scratch) path() string { return filepath.Join(s.dir, scratchFile) }
+
+// diskScratch is a folder on a disk. What was in it is overwritten before it is removed.
+func diskScratch() (*scratch, error) {
+	dir, err := os.MkdirTemp("", scratchPattern)
+	if err != nil {
+		return nil, err
+	}
+	return &scratch{dir: dir, close: func() error {
+		return errors.Join(overwrite(dir), os.RemoveAll(dir))
+	}}, nil
+}
+
+// overwrite fills every file below dir with zeros.
+func overwrite(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(make([]byte, info.Size()))
+		return errors.Join(err, f.Sync(), f.Close())
+	})
+}
+
+// write puts content where the editor finds it, and away with what was there.
+func (s *scratch) write(content []byte) error {
+	if err := os.Remove(s.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(s.path(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, ownerOnlyFile)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
+}
+
+// read gives what the editor has left; nothing where it has removed the file.
+func (s *scratch) read() ([]byte, error) {
+	f, err := os.Open(s.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return bounded(f, maxManifest)
+}

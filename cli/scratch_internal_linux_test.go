@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestAPlaceThatIsNotInMemoryIsNotTaken(t *testing.T) {
+	for _, place := range []string{"/proc", "/sys", "/nowhere", ""} {
+		if inMemory(place) {
+			t.Errorf("%q counts as memory", place)
+		}
+		if s, err := scratchIn(place); !errors.Is(err, errNoMemory) {
+			t.Errorf("%q: %v, %v", place, s, err)
+		}
+	}
+	s, err := scratchIn("/proc", "/dev/shm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if filepath.Dir(s.dir) != "/dev/shm" {
+		t.Errorf("the folder is %s", s.dir)
+	}
+}
+
+func TestWithoutAFolderInMemoryADiskHasToBeAllowed(t *testing.T) {
+	none := func(*Env) (*scratch, error) { return nil, errNoMemory }
+	var f *failure
+	if _, err := scratchFrom(none, nil, false); !errors.As(err, &f) || f.hint == "" {
+		t.Errorf("not allowed: %v", err)
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	s, err := scratchFrom(none, nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write([]byte("canary-not-a-secret")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(s.dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder: %v, %v", info, err)
+	}
+	// A second name shows what becomes of the content when the first is gone.
+	witness := filepath.Join(t.TempDir(), "witness")
+	if err := os.Link(s.path(), witness); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(s.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder is still there: %v", err)
+	}
+	b, err := os.ReadFile(witness)
+	if err != nil || !bytes.Equal(b, make([]byte, len("canary-not-a-secret"))) {
+		t.Errorf("the content is %q, %v", b, err)
+	}
+}
+
+func TestWhatADeadProgramHasLeftIsRemovedAndALivingOneKeepsItsOwn(t *testing.T) {
+	living, err := scratchIn("/dev/shm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer living.close()
+	dead, err := os.MkdirTemp("/dev/shm", scratchPattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dead)
+	if err := os.WriteFile(filepath.Join(dead, scratchFile), []byte("canary-not-a-secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sweep("/dev/shm")
+	if _, err := os.Lstat(dead); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what was left is still there: %v", err)
+	}
+	if _, err := os.Lstat(living.dir); err != nil {
+		t.Errorf("the folder of a living program: %v", err)
+	}
+}
