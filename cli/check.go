@@ -3,8 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -32,7 +32,7 @@ const checkExample = `  seal check
 // checkOptions are the flags of `seal check`.
 type checkOptions struct {
 	staged bool
-	output string
+	output reportFlag
 }
 
 func newCheckCommand(env *Env) *cobra.Command {
@@ -50,8 +50,7 @@ func newCheckCommand(env *Env) *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.BoolVar(&o.staged, "staged", false, "check what is staged in Git, instead of files")
-	flags.StringVarP(&o.output, "output", "o", "text", "write `text|json`")
-	completeValues(cmd, "output", "text", "json")
+	o.output.addTo(cmd)
 	return cmd
 }
 
@@ -61,13 +60,11 @@ type checkInput struct {
 	path string // absolute, for the settings
 	data []byte
 	err  error // why it cannot be read
-	// walked says that nobody has named the file itself.
-	walked bool
 }
 
 func runCheck(ctx context.Context, env *Env, o *checkOptions, args []string) error {
-	if o.output != "text" && o.output != "json" {
-		return usage("use text or json", "unknown output %q", o.output)
+	if err := o.output.check(); err != nil {
+		return err
 	}
 	if o.staged && len(args) > 0 {
 		return usage("leave them out: --staged checks all that is staged", "--staged takes no files")
@@ -79,31 +76,16 @@ func runCheck(ctx context.Context, env *Env, o *checkOptions, args []string) err
 	if err != nil {
 		return err
 	}
-	c := &checker{book: book}
-	inputs := filesToCheck(ctx, env, book.tree, args)
+	c := &checker{book: book, now: env.Now(), report: checkReport{Findings: []finding{}}}
 	if o.staged {
-		inputs = stagedToCheck(ctx, env, book.tree)
+		err = c.staged(ctx, env)
+	} else {
+		err = c.files(ctx, env, args)
 	}
-	for in, err := range inputs {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err == nil {
-			before := len(c.report.Findings)
-			err = c.check(in)
-			for i := range c.report.Findings[before:] {
-				c.report.Findings[before+i].walked = in.walked
-				c.report.Findings[before+i].path = in.path
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := c.report.dropIgnored(ctx, env); err != nil {
+	if err != nil {
 		return err
 	}
-	if err := c.report.write(env, o.output); err != nil {
+	if err := o.output.writeLine(env, &c.report, c.report.text); err != nil {
 		return err
 	}
 	errs, warnings := c.report.count()
@@ -131,78 +113,64 @@ func summary(errs, warnings, files int) string {
 	return strings.Join(parts, " and ") + " in " + countOf(files, "file")
 }
 
-func countOf(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// checker collects findings. Settings that cannot be read end the check: nothing could be said about files.
+// checker looks for findings. Settings that cannot be read end the check: nothing could be said about files.
 type checker struct {
 	book   *rulebook
+	now    time.Time
 	report checkReport
 }
 
-func (c *checker) check(in checkInput) error {
-	c.report.Files++
+// check gives what is wrong with a file. It may be called from several goroutines.
+func (c *checker) check(in checkInput) ([]finding, error) {
 	if in.err != nil {
-		c.report.add(finding{File: in.name, Rule: ruleUnreadable, Message: in.err.Error(), Hint: hint(in.err), label: in.name})
-		return nil
+		return []finding{{File: in.name, Rule: ruleUnreadable, Severity: severityError, Message: in.err.Error(), Hint: hint(in.err), label: in.name}}, nil
 	}
-	if !mayHoldSecret(in.data) {
-		return nil
+	if !needsCheck(in.data) {
+		return nil, nil
 	}
 	all, f := readForCheck(in)
 	if f != nil {
-		c.report.add(*f)
-		return nil
+		return []finding{*f}, nil
 	}
+	var found []finding
 	for _, obj := range all {
-		for _, f := range plaintext(obj) {
-			c.report.add(f)
-		}
+		found = append(found, plaintext(obj)...)
 		if obj.role != isSealed {
 			continue
 		}
-		if err := c.sealed(in, obj); err != nil {
-			return err
+		more, err := c.sealed(in, obj)
+		if err != nil {
+			return nil, err
 		}
+		found = append(found, more...)
 	}
-	return nil
+	return found, nil
 }
 
 // sealed checks a GitSecret against itself and the settings of its place.
-func (c *checker) sealed(in checkInput, obj object) error {
+func (c *checker) sealed(in checkInput, obj object) ([]finding, error) {
 	_, doc, err := readSealed(obj)
 	if err != nil {
 		f := of(obj, ruleMalformed, "%s", unlabelled(obj, err))
 		f.Hint = hint(err)
-		c.report.add(f)
-		return nil
+		return []finding{f}, nil
 	}
 	rules, stray, err := c.book.rules(in.path)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var found []finding
 	if stray {
 		f := warning(of(obj, ruleHolders, "no environment of the settings has a path that matches: nobody says who should open it"))
 		f.Hint = "add its path to an environment of .seal.yaml, or to ignore"
-		c.report.add(f)
+		found = append(found, f)
 	}
-	for _, f := range againstScope(obj, doc, rules) {
-		c.report.add(f)
+	found = append(found, againstScope(obj, doc, rules)...)
+	found = append(found, c.againstSignature(obj, doc, rules)...)
+	if rules != nil {
+		found = append(found, c.againstHolders(obj, doc.Spec(), rules)...)
 	}
-	for _, f := range againstSignature(obj, doc, rules) {
-		c.report.add(f)
-	}
-	if rules == nil {
-		return nil
-	}
-	for _, f := range c.againstHolders(obj, doc.Spec(), rules) {
-		c.report.add(f)
-	}
-	return nil
+	return found, nil
 }
 
 // unlabelled is err without the label that findings have already.

@@ -1,94 +1,88 @@
 package cli
 
 import (
+	"bytes"
 	"context"
-	"io/fs"
-	"iter"
 	"os"
-	"path/filepath"
 	"strings"
 
-	"github.com/waxwing-io/waxwing/repo"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
-// filesToCheck reads the files that are named, and those below the folders that are.
-func filesToCheck(ctx context.Context, env *Env, tree *repo.Tree, args []string) iter.Seq2[checkInput, error] {
+// mayNeedCheck says whether a file is worth reading: most files of a repository have nothing to do with Secrets.
+func mayNeedCheck(f scan.Finding) bool { return f.MayHoldPlaintext() || f.MayBeSealed() || f.Data }
+
+// needsCheck says whether it is worth parsing. What has data and no kind is taken for a Secret only where it speaks of one.
+func needsCheck(data []byte) bool {
+	f := scan.Bytes(data)
+	return f.MayHoldPlaintext() || f.MayBeSealed() || f.Data && bytes.Contains(bytes.ToLower(data), []byte("secret"))
+}
+
+// files checks the files that are named, and those below the folders that are: several at a time, and reported in their order.
+func (c *checker) files(ctx context.Context, env *Env, args []string) error {
 	if len(args) == 0 {
 		args = []string{"."}
 	}
-	return func(yield func(checkInput, error) bool) {
-		for _, arg := range args {
-			if arg == stdinArg {
-				path, err := filepath.Abs(env.path(stdinName + ".yaml"))
-				var data []byte
-				if err == nil {
-					data, err = env.read(ctx, arg, "a manifest", maxManifest)
-				}
-				if !yield(checkInput{name: stdinName, path: path, data: data}, err) || err != nil {
-					return
-				}
-				continue
-			}
-			for in, err := range walk(ctx, env, tree, arg) {
-				if !yield(in, err) || err != nil {
-					return
-				}
-			}
+	for _, arg := range args {
+		if arg == stdinArg {
+			continue
+		}
+		if _, err := os.Lstat(env.path(arg)); err != nil {
+			return failed("", "%s: %v", arg, pathCause(err))
 		}
 	}
-}
-
-// isRepository says whether a folder is the top of a repository of its own, such as a submodule: that has its own checks.
-func isRepository(dir string) bool {
-	_, err := os.Lstat(filepath.Join(dir, ".git"))
-	return err == nil
-}
-
-// walk gives the file arg, or the manifests below the folder arg: not those that the settings ignore, not what lies in .git or in a repository below, and
-// nothing through symbolic links.
-func walk(ctx context.Context, env *Env, tree *repo.Tree, arg string) iter.Seq2[checkInput, error] {
-	return func(yield func(checkInput, error) bool) {
-		top, err := filepath.Abs(env.path(arg))
-		if err != nil {
-			yield(checkInput{}, err)
-			return
+	inputs, err := env.inputs(args, env.listed(ctx, scan.Options{Settings: c.book.tree, SettingsFiles: true}))
+	if err != nil {
+		return err
+	}
+	j := job{env: env, inputs: inputs}
+	checked := make([]checkedFile, len(inputs))
+	err = j.run(ctx, "checking", func(ctx context.Context, i int, in input) error {
+		file, err := c.read(ctx, &j, in)
+		if err != nil || file == nil {
+			return err
 		}
-		named := func(path string) string {
-			rel, err := filepath.Rel(top, path)
-			if err != nil || rel == "." {
-				return arg
-			}
-			return filepath.Join(arg, rel)
-		}
-		stopped := false
-		err = filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
-			in := checkInput{name: named(path), path: path, walked: path != top}
-			if err != nil && path == top {
-				return failed("", "%s: %v", arg, pathCause(err))
-			}
-			ignored, ignoreErr := tree.Ignored(path)
-			switch {
-			case ignoreErr != nil:
-				return ignoreErr
-			case err != nil:
-				in.err = pathCause(err)
-			case d.IsDir() && path != top && (d.Name() == ".git" || ignored || isRepository(path)):
-				return fs.SkipDir
-			case d.IsDir(), ignored, path != top && (!d.Type().IsRegular() || !isManifest(d.Name())):
-				return nil
-			default:
-				in.data, in.err = readFile(ctx, path, in.name, maxManifest)
-				in.err = pathCauseOf(in.name, in.err)
-			}
-			if stopped = !yield(in, nil); stopped {
-				return fs.SkipAll
-			}
-			return ctx.Err()
-		})
-		if err != nil && !stopped {
-			yield(checkInput{}, err)
+		checked[i].is = true
+		checked[i].findings, err = c.check(*file)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range checked {
+		if f.is {
+			c.report.file(f.findings)
 		}
 	}
+	return nil
+}
+
+// checkedFile is what a worker has found in a file.
+type checkedFile struct {
+	is       bool // false for a file that the settings ignore
+	findings []finding
+}
+
+// read gives the file to check, without content where that need not be looked at; nil where the settings ignore it.
+func (c *checker) read(ctx context.Context, j *job, in input) (*checkInput, error) {
+	path, err := settingsPath(j.env, in.name)
+	if err != nil {
+		return nil, err
+	}
+	f := &checkInput{name: shownName(in.name), path: path}
+	if in.name == stdinArg {
+		f.data, err = j.read(ctx, in, mayNeedCheck)
+		return f, err
+	}
+	// A hook names files, and those that are ignored stay so. What was found in a folder is not.
+	if !in.found {
+		if ignored, err := c.book.tree.Ignored(path); ignored || err != nil {
+			return nil, err
+		}
+	}
+	f.data, f.err = j.read(ctx, in, mayNeedCheck)
+	f.err = pathCauseOf(in.name, f.err)
+	return f, ctx.Err()
 }
 
 // pathCauseOf is err without the file's name before it.

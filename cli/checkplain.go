@@ -3,8 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -13,27 +11,16 @@ import (
 	"github.com/waxwing-io/waxwing/manifest"
 )
 
-// mayHoldSecret says whether a file is worth parsing: most files of a repository have nothing to do with Secrets. Escapes could spell anything, and what is
-// in UTF-16 is for manifest to refuse.
-func mayHoldSecret(data []byte) bool {
-	lower := bytes.ToLower(data)
-	for _, word := range []string{"secret", "stringdata", `\u00`, `\x`, "\x00"} {
-		if bytes.Contains(lower, []byte(word)) {
-			return true
-		}
-	}
-	return false
-}
-
 // kindRE finds what looks like a Secret or a GitSecret in a text that cannot be parsed.
 var kindRE = regexp.MustCompile(`(?im)(^|[\s{,-])["']?kind["']?\s*:\s*["']?(git)?secret["']?\s*($|[,}#])`)
 
 // hasConflict says whether both marks of a merge begin a line.
 func hasConflict(data []byte) bool {
-	begins := func(mark string) bool {
-		return bytes.HasPrefix(data, []byte(mark)) || bytes.Contains(data, []byte("\n"+mark))
-	}
-	return begins("<<<<<<< ") && begins(">>>>>>> ")
+	return beginsLine(data, "<<<<<<< ") && beginsLine(data, ">>>>>>> ")
+}
+
+func beginsLine(text []byte, mark string) bool {
+	return bytes.HasPrefix(text, []byte(mark)) || bytes.Contains(text, []byte("\n"+mark))
 }
 
 // readForCheck takes a file apart, or says what is wrong with it as a whole. A file that cannot be parsed is nobody's business here, unless it looks like a
@@ -52,15 +39,7 @@ func readForCheck(in checkInput) ([]object, *finding) {
 	if !kindRE.Match(text) {
 		return nil, nil
 	}
-	why := err.Error()
-	var refusal *manifest.Error
-	if errors.As(err, &refusal) {
-		why = refusal.Msg
-		if refusal.Line > 0 {
-			why = fmt.Sprintf("line %d: %s", refusal.Line, why)
-		}
-	}
-	f.Rule, f.Message, f.Hint = ruleUnreadable, "looks like a Secret, and cannot be read: "+why, hint(err)
+	f.Rule, f.Message, f.Hint = ruleUnreadable, "looks like a Secret, and cannot be read: "+withoutFile(err), hint(err)
 	if bytes.Contains(in.data, []byte("{{")) {
 		// A template: most of them name their values, and few have them.
 		f = warning(f)

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-
-	"github.com/waxwing-io/waxwing/cli/secret"
 )
 
 // The rules of seal check. The command's help lists them.
@@ -36,9 +34,7 @@ type finding struct {
 	Message   string `json:"message"`
 	Hint      string `json:"hint,omitempty"`
 
-	label  string
-	path   string // absolute
-	walked bool   // nobody has named the file
+	label string
 }
 
 // of is a finding about obj.
@@ -58,13 +54,29 @@ func warning(f finding) finding {
 type checkReport struct {
 	Files    int       `json:"files"`
 	Findings []finding `json:"findings"`
+
+	notes map[string]bool // findings about notes
 }
 
-func (r *checkReport) add(f finding) {
-	if f.Severity == "" {
-		f.Severity = severityError
+// file adds what was found in one file. What is wrong with a note is said once, though every file of its holder tells it.
+func (r *checkReport) file(found []finding) {
+	r.Files++
+	for _, f := range found {
+		if f.Severity == "" {
+			f.Severity = severityError
+		}
+		if f.Rule == ruleNote {
+			about := f.File + "\n" + f.Message
+			if r.notes[about] {
+				continue
+			}
+			if r.notes == nil {
+				r.notes = map[string]bool{}
+			}
+			r.notes[about] = true
+		}
+		r.Findings = append(r.Findings, f)
 	}
-	r.Findings = append(r.Findings, f)
 }
 
 func (r *checkReport) count() (errs, warnings int) {
@@ -78,30 +90,18 @@ func (r *checkReport) count() (errs, warnings int) {
 	return errs, warnings
 }
 
-func (r *checkReport) write(env *Env, output string) error {
-	if output == "json" {
-		if r.Findings == nil {
-			r.Findings = []finding{}
-		}
-		b, err := secret.Marshal(r)
-		if err != nil {
-			return err
-		}
-		return env.writeOut(stdinArg, append(b, '\n'), 0)
-	}
-	var out bytes.Buffer
+func (r *checkReport) text(out *bytes.Buffer) {
 	for i, f := range r.Findings {
 		prefix := ""
 		if f.Severity == severityWarning {
 			prefix = "warning: "
 		}
-		message(&out, prefix, f.label+": "+f.Message)
+		message(out, prefix, f.label+": "+f.Message)
 		// A hint that repeats is written once, where it comes last.
 		if again := i+1 < len(r.Findings) && r.Findings[i+1].Hint == f.Hint; f.Hint != "" && !again {
-			message(&out, "  hint: ", f.Hint)
+			message(out, "  hint: ", f.Hint)
 		}
 	}
-	return env.writeOut(stdinArg, out.Bytes(), 0)
 }
 
 // shownNames lists names from a document, for messages.

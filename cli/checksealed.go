@@ -1,21 +1,16 @@
 package cli
 
 import (
-	"strings"
-
-	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/repo"
 )
 
-// standsAt gives doc the namespace that it goes to, where it names none: that of the settings, or, as kustomize may set any, the one that it is sealed for.
+// standsAt holds doc against its own scope. Where it names no namespace, it goes to that of the settings.
 func standsAt(doc *seal.Document, namespace string) error {
 	if doc.Target.Namespace != "" {
 		namespace = ""
-	} else if namespace == "" {
-		namespace = doc.Spec().For.Namespace
 	}
-	return secret.CheckPlace(doc, namespace)
+	return checkStanding(doc, namespace)
 }
 
 // againstScope holds an object against its own scope, and that against the settings.
@@ -51,11 +46,11 @@ func wider(scope, other string) bool {
 }
 
 // againstSignature checks the signature, and without settings no more than whether it is valid.
-func againstSignature(obj object, doc *seal.Document, rules *repo.Rules) []finding {
+func (c *checker) againstSignature(obj object, doc *seal.Document, rules *repo.Rules) []finding {
 	if rules == nil {
 		rules = &repo.Rules{}
 	}
-	s := signatureOf(doc, rules.Signers)
+	s := signatureOf(doc, signersOf(rules.Signers), c.now)
 	known := len(rules.Signers) > 0 || rules.Signed
 	var f finding
 	switch {
@@ -81,31 +76,21 @@ func againstSignature(obj object, doc *seal.Document, rules *repo.Rules) []findi
 
 // againstHolders holds the wraps against the environment's holders, and their recipients against the present ones.
 func (c *checker) againstHolders(obj object, spec *seal.Spec, rules *repo.Rules) []finding {
-	some, every := wrapHolders(spec)
 	if len(spec.Referenced()) == 0 {
 		return nil
 	}
-	wanted := holderNames(rules.Holders)
 	var all []finding
 	add := func(f finding, hint string) {
 		f.Hint = hint
 		all = append(all, f)
 	}
-	if missing := without(wanted, every); len(missing) > 0 {
-		add(of(obj, ruleHolders, "%s of environment %s cannot open all of it", strings.Join(missing, ", "), shown(rules.Environment)),
-			"somebody who can open it seals it again for all holders: seal rewrap --fresh "+fileHint(obj.name))
-	}
-	if extra := without(some, wanted); len(extra) > 0 {
-		add(of(obj, ruleHolders, "%s can open it, and is no holder of environment %s", shownNames(extra), shown(rules.Environment)),
-			"if that is not meant: seal rewrap --fresh "+fileHint(obj.name)+", and renew the values")
+	for _, p := range holderProblems(spec, rules, obj.name) {
+		add(of(obj, ruleHolders, "%s", p.Message), p.Hint)
 	}
 	for _, h := range rules.Holders {
-		set, fresh, err := c.book.set(h)
+		set, err := c.book.set(h)
 		if err != nil {
-			if fresh {
-				f := finding{File: h.File, Rule: ruleNote, Message: "holder " + h.Name + ": " + err.Error(), Hint: hint(err), label: h.File}
-				all = append(all, f)
-			}
+			add(finding{File: h.File, Rule: ruleNote, Message: "holder " + h.Name + ": " + err.Error(), label: h.File}, hint(err))
 			continue
 		}
 		for _, id := range spec.Referenced() {

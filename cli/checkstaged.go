@@ -4,30 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"path/filepath"
 
-	"github.com/waxwing-io/waxwing/repo"
 	"github.com/waxwing-io/waxwing/repo/git"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
-// stagedToCheck reads the manifests that differ between the index and the last commit, as they stand in the index. Without a commit yet, that is the whole index.
-// Deletions have no content, symbolic links and submodules none of their own.
-func stagedToCheck(ctx context.Context, env *Env, tree *repo.Tree) iter.Seq2[checkInput, error] {
-	return func(yield func(checkInput, error) bool) {
-		enough := false
-		err := eachStaged(ctx, env, tree, func(in checkInput) bool {
-			enough = !yield(in, nil)
-			return !enough
-		})
-		if err != nil && !enough {
-			yield(checkInput{}, err)
-		}
-	}
-}
-
-// eachStaged gives the files one by one, so that one content is held at a time, until take has enough.
-func eachStaged(ctx context.Context, env *Env, tree *repo.Tree, take func(checkInput) bool) (err error) {
+// staged checks the manifests that differ between the index and the last commit, as they stand in the index. Without a commit yet, that is the whole index.
+// Deletions have no content, symbolic links and submodules none of their own. One content is held at a time.
+func (c *checker) staged(ctx context.Context, env *Env) (err error) {
 	r, err := env.repository(ctx, "run it in a clone that has a working tree, or name files")
 	if err != nil {
 		return err
@@ -43,10 +28,10 @@ func eachStaged(ctx context.Context, env *Env, tree *repo.Tree, take func(checkI
 	defer func() { err = errors.Join(err, contents.Close()) }()
 	for _, e := range entries {
 		in := checkInput{name: filepath.FromSlash(e.New.Path), path: filepath.Join(r.Root, filepath.FromSlash(e.New.Path))}
-		if !isManifest(filepath.Base(in.path)) || !e.Unmerged && !e.New.Regular() {
+		if !scan.IsManifest(in.path) || !e.Unmerged && !e.New.Regular() {
 			continue
 		}
-		ignored, err := tree.Ignored(in.path)
+		ignored, err := c.book.tree.Ignored(in.path)
 		if err != nil {
 			return err
 		}
@@ -60,9 +45,14 @@ func eachStaged(ctx context.Context, env *Env, tree *repo.Tree, take func(checkI
 		} else if err != nil {
 			return fmt.Errorf("%s: %w", in.name, err)
 		}
-		if !take(in) {
-			return nil
+		found, err := c.check(in)
+		if err == nil {
+			err = ctx.Err()
 		}
+		if err != nil {
+			return err
+		}
+		c.report.file(found)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/repo/git"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 const diffLong = `Show what differs in sealed files: which items were added, changed or removed, in which envelope they
@@ -151,7 +152,7 @@ func compareEntries(ctx context.Context, r *git.Repo, entries []git.Entry, tree 
 	for _, e := range entries {
 		if e.Unmerged {
 			unmerged[e.New.Path] = true
-			if manifestName(e.New.Path) {
+			if scan.IsManifest(e.New.Path) {
 				out = append(out, fileDiff{Path: e.New.Path, Problem: []string{"has conflicts that are not resolved yet"}, Objects: []objectDiff{}})
 			}
 			continue

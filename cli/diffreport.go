@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"bytes"
 	"slices"
-
-	"github.com/spf13/cobra"
 
 	"github.com/waxwing-io/waxwing/repo/change"
 )
@@ -74,34 +71,4 @@ func (d fileDiff) text(t *reportText) {
 	for _, o := range d.Objects {
 		t.difference(1, o.Difference, o.Values)
 	}
-}
-
-// reportFlag is -o for reports.
-type reportFlag struct{ name string }
-
-func (f *reportFlag) addTo(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&f.name, "output", "o", "text", "write `text|json`")
-	completeValues(cmd, "output", "text", "json")
-}
-
-func (f *reportFlag) check() error {
-	if f.name != "text" && f.name != "json" {
-		return usage("use text or json", "unknown output %s", shown(f.name))
-	}
-	return nil
-}
-
-// write writes a report to standard output: v as JSON, or what text makes of it. check must have passed.
-func (f *reportFlag) write(env *Env, v any, text func(*reportText)) error {
-	var out bytes.Buffer
-	if f.name == "json" {
-		b, err := printableJSON(v)
-		if err != nil {
-			return err
-		}
-		out.Write(b)
-	} else {
-		text(&reportText{out: &out, colour: env.colours()})
-	}
-	return env.writeOut(stdinArg, out.Bytes(), 0)
 }

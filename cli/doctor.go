@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/repo/git"
 )
 
@@ -35,7 +34,7 @@ const doctorPatience = 5 * time.Second
 type doctorOptions struct {
 	cluster bool
 	timeout time.Duration
-	output  string
+	output  reportFlag
 	fetch   fetchOptions // where the cluster is
 }
 
@@ -59,8 +58,7 @@ func newDoctorCommand(env *Env) *cobra.Command {
 	flags.StringVar(&o.fetch.kubeconfig, "kubeconfig", "", "the kubeconfig `FILE`; implies --cluster")
 	flags.StringVarP(&o.fetch.namespace, "namespace", "n", "waxwing-system", "the `NAMESPACE` of the controller")
 	flags.DurationVar(&o.timeout, "timeout", doctorPatience, "how long to wait for what does not answer, such as a cluster")
-	flags.StringVarP(&o.output, "output", "o", "text", "write `text|json`")
-	completeValues(cmd, "output", "text", "json")
+	o.output.addTo(cmd)
 	return cmd
 }
 
@@ -95,8 +93,8 @@ func (d *doctor) say(check string, state health, hint, format string, args ...an
 }
 
 func runDoctor(ctx context.Context, env *Env, o *doctorOptions) error {
-	if o.output != "text" && o.output != "json" {
-		return usage("use text or json", "unknown output %q", o.output)
+	if err := o.output.check(); err != nil {
+		return err
 	}
 	d := &doctor{env: env, o: o}
 	d.checkGit(ctx)
@@ -122,7 +120,7 @@ func runDoctor(ctx context.Context, env *Env, o *doctorOptions) error {
 			failures++
 		}
 	}
-	if err := writeDiagnoses(env, o.output, d.results); err != nil {
+	if err := o.output.writeLine(env, map[string]any{"checks": d.results}, d.text); err != nil {
 		return err
 	}
 	if failures > 0 {
@@ -131,22 +129,13 @@ func runDoctor(ctx context.Context, env *Env, o *doctorOptions) error {
 	return nil
 }
 
-func writeDiagnoses(env *Env, output string, results []diagnosis) error {
-	if output == "json" {
-		b, err := secret.Marshal(map[string]any{"checks": results})
-		if err != nil {
-			return err
-		}
-		return env.writeOut(stdinArg, append(b, '\n'), 0)
-	}
-	var out bytes.Buffer
-	for _, r := range results {
-		message(&out, "", fmt.Sprintf("%-4s  %-10s  %s", r.State, r.Check, r.Message))
+func (d *doctor) text(out *bytes.Buffer) {
+	for _, r := range d.results {
+		message(out, "", fmt.Sprintf("%-4s  %-10s  %s", r.State, r.Check, r.Message))
 		if r.Hint != "" && r.State != healthOK {
-			message(&out, strings.Repeat(" ", 18)+"hint: ", r.Hint)
+			message(out, strings.Repeat(" ", 18)+"hint: ", r.Hint)
 		}
 	}
-	return env.writeOut(stdinArg, out.Bytes(), 0)
 }
 
 // checkProgram looks for the seal that Git and hooks would run.

@@ -137,15 +137,17 @@ func (d *doctor) checkCluster(ctx context.Context, holders []repo.Holder) {
 
 // checkKeyring compares what the cluster publishes with pin and note.
 func (d *doctor) checkKeyring(ctx context.Context, h repo.Holder) error {
-	client, err := cluster.NewClient(cluster.Config{
-		Kubeconfig: d.env.optionalPath(d.o.fetch.kubeconfig), Paths: kubeconfigs(d.env), Context: d.o.fetch.context, UserAgent: "seal",
-	})
+	client, err := d.o.fetch.client(d.env)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.o.timeout)
 	defer cancel()
-	published, err := askInTime(ctx, client, h.Name, d.o.fetch.namespace)
+	// A credential plugin of a kubeconfig may do anything in the meantime.
+	published, err := unlessDone(ctx, func() (*cluster.Published, error) { return client.Keyring(ctx, h.Name, d.o.fetch.namespace) })
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return err
 	}
@@ -169,26 +171,4 @@ func (d *doctor) checkKeyring(ctx context.Context, h repo.Holder) error {
 		d.say("cluster", healthOK, "", "%s: the note is what the cluster publishes, set %d of %s", h.Name, r.Set, strings.TrimSpace(r.At.UTC().Format(time.DateOnly)))
 	}
 	return nil
-}
-
-// askInTime is client.Keyring, and returns when ctx ends whatever a kubeconfig's credential plugin does in the meantime.
-func askInTime(ctx context.Context, client *cluster.Client, name, namespace string) (*cluster.Published, error) {
-	type answer struct {
-		published *cluster.Published
-		err       error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		published, err := client.Keyring(ctx, name, namespace)
-		done <- answer{published, err}
-	}()
-	select {
-	case got := <-done:
-		if ctx.Err() != nil && got.err != nil {
-			return nil, ctx.Err()
-		}
-		return got.published, got.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

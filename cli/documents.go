@@ -112,20 +112,24 @@ func kinds(all []object) string {
 // some lists the first few of names, each of them once.
 func some(names []string) string {
 	const most = 6
+	list := unique(names)
+	if len(list) > most {
+		list = append(list[:most], "…")
+	}
+	return strings.Join(list, ", ")
+}
+
+// unique are names without those that came before.
+func unique(names []string) []string {
 	seen := map[string]bool{}
 	var list []string
 	for _, name := range names {
-		if seen[name] {
-			continue
+		if !seen[name] {
+			seen[name] = true
+			list = append(list, name)
 		}
-		if len(list) == most {
-			list = append(list, "…")
-			break
-		}
-		seen[name] = true
-		list = append(list, name)
 	}
-	return strings.Join(list, ", ")
+	return list
 }
 
 // noneFound is the error for a file without the wanted kind.

@@ -1,12 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/manifest"
 	"github.com/waxwing-io/waxwing/repo"
@@ -33,7 +33,7 @@ type explainOptions struct {
 	identityFlags
 	namespace string
 	name      string
-	output    string
+	output    reportFlag
 }
 
 func newExplainCommand(env *Env) *cobra.Command {
@@ -54,14 +54,13 @@ func newExplainCommand(env *Env) *cobra.Command {
 	flags.StringArrayVarP(&o.identityFlags.files, "identity", "i", nil, "say whether the private keys in `FILE` would fit; repeatable")
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "the `NAMESPACE` of GitSecrets that name none")
 	flags.StringVar(&o.name, "name", "", "explain only the GitSecret of this `NAME`")
-	flags.StringVarP(&o.output, "output", "o", "text", "write `text|json`")
-	completeValues(cmd, "output", "text", "json")
+	o.output.addTo(cmd)
 	return cmd
 }
 
 func runExplain(ctx context.Context, env *Env, o *explainOptions, name string) error {
-	if o.output != "text" && o.output != "json" {
-		return usage("use text or json", "unknown output %q", o.output)
+	if err := o.output.check(); err != nil {
+		return err
 	}
 	if err := once(append([]string{name}, o.files...)...); err != nil {
 		return err
@@ -90,12 +89,11 @@ func runExplain(ctx context.Context, env *Env, o *explainOptions, name string) e
 	if len(wanted) == 0 {
 		return noneSealed(shownName(name), o.name, all)
 	}
-	if name == stdinArg {
-		name = stdinName + ".yaml"
-	}
-	if err := e.place(env.path(name)); err != nil {
+	path, err := settingsPath(env, name)
+	if err != nil {
 		return err
 	}
+	e.place(path)
 	var list []*explanation
 	code := exitOK
 	for _, obj := range wanted {
@@ -106,7 +104,16 @@ func runExplain(ctx context.Context, env *Env, o *explainOptions, name string) e
 		list = append(list, x)
 		code = max(code, x.code)
 	}
-	if err := writeExplained(env, o.output, list); err != nil {
+	err = o.output.writeLine(env, map[string]any{"objects": list}, func(out *bytes.Buffer) {
+		t := explainText{out}
+		for i, x := range list {
+			if i > 0 {
+				t.line("")
+			}
+			t.object(x)
+		}
+	})
+	if err != nil {
 		return err
 	}
 	if code != exitOK {
@@ -114,24 +121,6 @@ func runExplain(ctx context.Context, env *Env, o *explainOptions, name string) e
 		return &failure{code: code}
 	}
 	return nil
-}
-
-func writeExplained(env *Env, output string, list []*explanation) error {
-	if output == "json" {
-		b, err := secret.Marshal(map[string]any{"objects": list})
-		if err != nil {
-			return err
-		}
-		return env.writeOut(stdinArg, append(b, '\n'), 0)
-	}
-	var t explainText
-	for i, x := range list {
-		if i > 0 {
-			t.line("")
-		}
-		t.object(x)
-	}
-	return env.writeOut(stdinArg, t.buf.Bytes(), 0)
 }
 
 // explainer knows what holds for the file.
@@ -147,25 +136,24 @@ type explainer struct {
 }
 
 // place reads the settings for the file at path. What is wrong with them is told, and everything else is explained without them.
-func (e *explainer) place(path string) error {
+func (e *explainer) place(path string) {
 	rules, stray, err := e.book.rules(path)
 	if err != nil {
 		e.broken = append(e.broken, withHint(err))
-		return nil
+		return
 	}
 	e.rules, e.stray, e.sets = rules, stray, map[string]repo.Set{}
 	if rules == nil {
-		return nil
+		return
 	}
 	for _, h := range rules.Holders {
-		set, _, err := e.book.set(h)
+		set, err := e.book.set(h)
 		if err != nil {
 			e.broken = append(e.broken, withHint(err))
 			continue
 		}
 		e.sets[h.Name] = set
 	}
-	return nil
 }
 
 // withHint is an error with its way out, on one line.

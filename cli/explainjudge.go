@@ -14,7 +14,7 @@ const tooFarAhead = 5 * time.Minute
 
 // explainHolders says who can open the object, and holds that against the settings and the identities.
 func (e *explainer) explainHolders(x *explanation, spec *seal.Spec) {
-	some, every := wrapHolders(spec)
+	_, every := wrapHolders(spec)
 	x.Holders = every
 	used := spec.Referenced()
 	if len(e.ids) > 0 && len(used) > 0 {
@@ -51,21 +51,17 @@ func (e *explainer) explainHolders(x *explanation, spec *seal.Spec) {
 		x.problem(severityWarning, "no environment of the settings has a path that matches: nobody says who should open it", "add its path to an environment of .seal.yaml")
 	case e.rules != nil:
 		x.Environment = e.rules.Environment
-		e.againstSettings(x, some, every)
+		e.againstSettings(x, spec)
 	}
 }
 
 // againstSettings holds the holders against the environment's.
-func (e *explainer) againstSettings(x *explanation, some, every []string) {
+func (e *explainer) againstSettings(x *explanation, spec *seal.Spec) {
 	if len(x.Items) == 0 {
 		return
 	}
-	wanted := holderNames(e.rules.Holders)
-	if missing := without(wanted, every); len(missing) > 0 {
-		x.problem(severityWarning, strings.Join(missing, ", ")+" of environment "+shown(e.rules.Environment)+" cannot open all of it", "somebody who can open it: seal rewrap --fresh "+fileHint(x.File))
-	}
-	if extra := without(some, wanted); len(extra) > 0 {
-		x.problem(severityWarning, shownNames(extra)+" can open it, and is no holder of environment "+shown(e.rules.Environment), "if that is not meant: seal rewrap --fresh "+fileHint(x.File)+", and renew the values")
+	for _, p := range holderProblems(spec, e.rules, x.File) {
+		x.problem(severityWarning, p.Message, p.Hint)
 	}
 	if scope := x.Scope.Scope; wider(scope, e.rules.Scope) {
 		x.problem(severityWarning, "is sealed for scope "+scope+", and the settings say "+e.rules.Scope, "")
@@ -83,12 +79,11 @@ func (e *explainer) againstSettings(x *explanation, some, every []string) {
 
 // explainSignature says who signed, and whether that counts.
 func (e *explainer) explainSignature(x *explanation, doc *seal.Document) {
-	var s signedState
+	var signers []allowedSigner
 	if e.rules != nil {
-		s = signatureOf(doc, e.rules.Signers)
-	} else {
-		s = signatureOf(doc, nil)
+		signers = signersOf(e.rules.Signers)
 	}
+	s := signatureOf(doc, signers, e.env.Now())
 	if !s.present {
 		if e.rules != nil && e.rules.Signed {
 			x.problem(severityWarning, "is not signed, and environment "+shown(e.rules.Environment)+" wants it", "seal sign "+fileHint(x.File))
@@ -121,35 +116,4 @@ func (e *explainer) explainSize(x *explanation, doc []byte) {
 	for _, w := range warnings {
 		x.problem(severityWarning, w, "")
 	}
-}
-
-// ageWords says how long ago something was.
-func ageWords(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d < -tooFarAhead:
-		return "in the future"
-	case d < time.Minute:
-		return "just now"
-	case d < time.Hour:
-		return countOf(int(d/time.Minute), "minute") + " ago"
-	case d < day:
-		return countOf(int(d/time.Hour), "hour") + " ago"
-	case d < 60*day:
-		return countOf(int(d/day), "day") + " ago"
-	case d < 730*day:
-		return countOf(int(d/(30*day)), "month") + " ago"
-	}
-	return countOf(int(d/(365*day)), "year") + " ago"
-}
-
-// sizeWords is a number of bytes for people.
-func sizeWords(n int) string {
-	switch {
-	case n < 1<<10:
-		return countOf(n, "byte")
-	case n < 1<<20:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }

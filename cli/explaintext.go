@@ -8,11 +8,11 @@ import (
 )
 
 // explainText writes explanations for people.
-type explainText struct{ buf bytes.Buffer }
+type explainText struct{ out *bytes.Buffer }
 
 // line writes one line; what a file brings cannot pass for another one.
 func (t *explainText) line(format string, args ...any) {
-	message(&t.buf, "", fmt.Sprintf(format, args...))
+	message(t.out, "", fmt.Sprintf(format, args...))
 }
 
 func (t *explainText) field(name, format string, args ...any) {
@@ -94,7 +94,7 @@ func (t *explainText) signature(x *explanation) {
 		return
 	}
 	by := s.Signer
-	if s.Name != "" {
+	if s.Name != "" && s.Name != by {
 		by = shown(s.Name) + " (" + by + ")"
 	}
 	state := "valid"

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
+	"strings"
 )
 
 const (
@@ -87,21 +89,22 @@ func readAll(ctx context.Context, r io.Reader, limit int64) ([]byte, error) {
 }
 
 // unlessDone gives what read gives, or returns when ctx ends and leaves the read to the end of the process.
-func unlessDone(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
+func unlessDone[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type result struct {
-		b   []byte
-		err error
+		value T
+		err   error
 	}
 	done := make(chan result, 1)
 	go func() {
-		b, err := read()
-		done <- result{b, err}
+		value, err := read()
+		done <- result{value, err}
 	}()
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		var none T
+		return none, ctx.Err()
 	case got := <-done:
-		return got.b, got.err
+		return got.value, got.err
 	}
 }
 
@@ -120,4 +123,18 @@ func keyText(name string, b []byte) ([]byte, error) {
 		return nil, failed("write it again as UTF-8, in PowerShell with | Out-File -Encoding utf8", "%s: is in UTF-16, or no text", name)
 	}
 	return bytes.TrimPrefix(b, []byte("\ufeff")), nil
+}
+
+// keyLines are the lines of a file of keys, with their numbers from 1: without space around them, empty ones and comments.
+func keyLines(text []byte) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		n := 0
+		for line := range strings.Lines(string(text)) {
+			n++
+			line = strings.TrimSpace(line)
+			if line != "" && !strings.HasPrefix(line, "#") && !yield(n, line) {
+				return
+			}
+		}
+	}
 }

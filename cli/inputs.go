@@ -27,8 +27,12 @@ const (
 // input is a file that a command works on.
 type input struct {
 	name  string
-	found bool // in a folder, and not named
+	found bool  // in a folder, and not named
+	err   error // why it cannot be looked at
 }
+
+// finder finds the files to work on in a folder.
+type finder func(dir string) ([]input, error)
 
 // isFolder says whether an argument is a folder.
 func (e *Env) isFolder(arg string) bool {
@@ -47,8 +51,9 @@ func (e *Env) folderOf(arg string) string {
 	return filepath.Dir(arg)
 }
 
-// inputs are the files that args name, and those that are found in the folders among them; each once, in the order of args. A file that is named and found counts as named.
-func (e *Env) inputs(ctx context.Context, tree *repo.Tree, args []string) ([]input, error) {
+// inputs are the files that args name, and those that find finds in the folders among them; each once, in the order of args. A file that is named and found counts as
+// named.
+func (e *Env) inputs(args []string, find finder) ([]input, error) {
 	var all []input
 	at := map[string]int{}
 	add := func(in input) error {
@@ -57,7 +62,9 @@ func (e *Env) inputs(ctx context.Context, tree *repo.Tree, args []string) ([]inp
 			return fmt.Errorf("%s: %w", in.name, err)
 		}
 		if i, known := at[path]; known {
-			all[i].found = all[i].found && in.found
+			if !in.found {
+				all[i].found, all[i].err = false, nil
+			}
 			return nil
 		}
 		at[path] = len(all)
@@ -68,7 +75,7 @@ func (e *Env) inputs(ctx context.Context, tree *repo.Tree, args []string) ([]inp
 		found := []input{{name: arg}}
 		if e.isFolder(arg) {
 			var err error
-			if found, err = e.walk(ctx, tree, arg); err != nil {
+			if found, err = find(arg); err != nil {
 				return nil, err
 			}
 		}
@@ -81,20 +88,29 @@ func (e *Env) inputs(ctx context.Context, tree *repo.Tree, args []string) ([]inp
 	return all, nil
 }
 
-func (e *Env) walk(ctx context.Context, tree *repo.Tree, dir string) ([]input, error) {
-	abs, err := filepath.Abs(e.path(dir))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+// manifests finds the manifests that are to be sealed, or rewrapped.
+func (e *Env) manifests(ctx context.Context, tree *repo.Tree) finder {
+	return e.listed(ctx, scan.Options{Settings: tree})
+}
+
+// listed finds what scan.List does.
+func (e *Env) listed(ctx context.Context, o scan.Options) finder {
+	o.Environ = e.folderEnviron()
+	return func(dir string) ([]input, error) {
+		abs, err := filepath.Abs(e.path(dir))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
+		names, err := scan.List(ctx, dir, abs, o)
+		if err != nil {
+			return nil, err
+		}
+		found := make([]input, len(names))
+		for i, name := range names {
+			found[i] = input{name: name, found: true}
+		}
+		return found, nil
 	}
-	names, err := scan.List(ctx, dir, abs, tree, e.folderEnviron())
-	if err != nil {
-		return nil, err
-	}
-	found := make([]input, len(names))
-	for i, name := range names {
-		found[i] = input{name: name, found: true}
-	}
-	return found, nil
 }
 
 // folderEnviron is gitEnviron without what points git to one repository: here the folder decides, also in a hook.
@@ -145,11 +161,21 @@ func isUsage(err error) bool {
 	return errors.As(err, &f) && f.code == exitUsage
 }
 
-// someErrors joins the first errors, and says how many more there are. The exit code is that of all.
+// someErrors joins the first errors, and says how many more there are. Those that say the same, such as what is wrong with settings, are one. The exit code is
+// that of all.
 func someErrors(errs []error) error {
-	all := split(errors.Join(errs...))
+	joined := errors.Join(errs...)
+	if joined == nil {
+		return nil
+	}
+	said := map[string]bool{}
+	all := slices.DeleteFunc(split(joined), func(err error) bool {
+		again := said[err.Error()]
+		said[err.Error()] = true
+		return again
+	})
 	if len(all) <= maxErrors {
-		return errors.Join(errs...)
+		return errors.Join(all...)
 	}
 	more := failure{msg: fmt.Sprintf("and %d more errors", len(all)-maxErrors), code: exitCode(errors.Join(all[maxErrors:]...))}
 	return errors.Join(append(all[:maxErrors:maxErrors], &more)...)

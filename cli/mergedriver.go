@@ -198,8 +198,7 @@ func (o *mergeOptions) repeats(v threeFiles, merged []byte) error {
 }
 
 func hasMarkers(text []byte, size int) bool {
-	mark := bytes.Repeat([]byte("<"), size)
-	return bytes.HasPrefix(text, mark) || bytes.Contains(text, append([]byte("\n"), mark...))
+	return beginsLine(text, strings.Repeat("<", size))
 }
 
 // write replaces OURS as a whole, so that a driver that is killed leaves it old or new.

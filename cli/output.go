@@ -67,28 +67,11 @@ func (s *stream) add(data []byte, syntax manifest.Syntax) error {
 		}
 		data = bytes.TrimPrefix(data, []byte("\ufeff"))
 		if syntax == manifest.YAML {
-			s.buf.WriteString(separator(data))
+			s.buf.WriteString(manifest.Separator(data, "\n"))
 		}
 	}
 	s.buf.Write(data)
 	return nil
-}
-
-// separator is what YAML needs before it to follow on another document: nothing where it begins with a mark of its own.
-func separator(data []byte) string {
-	for line := range bytes.Lines(data) {
-		line = bytes.TrimSpace(line)
-		switch {
-		case len(line) == 0 || line[0] == '#':
-		case bytes.Equal(line, []byte("---")) || bytes.HasPrefix(line, []byte("--- ")):
-			return ""
-		case line[0] == '%':
-			return "...\n"
-		default:
-			return "---\n"
-		}
-	}
-	return "---\n"
 }
 
 // writeOut writes data to standard output for "" and "-", else to the file name as a whole.

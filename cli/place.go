@@ -110,6 +110,15 @@ func (s *recipientSource) holder(h repo.Holder) (seal.Holder, error) {
 	return set.Holder, nil
 }
 
+// sealedFor are the names of holders.
+func sealedFor(holders []seal.Holder) []string {
+	names := make([]string, len(holders))
+	for i, h := range holders {
+		names[i] = h.Name
+	}
+	return names
+}
+
 // scope is the scope that a flag gives, or that of the place.
 func (p *place) scope(flag string) string {
 	if p.rules != nil {

@@ -94,13 +94,8 @@ func (f *recipientFlags) addFile(set *holderSet, name string, b []byte) error {
 	if len(f.statementKeys) > 0 {
 		return failed("--statement-key takes signed notes only: fetch one with `seal keys fetch`", "%s: is not a signed note", name)
 	}
-	n, found := 0, false
-	for line := range strings.Lines(string(b)) {
-		n++
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
+	found := false
+	for n, line := range keyLines(b) {
 		if err := set.addLine(line, name); err != nil {
 			return fmt.Errorf("%s:%d: %w", name, n, err)
 		}

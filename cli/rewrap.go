@@ -36,7 +36,7 @@ type rewrapOptions struct {
 	out       string
 	check     bool
 	fresh     bool
-	output    string
+	output    reportFlag
 }
 
 func newRewrapCommand(env *Env) *cobra.Command {
@@ -69,14 +69,15 @@ func (o *rewrapOptions) addTo(flags *pflag.FlagSet) {
 	o.recipientFlags.addTo(flags)
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "with --fresh, the `NAMESPACE` of GitSecrets that name none")
 	flags.StringVar(&o.out, "out", "", "write to `FILE` (- for standard output) instead of in place; for one input")
-	flags.StringVarP(&o.output, "output", "o", "text", "with --check, write `text|json`")
+	flags.StringVarP(&o.output.name, "output", "o", "text", "with --check, write `text|json`")
 }
 
 func (o *rewrapOptions) validate(env *Env, args []string) error {
+	if err := o.output.check(); err != nil {
+		return err
+	}
 	switch {
-	case o.output != "text" && o.output != "json":
-		return usage("use text or json", "unknown output %q", o.output)
-	case o.output == "json" && !o.check:
+	case o.output.name == "json" && !o.check:
 		return usage("", "-o goes with --check")
 	case o.check && (o.fresh || o.out != ""):
 		return usage("", "--check writes nothing: it does not go with --fresh or --out")
@@ -108,7 +109,7 @@ func runRewrap(ctx context.Context, env *Env, o *rewrapOptions, args []string) e
 			return err
 		}
 	}
-	if r.inputs, err = env.inputs(ctx, r.source.tree, args); err != nil {
+	if r.inputs, err = env.inputs(args, env.manifests(ctx, r.source.tree)); err != nil {
 		return err
 	}
 	return r.rewrapAll(ctx)

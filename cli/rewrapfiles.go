@@ -192,5 +192,5 @@ func (r *rewrapper) holderSeen() error {
 		return nil
 	}
 	return failed("holders are named in wraps, below spec.envelopes; give recipients of theirs with -r, -R or "+repo.SettingsName,
-		"none of %s is sealed for a holder %s whose recipients are known", amount(objects, "GitSecret"), shown(r.o.holder))
+		"none of %s is sealed for a holder %s whose recipients are known", countOf(objects, "GitSecret"), shown(r.o.holder))
 }

@@ -1,14 +1,10 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
 // tell says on standard error what a run has done, and what it has left.
@@ -35,7 +31,7 @@ func (r *rewrapper) tell() {
 		warnings = append(warnings, fmt.Sprintf("and the signatures of %d more", more))
 	}
 	for _, name := range slices.Sorted(maps.Keys(dropped)) {
-		warnings = append(warnings, fmt.Sprintf("%s is dropped from %s; it can still open what Git has kept of before", name, amount(dropped[name], "GitSecret")))
+		warnings = append(warnings, fmt.Sprintf("%s is dropped from %s; it can still open what Git has kept of before", name, countOf(dropped[name], "GitSecret")))
 	}
 	if !r.o.fresh {
 		warnings = append(warnings, r.leftHolders()...)
@@ -44,13 +40,13 @@ func (r *rewrapper) tell() {
 	names := strings.Join(slices.Sorted(maps.Keys(holders)), ", ")
 	switch {
 	case changed == 0 && r.o.fresh:
-		message(r.env.Stderr, "seal: ", "nothing to seal anew in "+amount(objects, "GitSecret"))
+		message(r.env.Stderr, "seal: ", "nothing to seal anew in "+countOf(objects, "GitSecret"))
 	case changed == 0:
-		message(r.env.Stderr, "seal: ", "no wrap is stale in "+amount(objects, "GitSecret"))
+		message(r.env.Stderr, "seal: ", "no wrap is stale in "+countOf(objects, "GitSecret"))
 	case r.o.fresh:
-		message(r.env.Stderr, "seal: ", fmt.Sprintf("sealed %s in %s anew for %s", amount(changed, "GitSecret"), amount(files, "file"), names))
+		message(r.env.Stderr, "seal: ", fmt.Sprintf("sealed %s in %s anew for %s", countOf(changed, "GitSecret"), countOf(files, "file"), names))
 	default:
-		message(r.env.Stderr, "seal: ", fmt.Sprintf("rewrapped %s in %s for %s", amount(changed, "wrap"), amount(files, "file"), names))
+		message(r.env.Stderr, "seal: ", fmt.Sprintf("rewrapped %s in %s for %s", countOf(changed, "wrap"), countOf(files, "file"), names))
 	}
 }
 
@@ -69,10 +65,10 @@ func (r *rewrapper) leftHolders() []string {
 	}
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(gone)) {
-		warnings = append(warnings, fmt.Sprintf("%s can open %s, and is no holder of theirs by the settings: --fresh drops it", name, amount(gone[name], "GitSecret")))
+		warnings = append(warnings, fmt.Sprintf("%s can open %s, and is no holder of theirs by the settings: --fresh drops it", name, countOf(gone[name], "GitSecret")))
 	}
 	for _, name := range slices.Sorted(maps.Keys(absent)) {
-		warnings = append(warnings, fmt.Sprintf("%s cannot open %s, and is a holder of theirs by the settings: --fresh adds it", name, amount(absent[name], "GitSecret")))
+		warnings = append(warnings, fmt.Sprintf("%s cannot open %s, and is a holder of theirs by the settings: --fresh adds it", name, countOf(absent[name], "GitSecret")))
 	}
 	return warnings
 }
@@ -87,27 +83,19 @@ func (r *rewrapper) report() error {
 			files++
 		}
 	}
-	var out bytes.Buffer
-	if r.o.output == "json" {
-		enc := json.NewEncoder(&out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(all); err != nil {
-			return fmt.Errorf("encoding JSON: %w", err)
-		}
-	} else {
+	err := r.env.writeReport(r.o.output.name == "json", all, func(t *reportText) {
 		for _, f := range all {
-			message(&out, "", f.text())
+			message(t.out, "", f.text())
 		}
-	}
-	if err := r.env.writeOut(stdinArg, out.Bytes(), 0); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	if len(all) == 0 {
-		message(r.env.Stderr, "seal: ", "no wrap is stale in "+amount(objects, "GitSecret"))
+		message(r.env.Stderr, "seal: ", "no wrap is stale in "+countOf(objects, "GitSecret"))
 		return nil
 	}
-	return &failure{code: exitFindings, msg: amount(len(all), "finding") + " in " + amount(files, "file"),
+	return &failure{code: exitFindings, msg: countOf(len(all), "finding") + " in " + countOf(files, "file"),
 		hint: "seal rewrap -i IDENTITY replaces stale wraps; --fresh adds and drops holders"}
 }
 
@@ -118,14 +106,5 @@ func (f wrapFinding) text() string {
 	case problemAbsent:
 		return fmt.Sprintf("%s: %s: is a holder by the settings, and cannot open it", f.label, f.Holder)
 	}
-	return fmt.Sprintf("%s: %s: stale: for %s, not %s", f.label, f.Holder, shortIDs(f.Keys), shortIDs(f.Now))
-}
-
-// shortIDs are key ids as people see them.
-func shortIDs(ids []string) string {
-	out := make([]string, len(ids))
-	for i, id := range ids {
-		out[i] = id[:seal.KeyIDDisplay]
-	}
-	return strings.Join(out, ", ")
+	return fmt.Sprintf("%s: %s: stale: for %s, not %s", f.label, f.Holder, shownKeys(f.Keys), shownKeys(f.Now))
 }

@@ -99,7 +99,29 @@ func New(env Env) *cobra.Command {
 		newVersionCommand(e),
 		newCompletionCommand(e),
 	)
+	sortIntoGroups(root)
 	return root
+}
+
+// sortIntoGroups says under which heading of the help each command stands. Those that Git calls have none, and are hidden.
+func sortIntoGroups(root *cobra.Command) {
+	const others = "Other"
+	heading := map[string]string{}
+	for _, group := range []struct{ title, commands string }{
+		{"Every day", "create set unset edit open rewrap sign"},
+		{"Look", "explain diff log check verify doctor"},
+		{"Set up", "init install keys from-cluster"},
+		{others, "completion version"},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title + ":"})
+		for _, name := range strings.Fields(group.commands) {
+			heading[name] = group.title
+		}
+	}
+	for _, cmd := range root.Commands() {
+		cmd.GroupID = heading[cmd.Name()]
+	}
+	root.SetHelpCommandGroupID(others)
 }
 
 // flagMessage is pflag's message without the values that it quotes: a flag may have been given a secret by mistake.

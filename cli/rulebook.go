@@ -1,21 +1,21 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
-
-	"golang.org/x/crypto/ssh"
+	"strings"
+	"sync"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/repo"
 )
 
-// rulebook is what settings say about files that are sealed already. Each holder is read once.
+// rulebook is what settings say about files that are sealed already. Each holder is read once. It may be used from several goroutines.
 type rulebook struct {
 	tree *repo.Tree
+	mu   sync.Mutex
 	sets map[string]holderRead // by file of settings and name
 }
 
@@ -48,15 +48,17 @@ func (b *rulebook) rules(path string) (rules *repo.Rules, stray bool, err error)
 	return rules, false, err
 }
 
-// set is a holder's present recipients. fresh says that it is read for the first time, so that an error is told once.
-func (b *rulebook) set(h repo.Holder) (set repo.Set, fresh bool, err error) {
+// set is a holder's present recipients.
+func (b *rulebook) set(h repo.Holder) (repo.Set, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	key := h.File + "\n" + h.Name
 	known, ok := b.sets[key]
 	if !ok {
 		known.set, known.err = h.Read()
 		b.sets[key] = known
 	}
-	return known.set, !ok, known.err
+	return known.set, known.err
 }
 
 // wrapState compares a wrap with its holder's present recipients.
@@ -107,37 +109,29 @@ func without(list, other []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
 }
 
+// holderProblems holds those who have wraps against the holders of the environment. file is the one to name in hints.
+func holderProblems(spec *seal.Spec, rules *repo.Rules, file string) []problem {
+	if len(spec.Referenced()) == 0 {
+		return nil
+	}
+	some, every := wrapHolders(spec)
+	wanted := holderNames(rules.Holders)
+	var all []problem
+	if missing := without(wanted, every); len(missing) > 0 {
+		all = append(all, problem{severityError, strings.Join(missing, ", ") + " of environment " + shown(rules.Environment) + " cannot open all of it",
+			"somebody who can open it seals it again for all holders: seal rewrap --fresh " + fileHint(file)})
+	}
+	if extra := without(some, wanted); len(extra) > 0 {
+		all = append(all, problem{severityError, shownNames(extra) + " can open it, and is no holder of environment " + shown(rules.Environment),
+			"if that is not meant: seal rewrap --fresh " + fileHint(file) + ", and renew the values"})
+	}
+	return all
+}
+
 func holderNames(holders []repo.Holder) []string {
 	names := make([]string, len(holders))
 	for i, h := range holders {
 		names[i] = h.Name
 	}
 	return names
-}
-
-// signedState is what can be said about an object's signature.
-type signedState struct {
-	present bool
-	err     error         // why it is not valid
-	key     ssh.PublicKey // that made it, where it is valid
-	signer  string        // the key's name in .seal.yaml
-	allowed bool          // the key stands there
-}
-
-func signatureOf(doc *seal.Document, signers []repo.Signer) signedState {
-	s := signedState{present: doc.Spec().Signature != nil}
-	if !s.present {
-		return s
-	}
-	if s.key, s.err = doc.VerifySignature(doc.Annotations); s.err != nil {
-		return s
-	}
-	for _, known := range signers {
-		key, err := known.PublicKey()
-		if err == nil && bytes.Equal(key.Marshal(), s.key.Marshal()) {
-			s.allowed, s.signer = true, known.Name
-			break
-		}
-	}
-	return s
 }

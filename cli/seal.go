@@ -154,15 +154,10 @@ func runSeal(ctx context.Context, env *Env, o *sealOptions, args []string) error
 func sealAll(ctx context.Context, env *Env, o *sealOptions, source *recipientSource, signer ssh.Signer, args []string) ([]sealed, error) {
 	var results []sealed
 	var errs []error
-	seen := map[string]bool{}
-	for _, name := range args {
+	for _, name := range unique(args) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if seen[name] {
-			continue
-		}
-		seen[name] = true
 		data, err := env.read(ctx, name, "a manifest", maxManifest)
 		if err == nil {
 			var r *sealed
@@ -170,8 +165,7 @@ func sealAll(ctx context.Context, env *Env, o *sealOptions, source *recipientSou
 				results = append(results, *r)
 			}
 		}
-		var f *failure
-		if errors.As(err, &f) && f.code == exitUsage {
+		if isUsage(err) {
 			return nil, err
 		}
 		errs = append(errs, err)

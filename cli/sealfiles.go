@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -22,7 +21,7 @@ func sealFiles(ctx context.Context, env *Env, o *sealOptions, args []string) err
 	if err != nil {
 		return err
 	}
-	inputs, err := env.inputs(ctx, source.tree, args)
+	inputs, err := env.inputs(args, env.manifests(ctx, source.tree))
 	if err != nil {
 		return err
 	}
@@ -115,11 +114,7 @@ func (t *treeSealer) holders(in input) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(at.holders))
-	for i, h := range at.holders {
-		names[i] = h.Name
-	}
-	return names, nil
+	return sealedFor(at.holders), nil
 }
 
 func (t *treeSealer) stage(in input, r *sealed, out *outcome) error {
@@ -154,20 +149,13 @@ func (t *treeSealer) list() error {
 	for _, r := range t.results {
 		all = append(all, r.secrets...)
 	}
-	var out bytes.Buffer
-	if _, asJSON, _ := t.o.output.syntax(); asJSON {
-		enc := json.NewEncoder(&out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(all); err != nil {
-			return fmt.Errorf("encoding JSON: %w", err)
-		}
-	} else {
+	_, asJSON, _ := t.o.output.syntax()
+	err := t.env.writeReport(asJSON, all, func(t *reportText) {
 		for _, l := range all {
-			message(&out, "", l.label)
+			message(t.out, "", l.label)
 		}
-	}
-	if err := t.env.writeOut(stdinArg, out.Bytes(), 0); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	t.warn()
@@ -176,7 +164,7 @@ func (t *treeSealer) list() error {
 		return nil
 	}
 	if n, files := t.count(); n > 0 {
-		return &failure{code: exitFindings, msg: amount(n, "Secret") + " in " + amount(files, "file") + " not sealed", hint: "seal -w seals them in place"}
+		return &failure{code: exitFindings, msg: countOf(n, "Secret") + " in " + countOf(files, "file") + " not sealed", hint: "seal -w seals them in place"}
 	}
 	return nil
 }
@@ -196,7 +184,7 @@ func (t *treeSealer) count() (secrets, files int) {
 func (t *treeSealer) summary(verb string) string {
 	n, files := t.count()
 	if n == 0 {
-		return "nothing to seal in " + amount(len(t.inputs), "file")
+		return "nothing to seal in " + countOf(len(t.inputs), "file")
 	}
 	names := map[string]bool{}
 	for _, r := range t.results {
@@ -204,13 +192,5 @@ func (t *treeSealer) summary(verb string) string {
 			names[name] = true
 		}
 	}
-	return fmt.Sprintf("%s %s in %s for %s", verb, amount(n, "Secret"), amount(files, "file"), strings.Join(slices.Sorted(maps.Keys(names)), ", "))
-}
-
-// amount is "1 file" or "2 files".
-func amount(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
+	return fmt.Sprintf("%s %s in %s for %s", verb, countOf(n, "Secret"), countOf(files, "file"), strings.Join(slices.Sorted(maps.Keys(names)), ", "))
 }

@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -107,14 +105,9 @@ func runSet(ctx context.Context, env *Env, o *setOptions, name string, args []st
 		return err
 	}
 	warn(env.Stderr, unbacked(obj, doc.Spec(), plan)...)
-	signer, err := o.signer(ctx, env, filepath.Dir(name))
+	signer, err := o.signerOf(ctx, env, name, obj, doc)
 	if err != nil {
 		return err
-	}
-	if signer != nil {
-		if err := checkSigned(obj, doc); err != nil {
-			return err
-		}
 	}
 	// The person is asked last, when nothing but the value is missing.
 	values, warnings, err := plan.read(ctx, env)
@@ -149,17 +142,8 @@ func parseSealed(obj object) (*seal.Document, error) {
 
 // checkHolders holds the given holders against those that can open the file now.
 func (o *setOptions) checkHolders(obj object, spec *seal.Spec, holders []seal.Holder) error {
-	present := map[string]bool{}
-	for _, id := range spec.Referenced() {
-		for holder := range spec.Envelopes[id].Wraps {
-			present[holder] = true
-		}
-	}
-	given := make([]string, len(holders))
-	for i, h := range holders {
-		given[i] = h.Name
-	}
-	was := slices.Sorted(maps.Keys(present))
+	given := sealedFor(holders)
+	was, _ := wrapHolders(spec)
 	if len(was) == 0 || o.allowHolderChange || slices.Equal(was, given) {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/manifest"
 	"github.com/waxwing-io/waxwing/repo"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 func TestAgesForPeople(t *testing.T) {
@@ -81,9 +82,10 @@ func TestWordsOfSettingsAreReadAsWritten(t *testing.T) {
 func TestFilesThatMayHoldSecretsAreParsed(t *testing.T) {
 	for text, want := range map[string]bool{
 		"kind: Secret": true, "kind: SECRET": true, "kind: GitSecret": true, "StringData: {}": true, `{"kind": "\u0053ecret"}`: true, `kind: "\x53ecret"`: true,
-		"k\x00i\x00n\x00d\x00": true, "kind: ConfigMap": false, "": false,
+		"k\x00i\x00n\x00d\x00:\x00 \x00S\x00e\x00c\x00r\x00e\x00t\x00": true, "kind: ConfigMap": false, "": false,
+		"metadata: {name: my-secret}\ndata: {}": true, "metadata: {name: mine}\ndata: {}": false, "env: {secretKeyRef: {name: x}}": false,
 	} {
-		if got := mayHoldSecret([]byte(text)); got != want {
+		if got := needsCheck([]byte(text)); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
 	}
@@ -101,9 +103,11 @@ func TestCheckWorksInLinearWork(t *testing.T) {
 	for name, text := range cases {
 		c := &checker{book: &rulebook{tree: repo.NewTree(""), sets: map[string]holderRead{}}}
 		b := allocated(func() {
-			if err := c.check(checkInput{name: "f.yaml", path: "/f.yaml", data: []byte(text)}); err != nil {
+			found, err := c.check(checkInput{name: "f.yaml", path: "/f.yaml", data: []byte(text)})
+			if err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
+			c.report.file(found)
 		})
 		if b > 256<<20 {
 			t.Errorf("%s: %d MiB were allocated", name, b>>20)
@@ -122,6 +126,14 @@ func manyKeys(n int) string {
 		fmt.Fprintf(&b, "  k%d: eA==\n", i)
 	}
 	return b.String()
+}
+
+func TestEveryCommandInTheHelpHasAHeading(t *testing.T) {
+	for _, cmd := range New(Env{}).Commands() {
+		if (cmd.GroupID == "") != cmd.Hidden {
+			t.Errorf("%s: the heading is %q, and it is hidden: %v", cmd.Name(), cmd.GroupID, cmd.Hidden)
+		}
+	}
 }
 
 // TestTheHookForPreCommit holds .pre-commit-hooks.yaml against the command that it names.
@@ -156,7 +168,7 @@ func TestTheHookForPreCommit(t *testing.T) {
 	}
 	files := regexp.MustCompile(h.Files)
 	for _, name := range []string{"a.yaml", "a/b.yml", "a.json", "a.txt", "yaml", "a.yamlx"} {
-		if files.MatchString(name) != isManifest(name) {
+		if files.MatchString(name) != scan.IsManifest(name) {
 			t.Errorf("%s: the hook and seal check do not agree", name)
 		}
 	}

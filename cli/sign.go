@@ -117,15 +117,10 @@ func runSign(ctx context.Context, env *Env, o *signOptions, args []string) error
 func (o *signOptions) readFiles(ctx context.Context, env *Env, args []string) ([]*signedFile, error) {
 	var files []*signedFile
 	var errs []error
-	seen := map[string]bool{}
-	for _, name := range args {
+	for _, name := range unique(args) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if seen[name] {
-			continue
-		}
-		seen[name] = true
 		f, err := o.readFile(ctx, env, name)
 		files, errs = append(files, f), append(errs, err)
 	}

@@ -99,13 +99,7 @@ func parseAllowedSigners(name string, b []byte, zone *time.Location) (signers []
 	if err != nil {
 		return nil, nil, err
 	}
-	n := 0
-	for line := range strings.Lines(string(b)) {
-		n++
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
+	for n, line := range keyLines(b) {
 		s, err := parseAllowedSigner(line, zone)
 		switch {
 		case errors.Is(err, errAuthority):

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/crypto/ssh"
@@ -96,6 +97,15 @@ func signNew(env *Env, at *place, label string, doc []byte, signer ssh.Signer) (
 		}
 	}
 	return file.Bytes(), nil, nil
+}
+
+// signerOf is the signer of a change to obj, which lies in the file name; nil for none. With one, the signature that is there has to fit.
+func (f *signFlags) signerOf(ctx context.Context, env *Env, name string, obj object, doc *seal.Document) (ssh.Signer, error) {
+	signer, err := f.signer(ctx, env, filepath.Dir(name))
+	if err != nil || signer == nil {
+		return nil, err
+	}
+	return signer, checkSigned(obj, doc)
 }
 
 // checkSigned refuses to sign over a signature that does not fit: the rest of the object is not what somebody vouched for, and a new signature would hide that.

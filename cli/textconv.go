@@ -36,6 +36,7 @@ func newTextconvCommand(env *Env) *cobra.Command {
 		Short:                 "Print a sealed file as git diff shows it",
 		Long:                  textconvLong,
 		Example:               textconvExample,
+		Hidden:                true,
 		DisableFlagParsing:    true,
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     completeFiles,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -83,14 +82,9 @@ func runUnset(ctx context.Context, env *Env, o *unsetOptions, name string, keys 
 	if err != nil {
 		return err
 	}
-	signer, err := o.signer(ctx, env, filepath.Dir(name))
+	signer, err := o.signerOf(ctx, env, name, obj, doc)
 	if err != nil {
 		return err
-	}
-	if signer != nil {
-		if err := checkSigned(obj, doc); err != nil {
-			return err
-		}
 	}
 	slices.Sort(keys)
 	warnings, err := o.remove(env, obj, doc.Spec(), slices.Compact(keys), signer)

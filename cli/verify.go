@@ -85,33 +85,30 @@ func runVerify(ctx context.Context, env *Env, o *verifyOptions, args []string) e
 	if err != nil {
 		return err
 	}
-	files, err := walk.files(ctx, env, args)
+	files, err := walk.files(ctx, args)
 	if err != nil {
 		return err
 	}
-	r := verifyReport{Objects: []verdict{}}
-	var errs []error
-	for _, f := range files {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		errs = appendNew(errs, r.verify(ctx, env, trust, f))
+	j := job{env: env, inputs: files}
+	verdicts := make([][]verdict, len(files))
+	broken := j.run(ctx, "verifying", func(ctx context.Context, i int, in input) (err error) {
+		verdicts[i], err = trust.verify(ctx, in)
+		return err
+	})
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	if len(errs) == 0 && len(r.Objects) == 0 {
+	r := verifyReport{Objects: []verdict{}}
+	for _, v := range slices.Concat(verdicts...) {
+		r.add(v)
+	}
+	if broken == nil && len(r.Objects) == 0 {
 		return failed("name the files or folders where they are", "no GitSecret found")
 	}
 	if err := o.output.write(env, &r, r.text); err != nil {
 		return err
 	}
-	return errors.Join(append(errs, r.failure())...)
-}
-
-// appendNew appends err unless it is nil or says what another one says: settings that are broken are so for every file.
-func appendNew(errs []error, err error) []error {
-	if err == nil || slices.ContainsFunc(errs, func(other error) bool { return other.Error() == err.Error() }) {
-		return errs
-	}
-	return append(errs, err)
+	return errors.Join(broken, r.failure())
 }
 
 // trustSource says whose signatures count for which file.
@@ -176,12 +173,6 @@ func (s *trustSource) at(name string) (trust, error) {
 		return t, nil
 	}
 	allowed, err := s.tree.Signers(filepath.Dir(path))
-	for _, a := range allowed {
-		pub, keyErr := a.PublicKey()
-		err = errors.Join(err, keyErr)
-		if keyErr == nil {
-			t.signers = append(t.signers, allowedSigner{name: signerName(a.Name, a.Key, pub), pub: pub})
-		}
-	}
+	t.signers = signersOf(allowed)
 	return t, err
 }

@@ -40,44 +40,43 @@ type verdict struct {
 	hint  string
 }
 
-// verify judges what a file holds.
-func (r *verifyReport) verify(ctx context.Context, env *Env, source *trustSource, f verifyFile) error {
+// verify judges what a file holds. A file that was named has to hold a GitSecret. It may be called from several goroutines.
+func (s *trustSource) verify(ctx context.Context, f input) ([]verdict, error) {
 	if f.err != nil {
-		return failed(outHint(source.require), "%s: %v", shownName(f.name), f.err)
+		return nil, failed(outHint(s.require), "%s: %v", shownName(f.name), f.err)
 	}
-	data, err := env.read(ctx, f.name, "a manifest", maxManifest)
+	data, err := s.env.read(ctx, f.name, "a manifest", maxManifest)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, all, err := parse(shownName(f.name), data)
-	if err != nil && !f.named {
-		return failed(outHint(source.require), "%v", err)
+	if err != nil && f.found {
+		return nil, failed(outHint(s.require), "%v", err)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	t, err := source.at(f.name)
+	t, err := s.at(f.name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	found := false
+	var found []verdict
 	for _, obj := range all {
 		v := verdict{File: shownName(f.name), Document: obj.index + 1, Namespace: obj.namespace, Name: obj.node.name, Required: t.require, label: obj.label()}
 		switch {
 		case obj.role == isSealed:
-			v.judge(obj, t, env.Now())
+			v.judge(obj, t, s.env.Now())
 		case obj.hidesSealed():
 			v.set(resultInvalid, "holds a GitSecret that cannot be verified in its place: write it as a document of its own, of apiVersion "+seal.APIVersion)
 		default:
 			continue
 		}
-		found = true
-		r.add(v)
+		found = append(found, v)
 	}
-	if !found && f.named {
-		return noneSealed(shownName(f.name), "", all)
+	if len(found) == 0 && !f.found {
+		return nil, noneSealed(shownName(f.name), "", all)
 	}
-	return nil
+	return found, nil
 }
 
 // outHint is the way out where a file that was found cannot be read.
@@ -108,29 +107,24 @@ func (v *verdict) judge(obj object, t trust, now time.Time) {
 		v.refuse(resultMoved, err)
 		return
 	}
-	if d.Spec().Signature == nil {
-		message := ""
-		if v.Required {
-			message = "a signature is required"
-		}
-		v.set(resultUnsigned, message)
-		return
+	s := signatureOf(d, t.signers, now)
+	if s.key != nil {
+		v.Key = ssh.FingerprintSHA256(s.key)
 	}
-	pub, err := d.VerifySignature(d.Annotations)
-	if err != nil {
-		v.refuse(resultBad, err)
-		return
-	}
-	v.Key = ssh.FingerprintSHA256(pub)
-	name, why, ok := findSigner(t.signers, pub, now)
 	switch {
-	case ok:
-		v.Signer = name
+	case !s.present && v.Required:
+		v.set(resultUnsigned, "a signature is required")
+	case !s.present:
+		v.set(resultUnsigned, "")
+	case s.err != nil:
+		v.refuse(resultBad, s.err)
+	case s.allowed:
+		v.Signer = s.signer
 		v.set(resultOK, "")
-	case why != "":
-		v.set(resultUnknown, why)
+	case s.why != "":
+		v.set(resultUnknown, s.why)
 	default:
-		v.set(resultUnknown, "signed by "+signedBy(pub)+", which is not among the allowed signers")
+		v.set(resultUnknown, "signed by "+signedBy(s.key)+", which is not among the allowed signers")
 	}
 }
 

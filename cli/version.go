@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"runtime"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
@@ -25,7 +25,7 @@ type version struct {
 }
 
 func newVersionCommand(env *Env) *cobra.Command {
-	var output string
+	var output reportFlag
 	cmd := &cobra.Command{
 		Use:               "version",
 		Short:             "Print the version",
@@ -34,27 +34,19 @@ func newVersionCommand(env *Env) *cobra.Command {
 		Args:              exactArgs(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			return runVersion(env, output)
+			return runVersion(env, &output)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "write `text|json`")
-	completeValues(cmd, "output", "text", "json")
+	output.addTo(cmd)
 	return cmd
 }
 
-func runVersion(env *Env, output string) error {
-	v := buildVersion(env.Version)
-	switch output {
-	case "text":
-		return env.writeOut(stdinArg, []byte(v.text()), 0)
-	case "json":
-		b, err := secret.Marshal(v)
-		if err != nil {
-			return err
-		}
-		return env.writeOut(stdinArg, append(b, '\n'), 0)
+func runVersion(env *Env, output *reportFlag) error {
+	if err := output.check(); err != nil {
+		return err
 	}
-	return usage("use text or json", "unknown output %q", output)
+	v := buildVersion(env.Version)
+	return output.writeLine(env, v, func(out *bytes.Buffer) { out.WriteString(v.text()) })
 }
 
 // buildVersion reads what the Go tool has written into the binary; named is the version that the builder gave, if any.

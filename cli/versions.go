@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/waxwing-io/waxwing/manifest"
 	"github.com/waxwing-io/waxwing/repo/change"
 	"github.com/waxwing-io/waxwing/repo/git"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 // fileVersion is a file in one version, as far as sealing is concerned. The zero value is a file that is not there.
@@ -51,15 +51,7 @@ func readVersion(name string, data []byte) fileVersion {
 
 // couldBeSealed says whether a file has to be parsed: by its name, since what it holds can be written in many ways.
 func couldBeSealed(name string, data []byte) bool {
-	return manifestName(name) || speaksOfSealed(data)
-}
-
-func manifestName(name string) bool {
-	switch strings.ToLower(filepath.Ext(name)) {
-	case ".yaml", ".yml", ".json":
-		return true
-	}
-	return false
+	return scan.IsManifest(name) || speaksOfSealed(data)
 }
 
 func speaksOfSealed(data []byte) bool { return bytes.Contains(data, []byte("GitSecret")) }
@@ -112,7 +104,7 @@ func (v *versions) read(ctx context.Context, side git.Side, tree bool) (fileVers
 	case ctx.Err() != nil:
 		return fileVersion{}, ctx.Err()
 	case errors.Is(err, git.ErrTooLarge), errors.Is(err, git.ErrNoBlob), err != nil && tree:
-		if manifestName(side.Path) {
+		if scan.IsManifest(side.Path) {
 			return fileVersion{problem: pathCause(err).Error()}, nil
 		}
 		return fileVersion{}, nil

@@ -1,5 +1,7 @@
 package manifest
 
+import "bytes"
+
 // splitYAML cuts a YAML stream into the texts of its documents. The texts lie
 // in data and add up to it. A text begins with whatever stands before its "---"
 // (directives, comments) or at the "---" itself, and ends with its "..." if it
@@ -67,4 +69,22 @@ func markEnd(text []byte) int {
 		i = next
 	}
 	return len(text)
+}
+
+// Separator is what YAML needs before body, the text of documents, to follow on another document: nothing where it begins with a mark of its own. It ends in eol, the
+// line break of the file.
+func Separator(body []byte, eol string) string {
+	for line := range bytes.Lines(body) {
+		line = bytes.TrimSpace(line)
+		switch {
+		case len(line) == 0 || line[0] == '#':
+		case bytes.Equal(line, []byte("---")) || bytes.HasPrefix(line, []byte("--- ")):
+			return ""
+		case line[0] == '%':
+			return "..." + eol
+		default:
+			return "---" + eol
+		}
+	}
+	return "---" + eol
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/manifest"
 )
 
 // document merges one document; each of the three may be nil.
@@ -53,7 +54,7 @@ func separatorOf(m *merger, p *piece) string {
 	if len(p.lead) > 0 || m.eol == "" || m.isJSON() {
 		return string(p.lead)
 	}
-	return separator(p.body, m.eol)
+	return manifest.Separator(p.body, m.eol)
 }
 
 // onlyRewrapped says whether p is base with other wraps. Removing an object goes before a rewrap of it: no value is lost by that.

@@ -59,29 +59,12 @@ func (m *merger) lead(ours *version, p *piece, body, out []byte, first bool) []b
 	case first, endsDocument(out) && len(p.lead) == 0:
 		return nil
 	}
-	switch needed := separator(body, m.eol); {
+	switch needed := manifest.Separator(body, m.eol); {
 	case needed == "" || len(p.lead) == 0:
 		return []byte(needed)
 	default:
 		return p.lead
 	}
-}
-
-// separator is what YAML needs before body to follow on another document: nothing where it begins with a mark of its own.
-func separator(body []byte, eol string) string {
-	for line := range bytes.Lines(body) {
-		line = bytes.TrimSpace(line)
-		switch {
-		case len(line) == 0 || line[0] == '#':
-		case bytes.Equal(line, []byte("---")) || bytes.HasPrefix(line, []byte("--- ")):
-			return ""
-		case line[0] == '%':
-			return "..." + eol
-		default:
-			return "---" + eol
-		}
-	}
-	return "---" + eol
 }
 
 // endsDocument says whether the last line of text is "...".

@@ -3,7 +3,6 @@ package scan
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,14 +22,22 @@ type Settings interface {
 	Ignored(path string) (bool, error)
 }
 
+// Options say what List finds.
+type Options struct {
+	Settings Settings // what they ignore is left out; nil for nothing
+	Environ  []string // the environment for git
+	// SettingsFiles says that files called .seal.yaml are found, too.
+	SettingsFiles bool
+}
+
 // List gives the manifests below the folder dir, by name: regular files called *.yaml, *.yml and *.json (the case does not matter), as paths that begin with
 // dir, in byte order. It leaves out .git, .seal and .seal.yaml, what the settings ignore, nested repositories, submodules and symbolic links, and, where the git
-// program is there, what Git ignores. abs is the absolute path of dir; environ is the environment for git.
-func List(ctx context.Context, dir, abs string, settings Settings, environ []string) ([]string, error) {
-	l := &lister{ctx: ctx, abs: abs, settings: settings, folders: map[string]bool{".": true}}
-	names, err := l.known(environ)
+// program is there, what Git ignores. abs is the absolute path of dir. All leaves out less.
+func List(ctx context.Context, dir, abs string, o Options) ([]string, error) {
+	l := &lister{ctx: ctx, abs: abs, o: o, folders: map[string]bool{".": true}}
+	names, err := l.known()
 	if errors.Is(err, errNoAnswer) {
-		names, err = l.walk(".", nil)
+		names, err = l.unknown()
 	}
 	if err != nil {
 		return nil, err
@@ -43,33 +50,33 @@ func List(ctx context.Context, dir, abs string, settings Settings, environ []str
 	return names, nil
 }
 
-// IsManifest says whether a file's name is that of a manifest.
+// IsManifest says whether a file is called as manifests are. Settings are files like any other to kubectl.
 func IsManifest(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".yaml", ".yml", ".json":
-		return filepath.Base(name) != repo.SettingsName
+		return true
 	}
 	return false
 }
 
 // lister lists one folder. Names are relative to it.
 type lister struct {
-	ctx      context.Context
-	abs      string
-	settings Settings
-	folders  map[string]bool // whether a walk enters it
+	ctx     context.Context
+	abs     string
+	o       Options
+	folders map[string]bool // whether a walk enters it
 }
 
 // errNoAnswer says that git cannot say which files there are.
 var errNoAnswer = errors.New("git gives no answer")
 
 // known asks git for the files that are tracked, or could be.
-func (l *lister) known(environ []string) ([]string, error) {
+func (l *lister) known() ([]string, error) {
 	real, err := filepath.EvalSymlinks(l.abs)
 	if err != nil {
 		return nil, err
 	}
-	r, err := git.Open(l.ctx, real, environ)
+	r, err := git.Open(l.ctx, real, l.o.Environ)
 	if err != nil {
 		return nil, l.unanswered()
 	}
@@ -83,7 +90,7 @@ func (l *lister) known(environ []string) ([]string, error) {
 	}
 	var names []string
 	for path := range strings.SplitSeq(string(out), "\x00") {
-		if !IsManifest(path) {
+		if !l.wanted(path) {
 			continue
 		}
 		name, err := filepath.Rel(prefix, filepath.FromSlash(path))
@@ -99,6 +106,11 @@ func (l *lister) known(environ []string) ([]string, error) {
 		}
 	}
 	return names, l.ctx.Err()
+}
+
+// wanted judges a file by its name.
+func (l *lister) wanted(name string) bool {
+	return IsManifest(name) && (l.o.SettingsFiles || filepath.Base(name) != repo.SettingsName)
 }
 
 func (l *lister) unanswered() error {
@@ -161,37 +173,52 @@ func (l *lister) ours(folder string) (bool, error) {
 }
 
 func (l *lister) ignored(name string) (bool, error) {
-	if l.settings == nil {
+	if l.o.Settings == nil {
 		return false, nil
 	}
-	return l.settings.Ignored(filepath.Join(l.abs, name))
+	return l.o.Settings.Ignored(filepath.Join(l.abs, name))
 }
 
-// walk lists what lies below a folder, without git.
-func (l *lister) walk(folder string, names []string) ([]string, error) {
-	if err := l.ctx.Err(); err != nil {
-		return nil, err
-	}
-	entries, err := os.ReadDir(filepath.Join(l.abs, folder))
+// unknown lists the files without git.
+func (l *lister) unknown() ([]string, error) {
+	var names []string
+	err := walk(l.ctx, l.abs, l.ours, func(name string, d fs.DirEntry) error {
+		if !d.Type().IsRegular() || !l.wanted(name) {
+			return nil
+		}
+		ignored, err := l.ignored(name)
+		if !ignored && err == nil {
+			names = append(names, name)
+		}
+		return err
+	})
+	return names, err
+}
+
+// walk gives what is no folder below abs to file, and asks enters for the folders. Of links it follows abs itself. Names are relative to it.
+func walk(ctx context.Context, abs string, enters func(name string) (bool, error), file func(name string, d fs.DirEntry) error) error {
+	top, err := filepath.EvalSymlinks(abs)
 	if err != nil {
-		return nil, fmt.Errorf("listing %s: %w", folder, err)
+		return err
 	}
-	for _, e := range entries {
-		name := filepath.Join(folder, e.Name())
-		var ok bool
-		switch {
-		case e.IsDir():
-			if ok, err = l.ours(name); ok && err == nil {
-				names, err = l.walk(name, names)
-			}
-		case e.Type().IsRegular() && IsManifest(name):
-			if ok, err = l.ignored(name); !ok && err == nil {
-				names = append(names, name)
-			}
+	return filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
 		}
+		if err != nil || path == top {
+			return err
+		}
+		name, err := filepath.Rel(top, path)
 		if err != nil {
-			return nil, err
+			return err
 		}
-	}
-	return names, nil
+		if !d.IsDir() {
+			return file(name, d)
+		}
+		ok, err := enters(name)
+		if !ok && err == nil {
+			return fs.SkipDir
+		}
+		return err
+	})
 }

@@ -57,7 +57,7 @@ func inTree(t *testing.T) string {
 
 func list(t *testing.T, dir string) []string {
 	t.Helper()
-	names, err := scan.List(t.Context(), "D", dir, repo.NewTree(dir), os.Environ())
+	names, err := scan.List(t.Context(), "D", dir, scan.Options{Settings: repo.NewTree(dir), Environ: os.Environ()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,10 +113,62 @@ func TestListInGit(t *testing.T) {
 	}
 }
 
+func TestListFindsSettingsWhereAsked(t *testing.T) {
+	dir := inTree(t)
+	for _, inGit := range []bool{false, true} {
+		if inGit {
+			git(t, dir, "init", "-q")
+		}
+		names, err := scan.List(t.Context(), ".", dir, scan.Options{Settings: repo.NewTree(dir), Environ: os.Environ(), SettingsFiles: true})
+		if err != nil || !slices.Contains(names, ".seal.yaml") || !slices.Contains(names, filepath.Join("sub", ".seal.yaml")) || slices.Contains(names, filepath.Join(".seal", "a.yaml")) {
+			t.Errorf("in git %v: %q (%v)", inGit, names, err)
+		}
+	}
+}
+
+func TestAllFindsWhatGitAndListLeaveOut(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(inTree(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	git(t, dir, "init", "-q")
+	all := func(settings scan.Settings) []string {
+		found, err := scan.All(t.Context(), dir, settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, f := range found {
+			name, err := filepath.Rel(dir, f.Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name = filepath.ToSlash(name)
+			if wrong := name == "away.yaml"; wrong != errors.Is(f.Err, scan.ErrLeadsOut) || !wrong && f.Err != nil {
+				t.Errorf("%s: the error is %v", name, f.Err)
+			}
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return names
+	}
+	ignored := []string{"apps/g.gen.yaml", "charts/templates/f.yaml", "sub/left.yml"}
+	want := []string{".seal.yaml", ".seal/a.yaml", "a.yaml", "apps/g.yaml", "away.yaml", "b.YML", "c.json", "dir.yaml/h.yaml", "ignored/j.yaml", "k.ignored.yaml", "link.yaml",
+		"nested/i.yaml", "sub/.seal.yaml", "sub/e.yaml", "sub/é ü.yaml"}
+	if got := all(repo.NewTree(dir)); !slices.Equal(got, want) {
+		t.Errorf("\n%q, not\n%q", got, want)
+	}
+	want = append(want, ignored...)
+	slices.Sort(want)
+	if got := all(nil); !slices.Equal(got, want) {
+		t.Errorf("without settings:\n%q, not\n%q", got, want)
+	}
+}
+
 func TestListSaysWhatIsWrongWithSettings(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{".seal.yaml": "version: 7\n", "a.yaml": ""})
-	if _, err := scan.List(t.Context(), dir, dir, repo.NewTree(dir), os.Environ()); err == nil || !strings.Contains(err.Error(), "version must be 1") {
+	if _, err := scan.List(t.Context(), dir, dir, scan.Options{Settings: repo.NewTree(dir), Environ: os.Environ()}); err == nil || !strings.Contains(err.Error(), "version must be 1") {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -135,7 +187,7 @@ func TestTenThousandFiles(t *testing.T) {
 		files[fmt.Sprintf("%02d/%05d.yaml", i%97, i)] = content
 	}
 	write(t, dir, files)
-	names, err := scan.List(t.Context(), dir, dir, nil, nil)
+	names, err := scan.List(t.Context(), dir, dir, scan.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +225,7 @@ func TestFilesStopsWithItsContext(t *testing.T) {
 	if _, err := scan.Files(ctx, []string{"a", "b"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
-	if _, err := scan.List(ctx, ".", t.TempDir(), nil, os.Environ()); !errors.Is(err, context.Canceled) {
+	if _, err := scan.List(ctx, ".", t.TempDir(), scan.Options{Environ: os.Environ()}); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
 }
