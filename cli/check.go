@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 const checkLong = `Look for what must not be in Git, or does not fit the settings. No key and no cluster is needed,
@@ -150,7 +152,7 @@ func (c *checker) check(in checkInput) error {
 		c.report.add(finding{File: in.name, Rule: ruleUnreadable, Message: in.err.Error(), Hint: hint(in.err), label: in.name})
 		return nil
 	}
-	if !mayHoldSecret(in.data) {
+	if !mayHoldSecret(scan.Bytes(in.data)) {
 		return nil
 	}
 	all, f := readForCheck(in)

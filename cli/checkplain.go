@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,19 +12,11 @@ import (
 	"strings"
 
 	"github.com/waxwing-io/waxwing/manifest"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
-// mayHoldSecret says whether a file is worth parsing: most files of a repository have nothing to do with Secrets. Escapes could spell anything, and what is
-// in UTF-16 is for manifest to refuse.
-func mayHoldSecret(data []byte) bool {
-	lower := bytes.ToLower(data)
-	for _, word := range []string{"secret", "stringdata", `\u00`, `\x`, "\x00"} {
-		if bytes.Contains(lower, []byte(word)) {
-			return true
-		}
-	}
-	return false
-}
+// mayHoldSecret says whether a file is worth parsing: most files of a repository have nothing to do with Secrets.
+func mayHoldSecret(f scan.Finding) bool { return f.MayHoldPlaintext() || f.MayBeSealed() }
 
 // kindRE finds what looks like a Secret or a GitSecret in a text that cannot be parsed.
 var kindRE = regexp.MustCompile(`(?im)(^|[\s{,-])["']?kind["']?\s*:\s*["']?(git)?secret["']?\s*($|[,}#])`)
@@ -48,8 +41,14 @@ func readForCheck(in checkInput) ([]object, *finding) {
 	if err == nil {
 		return objects(in.name, file, 0), nil
 	}
-	text := bytes.ReplaceAll(in.data, []byte{0}, nil) // UTF-16 of plain text
-	if !kindRE.Match(text) {
+	looks, template := kindRE.Match(bytes.ReplaceAll(in.data, []byte{0}, nil)), isTemplate(in.data) // without the zeros of UTF-16
+	switch words := scan.Bytes(in.data); {
+	case looks:
+		f.Message = "looks like a Secret, and cannot be read: "
+	case !template && (words.Unsure || words.Secret && words.Data):
+		// Escapes, tags or odd places of words may hide the kind.
+		f.Message = "may hold a Secret, and cannot be read: "
+	default:
 		return nil, nil
 	}
 	why := err.Error()
@@ -60,8 +59,8 @@ func readForCheck(in checkInput) ([]object, *finding) {
 			why = fmt.Sprintf("line %d: %s", refusal.Line, why)
 		}
 	}
-	f.Rule, f.Message, f.Hint = ruleUnreadable, "looks like a Secret, and cannot be read: "+why, hint(err)
-	if bytes.Contains(in.data, []byte("{{")) {
+	f.Rule, f.Message, f.Hint = ruleUnreadable, f.Message+why, cmp.Or(hint(err), ignoreHint)
+	if template {
 		// A template: most of them name their values, and few have them.
 		f = warning(f)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/repo"
 	"github.com/waxwing-io/waxwing/repo/git"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 // stagedToCheck reads the manifests that differ between the index and the last commit, as they stand in the index. Without a commit yet, that is the whole index.
@@ -43,7 +44,7 @@ func eachStaged(ctx context.Context, env *Env, tree *repo.Tree, take func(checkI
 	defer func() { err = errors.Join(err, contents.Close()) }()
 	for _, e := range entries {
 		in := checkInput{name: filepath.FromSlash(e.New.Path), path: filepath.Join(r.Root, filepath.FromSlash(e.New.Path))}
-		if !isManifest(filepath.Base(in.path)) || !e.Unmerged && !e.New.Regular() {
+		if !scan.IsManifest(in.path) || !e.Unmerged && !e.New.Regular() {
 			continue
 		}
 		ignored, err := tree.Ignored(in.path)

@@ -151,7 +151,7 @@ func someErrors(errs []error) error {
 	if len(all) <= maxErrors {
 		return errors.Join(errs...)
 	}
-	more := failure{msg: fmt.Sprintf("and %d more errors", len(all)-maxErrors), code: exitCode(errors.Join(all[maxErrors:]...))}
+	more := failure{msg: "and " + amount(len(all)-maxErrors, "more error"), code: exitCode(errors.Join(all[maxErrors:]...))}
 	return errors.Join(append(all[:maxErrors:maxErrors], &more)...)
 }
 

@@ -29,7 +29,8 @@ func (n *node) findRole() role {
 	case n.misspelled():
 		return misspelled
 	}
-	if list := n.kind == "" || strings.HasSuffix(strings.ToLower(n.kind), "list"); list && n.holdsSecret() {
+	// kubectl takes whatever has items for a list of objects.
+	if list := n.kind == "" || n.has("items") || strings.HasSuffix(strings.ToLower(n.kind), "list"); list && n.holdsSecret() {
 		return closedList
 	}
 	return other

@@ -144,7 +144,7 @@ func (t *treeSealer) warn() {
 	}
 	warn(t.env.Stderr, all[:min(len(all), maxWarnings)]...)
 	if more := len(all) - maxWarnings; more > 0 {
-		warn(t.env.Stderr, fmt.Sprintf("and %d more warnings", more))
+		warn(t.env.Stderr, "and "+amount(more, "more warning"))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/manifest"
 	"github.com/waxwing-io/waxwing/repo"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 func TestAgesForPeople(t *testing.T) {
@@ -81,9 +82,9 @@ func TestWordsOfSettingsAreReadAsWritten(t *testing.T) {
 func TestFilesThatMayHoldSecretsAreParsed(t *testing.T) {
 	for text, want := range map[string]bool{
 		"kind: Secret": true, "kind: SECRET": true, "kind: GitSecret": true, "StringData: {}": true, `{"kind": "\u0053ecret"}`: true, `kind: "\x53ecret"`: true,
-		"k\x00i\x00n\x00d\x00": true, "kind: ConfigMap": false, "": false,
+		"S\x00e\x00c\x00r\x00e\x00t\x00": true, "kind: !!binary U2VjcmV0": true, "kind: \"Sec\\\nret\"": true, "kind: ConfigMap": false, "": false,
 	} {
-		if got := mayHoldSecret([]byte(text)); got != want {
+		if got := mayHoldSecret(scan.Bytes([]byte(text))); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/waxwing-io/waxwing/repo"
 	"github.com/waxwing-io/waxwing/repo/git"
 )
 
@@ -24,7 +23,7 @@ type Settings interface {
 }
 
 // List gives the manifests below the folder dir, by name: regular files called *.yaml, *.yml and *.json (the case does not matter), as paths that begin with
-// dir, in byte order. It leaves out .git, .seal and .seal.yaml, what the settings ignore, nested repositories, submodules and symbolic links, and, where the git
+// dir, in byte order. It leaves out .git, what the settings ignore, nested repositories, submodules and symbolic links, and, where the git
 // program is there, what Git ignores. abs is the absolute path of dir; environ is the environment for git.
 func List(ctx context.Context, dir, abs string, settings Settings, environ []string) ([]string, error) {
 	l := &lister{ctx: ctx, abs: abs, settings: settings, folders: map[string]bool{".": true}}
@@ -43,11 +42,11 @@ func List(ctx context.Context, dir, abs string, settings Settings, environ []str
 	return names, nil
 }
 
-// IsManifest says whether a file's name is that of a manifest.
+// IsManifest says whether a file's name is that of a manifest. A .seal.yaml counts: settings hold no Secret, but what has that name may.
 func IsManifest(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".yaml", ".yml", ".json":
-		return filepath.Base(name) != repo.SettingsName
+		return true
 	}
 	return false
 }
@@ -142,7 +141,7 @@ func (l *lister) enters(folder string) (bool, error) {
 
 func (l *lister) ours(folder string) (bool, error) {
 	base := filepath.Base(folder)
-	if strings.EqualFold(base, ".git") || base == repo.NotesDir {
+	if strings.EqualFold(base, ".git") {
 		return false, nil
 	}
 	path := filepath.Join(l.abs, folder)
