@@ -125,6 +125,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		"an unknown field":              {"version: 1", "version: 1\nrecipients: []", `unknown field "recipients"`},
 		"a field twice":                 {"version: 1", "version: 1\nversion: 1", "twice"},
 		"a list for a mapping":          {"{prod: {recipients: [" + r + "]}}", "[prod]", "holders cannot be a list"},
+		"a word for all of it":          {good, "word", "the document cannot be a string"},
 		"a number for a name":           {"name: prod", "name: 1", "environments.name cannot be a number"},
 		"a pin and recipients":          {"recipients: [", "statementKey: " + vkey + ", recipients: [", "statementKey (a keyring), or recipients"},
 		"neither":                       {"recipients: [" + r + "]", "", "statementKey (a keyring), or recipients"},
