@@ -109,6 +109,23 @@ environments:
 	}
 }
 
+// TestDeepFoldersAreNoWayOut has a folder so deep that a bounded search for the root might end before it.
+func TestDeepFoldersAreNoWayOut(t *testing.T) {
+	r, dir := recipient(t).String(), t.TempDir()
+	deep := strings.Repeat("d/", 300)
+	text := "version: 1\nholders: {prod: {recipients: [" + r + "]}}\nenvironments: [{name: all, paths: ['**'], holders: [prod]}]\n"
+	write(t, dir, map[string]string{".git/": "", ".seal.yaml": text, deep: ""})
+	file := filepath.Join(dir, filepath.FromSlash(deep), "a.yaml")
+	rules, err := repo.NewTree("").Rules(file)
+	if err != nil || rules.Root != dir || len(rules.Holders) != 1 {
+		t.Fatalf("the rules are %+v (%v)", rules, err)
+	}
+	write(t, dir, map[string]string{deep + ".seal.yaml": text})
+	if _, err := repo.NewTree("").Rules(file); err == nil || !strings.Contains(err.Error(), "holder prod is defined here and in") {
+		t.Errorf("with a second definition the error is %v", err)
+	}
+}
+
 func TestSettingsThatAreRefused(t *testing.T) {
 	r := recipient(t).String()
 	_, vkey, err := statement.GenerateKey(rand.Reader, "prod")
