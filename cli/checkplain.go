@@ -119,6 +119,10 @@ func inside(obj object) []finding {
 		f := of(obj, rulePlaintext, "holds a Secret inside, which is readable")
 		f.Hint = "take the Secret out into a file of its own, and seal that"
 		return []finding{f}
+	case obj.patchesSecret():
+		f := of(obj, rulePlaintext, "a patch in it gives a Secret values, which are readable")
+		f.Hint = "take the values out of the patch, and seal them"
+		return []finding{f}
 	case obj.generatesSecret():
 		f := of(obj, rulePlaintext, "the literals of its secretGenerator are readable")
 		f.Hint = "seal a Secret, and list that file under resources"

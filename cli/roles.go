@@ -99,8 +99,12 @@ func hasDataIn(m map[string]any) bool {
 	return false
 }
 
-// generatesSecret says whether n is a kustomization that makes Secrets of values written into it; its kind may be left out.
+// generatesSecret says whether n is a kustomization that makes Secrets of values written into it, whose kind may be left out, or a generator that stands alone.
 func (n *node) generatesSecret() bool {
+	var alone []json.RawMessage
+	if n.kind == "SecretGenerator" && json.Unmarshal(n.members["literals"], &alone) == nil && len(alone) > 0 {
+		return true
+	}
 	var generators []struct {
 		Literals []json.RawMessage `json:"literals"`
 	}

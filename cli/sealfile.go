@@ -117,6 +117,9 @@ func (s *fileSealer) seal(obj object) error {
 	if obj.holdsSecret() {
 		s.warn(obj, "holds a Secret inside, which stays readable")
 	}
+	if obj.patchesSecret() {
+		s.warn(obj, "a patch in it gives a Secret values, which stay readable")
+	}
 	if obj.generatesSecret() {
 		s.warn(obj, "the literals of its secretGenerator stay readable")
 	}
