@@ -31,7 +31,7 @@ func (c *checker) files(ctx context.Context, env *Env, args []string) error {
 			return failed("", "%s: %v", arg, pathCause(err))
 		}
 	}
-	inputs, err := env.inputs(args, env.listed(ctx, scan.Options{Settings: c.book.tree, SettingsFiles: true}))
+	inputs, err := env.inputs(args, env.listed(ctx, scan.Options{Settings: c.book.tree}))
 	if err != nil {
 		return err
 	}

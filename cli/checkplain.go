@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/waxwing-io/waxwing/manifest"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 // kindRE finds what looks like a Secret or a GitSecret in a text that cannot be parsed.
@@ -35,12 +37,18 @@ func readForCheck(in checkInput) ([]object, *finding) {
 	if err == nil {
 		return objects(in.name, file, 0), nil
 	}
-	text := bytes.ReplaceAll(in.data, []byte{0}, nil) // UTF-16 of plain text
-	if !kindRE.Match(text) {
+	looks, template := kindRE.Match(bytes.ReplaceAll(in.data, []byte{0}, nil)), isTemplate(in.data) // without the zeros of UTF-16
+	switch words := scan.Bytes(in.data); {
+	case looks:
+		f.Message = "looks like a Secret, and cannot be read: "
+	case !template && (words.Unsure || words.Secret && words.Data):
+		// Escapes, tags or odd places of words may hide the kind.
+		f.Message = "may hold a Secret, and cannot be read: "
+	default:
 		return nil, nil
 	}
-	f.Rule, f.Message, f.Hint = ruleUnreadable, "looks like a Secret, and cannot be read: "+withoutFile(err), hint(err)
-	if bytes.Contains(in.data, []byte("{{")) {
+	f.Rule, f.Message, f.Hint = ruleUnreadable, f.Message+withoutFile(err), cmp.Or(hint(err), ignoreHint)
+	if template {
 		// A template: most of them name their values, and few have them.
 		f = warning(f)
 	}
@@ -98,6 +106,10 @@ func inside(obj object) []finding {
 	case obj.holdsSecret():
 		f := of(obj, rulePlaintext, "holds a Secret inside, which is readable")
 		f.Hint = "take the Secret out into a file of its own, and seal that"
+		return []finding{f}
+	case obj.patchesSecret():
+		f := of(obj, rulePlaintext, "a patch in it gives a Secret values, which are readable")
+		f.Hint = "take the values out of the patch, and seal them"
 		return []finding{f}
 	case obj.generatesSecret():
 		f := of(obj, rulePlaintext, "the literals of its secretGenerator are readable")

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The rules of seal check. The command's help lists them.
@@ -113,10 +115,13 @@ func shownNames(names []string) string {
 	return some(list)
 }
 
-// fileHint is how a command line names a file, so that it is not taken for an option.
+// fileHint is how a command line names a file, to be copied: whole, and not taken for an option. What a terminal would not show as it is, is shown in escapes.
 func fileHint(name string) string {
 	if strings.HasPrefix(name, "-") {
 		name = "./" + name
 	}
-	return shown(name)
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return shown(name)
+	}
+	return shellWord(name)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/waxwing-io/waxwing/repo/git"
@@ -40,9 +41,7 @@ func (c *checker) staged(ctx context.Context, env *Env) (err error) {
 		}
 		if e.Unmerged {
 			in.err = failed("resolve the conflict, and git add it", "is not merged")
-		} else if in.data, err = contents.Read(e.New.ID, maxManifest); errors.Is(err, git.ErrTooLarge) {
-			in.err = fmt.Errorf("is longer than %d bytes", maxManifest)
-		} else if err != nil {
+		} else if in.data, in.err, err = readStaged(contents, e.New.ID); err != nil {
 			return fmt.Errorf("%s: %w", in.name, err)
 		}
 		found, err := c.check(in)
@@ -55,4 +54,16 @@ func (c *checker) staged(ctx context.Context, env *Env) (err error) {
 		c.report.file(found)
 	}
 	return nil
+}
+
+// readStaged gives a blob's content: none, or the refusal, where it is too long to be parsed.
+func readStaged(contents *git.Blobs, id string) (data []byte, refused, err error) {
+	err = contents.Stream(id, func(r *io.LimitedReader) error {
+		var found scan.Finding
+		if data, found, err = scan.Content(r); err == nil && data == nil && mayNeedCheck(found) {
+			refused = failed(ignoreHint, "is longer than %d MiB, and may hold Secrets", scan.MaxFile>>20)
+		}
+		return err
+	})
+	return data, refused, err
 }

@@ -95,6 +95,12 @@ func (d *doctor) checkHook(ctx context.Context) {
 	}
 	info, statErr := os.Stat(path)
 	text, _ := readFile(ctx, path, path, maxWired)
+	if folder := filepath.Dir(path); filepath.Base(folder) == "_" {
+		// husky's own hooks, in .husky/_, run those of .husky.
+		theirs := filepath.Join(filepath.Dir(folder), filepath.Base(path))
+		more, _ := readFile(ctx, theirs, theirs, maxWired)
+		text = append(text, more...)
+	}
 	config, _ := readFile(ctx, filepath.Join(d.repo.Root, ".pre-commit-config.yaml"), ".pre-commit-config.yaml", maxWired)
 	switch {
 	case statErr != nil:

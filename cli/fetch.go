@@ -117,12 +117,18 @@ func (o *fetchOptions) pinned(env *Env) error {
 		return err
 	}
 	holders, err := tree.Holders(env.path("."))
+	if errors.Is(err, repo.ErrNoSettings) {
+		return failed("seal init writes one; without settings, use --out FILE", "%v", err)
+	}
 	if err != nil {
 		return err
 	}
 	for _, h := range holders {
 		if h.Name == o.keyring && h.StatementKey != "" {
 			o.out, o.statementKey = h.Note, h.StatementKey
+			if err := notThroughLinks(filepath.Dir(h.Note), h.Note); err != nil {
+				return err
+			}
 			if err := os.MkdirAll(filepath.Dir(h.Note), folderMode); err != nil {
 				return fmt.Errorf("making the folder of notes: %w", err)
 			}
@@ -130,6 +136,16 @@ func (o *fetchOptions) pinned(env *Env) error {
 		}
 	}
 	return failed("seal init pins one", "no statement key is pinned for keyring %s", o.keyring)
+}
+
+// notThroughLinks refuses to write where a symbolic link stands: Git carries links, and one can lead out of the repository.
+func notThroughLinks(paths ...string) error {
+	for _, path := range paths {
+		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			return failed("put a folder or a file in its place", "%s is a symbolic link, which may lead out of the repository", path)
+		}
+	}
+	return nil
 }
 
 // folderMode is the mode (before umask) of new folders with public content.

@@ -173,6 +173,9 @@ func definedAbove(env *Env, dir string, found []initHolder) error {
 
 // writeInit writes all files or none. shown is dir as messages name it.
 func writeInit(ctx context.Context, dir, shown string, text []byte, holders []initHolder) error {
+	if err := notThroughLinks(filepath.Join(dir, repo.NotesDir)); err != nil {
+		return err
+	}
 	attributes := fileChange{path: filepath.Join(dir, attributesName), name: filepath.Join(shown, attributesName), mode: sealedMode}
 	if err := attributes.read(ctx); err != nil {
 		return err

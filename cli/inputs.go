@@ -113,6 +113,20 @@ func (e *Env) listed(ctx context.Context, o scan.Options) finder {
 	}
 }
 
+// warnIgnored says which of the folders args, in which nothing was found, are left out as a whole: somebody who names one thinks that it was looked at.
+func (e *Env) warnIgnored(ctx context.Context, tree *repo.Tree, args []string) {
+	for _, arg := range args {
+		abs, err := filepath.Abs(e.path(arg))
+		if err != nil {
+			continue
+		}
+		// What is wrong with settings was told when the folder was listed.
+		if by, err := scan.Ignored(ctx, abs, tree, e.folderEnviron()); err == nil && by != "" {
+			warn(e.Stderr, shownName(arg)+" is ignored by "+by+": nothing in it was looked at; name the files in it")
+		}
+	}
+}
+
 // folderEnviron is gitEnviron without what points git to one repository: here the folder decides, also in a hook.
 func (e *Env) folderEnviron() []string {
 	return slices.DeleteFunc(gitEnviron(e), func(v string) bool { return strings.HasPrefix(v, "GIT_") && !strings.HasPrefix(v, "GIT_CONFIG_") })
@@ -177,7 +191,7 @@ func someErrors(errs []error) error {
 	if len(all) <= maxErrors {
 		return errors.Join(all...)
 	}
-	more := failure{msg: fmt.Sprintf("and %d more errors", len(all)-maxErrors), code: exitCode(errors.Join(all[maxErrors:]...))}
+	more := failure{msg: "and " + countOf(len(all)-maxErrors, "more error"), code: exitCode(errors.Join(all[maxErrors:]...))}
 	return errors.Join(append(all[:maxErrors:maxErrors], &more)...)
 }
 

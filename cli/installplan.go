@@ -100,6 +100,9 @@ func (p *installPlan) planHook(ctx context.Context, uninstall bool) error {
 		if err := hookFits(f, info); err != nil {
 			return err
 		}
+		if err := p.hookStays(ctx, f); err != nil {
+			return err
+		}
 	}
 	if err := f.edit(wiring.Hook(), uninstall, wiring.Block.AppendAfterFirstLine); err != nil {
 		return err
@@ -110,7 +113,7 @@ func (p *installPlan) planHook(ctx context.Context, uninstall bool) error {
 
 // hookFits says whether lines can be added to somebody's hook.
 func hookFits(f fileChange, info fs.FileInfo) error {
-	const byHand = "run seal check --staged in it yourself, and pass --no-hook here"
+	const byHand = "run " + hookCheck + " in it yourself, and pass --no-hook here"
 	switch {
 	case len(bytes.TrimSpace(f.old)) == 0 || !wiring.IsShell(f.old):
 		return failed(byHand, "%s is not a script of a POSIX shell", f.name)
@@ -121,6 +124,22 @@ func hookFits(f fileChange, info fs.FileInfo) error {
 	}
 	return nil
 }
+
+// hookStays refuses a hook of the working tree that Git ignores: a hook manager, such as husky, writes it anew whenever it is run, without our lines.
+func (p *installPlan) hookStays(ctx context.Context, f fileChange) error {
+	if !filepath.IsLocal(f.name) || strings.HasPrefix(f.name, ".git/") || bytes.Contains(f.old, []byte(hookCheck)) {
+		return nil
+	}
+	_, err := p.repo.Output(ctx, "--no-literal-pathspecs", "check-ignore", "--quiet", "--", "./"+f.name)
+	if err == nil {
+		return failed("run "+hookCheck+" in the hook that you give the hook manager, such as .husky/pre-commit, and pass --no-hook here",
+			"%s is not in Git: the hook manager that made it will write it anew", f.name)
+	}
+	return ctx.Err()
+}
+
+// hookCheck is what a hook has to run.
+const hookCheck = "seal check --staged"
 
 // hooks is the folder of hooks, with its name for messages. One that several repositories share is not touched.
 func (p *installPlan) hooks(ctx context.Context) (folder, name string, err error) {
@@ -149,7 +168,7 @@ func (p *installPlan) hooks(ctx context.Context) (folder, name string, err error
 		}
 		return folder, name, nil
 	}
-	return "", "", failed("run seal check --staged in its pre-commit hook yourself, and pass --no-hook here",
+	return "", "", failed("run "+hookCheck+" in its pre-commit hook yourself, and pass --no-hook here",
 		"core.hooksPath leads to %s, outside of this repository: other repositories may use it, too", folder)
 }
 

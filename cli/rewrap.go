@@ -112,5 +112,8 @@ func runRewrap(ctx context.Context, env *Env, o *rewrapOptions, args []string) e
 	if r.inputs, err = env.inputs(args, env.manifests(ctx, r.source.tree)); err != nil {
 		return err
 	}
+	if len(r.inputs) == 0 {
+		env.warnIgnored(ctx, r.source.tree, args)
+	}
 	return r.rewrapAll(ctx)
 }

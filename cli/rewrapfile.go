@@ -115,8 +115,10 @@ func (o sealedObject) finding(holder, problem string) wrapFinding {
 func (o sealedObject) stale(h seal.Holder, envelopes []string) wrapFinding {
 	f := o.finding(h.Name, problemStale)
 	f.Envelopes = envelopes
+	var before []string
 	for _, id := range envelopes {
-		f.Keys = append(f.Keys, o.doc.Spec().Envelopes[id].Wraps[h.Name].Keys...)
+		w := o.doc.Spec().Envelopes[id].Wraps[h.Name]
+		f.Keys, before = append(f.Keys, w.Keys...), append(before, w.WrappedBefore...)
 	}
 	slices.Sort(f.Keys)
 	f.Keys = slices.Compact(f.Keys)
@@ -124,5 +126,6 @@ func (o sealedObject) stale(h seal.Holder, envelopes []string) wrapFinding {
 		f.Now = append(f.Now, r.KeyID())
 	}
 	slices.Sort(f.Now)
+	f.Back = len(without(f.Now, before)) == 0
 	return f
 }

@@ -55,6 +55,7 @@ type wrapFinding struct {
 	Envelopes []string `json:"envelopes,omitempty"` // whose wraps are stale
 	Keys      []string `json:"keys,omitempty"`      // key ids that they are for
 	Now       []string `json:"now,omitempty"`       // key ids of the holder
+	Back      bool     `json:"back,omitempty"`      // the wraps were for those keys before: somebody may have put back an older note
 
 	label string
 }

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/waxwing-io/waxwing/repo"
 )
 
 // tell says on standard error what a run has done, and what it has left.
@@ -50,9 +52,9 @@ func (r *rewrapper) tell() {
 	}
 }
 
-// leftHolders warns of holders that a rewrap neither adds nor drops.
+// leftHolders warns of holders that a rewrap neither adds nor drops, and of those whose keys are older ones: a note that somebody put back verifies, too.
 func (r *rewrapper) leftHolders() []string {
-	gone, absent := map[string]int{}, map[string]int{}
+	gone, absent, back := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, res := range r.results {
 		for _, f := range res.findings {
 			switch f.Problem {
@@ -60,6 +62,9 @@ func (r *rewrapper) leftHolders() []string {
 				gone[f.Holder]++
 			case problemAbsent:
 				absent[f.Holder]++
+			}
+			if f.Back {
+				back[f.Holder]++
 			}
 		}
 	}
@@ -69,6 +74,9 @@ func (r *rewrapper) leftHolders() []string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(absent)) {
 		warnings = append(warnings, fmt.Sprintf("%s cannot open %s, and is a holder of theirs by the settings: --fresh adds it", name, countOf(absent[name], "GitSecret")))
+	}
+	for _, name := range slices.Sorted(maps.Keys(back)) {
+		warnings = append(warnings, fmt.Sprintf("the keys of %s are ones that %s had left behind: if that is not meant, look at git log of %s and of its note", name, countOf(back[name], "GitSecret"), repo.SettingsName))
 	}
 	return warnings
 }
@@ -106,5 +114,9 @@ func (f wrapFinding) text() string {
 	case problemAbsent:
 		return fmt.Sprintf("%s: %s: is a holder by the settings, and cannot open it", f.label, f.Holder)
 	}
-	return fmt.Sprintf("%s: %s: stale: for %s, not %s", f.label, f.Holder, shownKeys(f.Keys), shownKeys(f.Now))
+	text := fmt.Sprintf("%s: %s: stale: for %s, not %s", f.label, f.Holder, shownKeys(f.Keys), shownKeys(f.Now))
+	if f.Back {
+		text += ", which it was for before"
+	}
+	return text
 }

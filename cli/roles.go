@@ -29,7 +29,8 @@ func (n *node) findRole() role {
 	case n.misspelled():
 		return misspelled
 	}
-	if list := n.kind == "" || strings.HasSuffix(strings.ToLower(n.kind), "list"); list && n.holdsSecret() {
+	// kubectl takes whatever has items for a list of objects.
+	if list := n.kind == "" || n.has("items") || strings.HasSuffix(strings.ToLower(n.kind), "list"); list && n.holdsSecret() {
 		return closedList
 	}
 	return other
@@ -98,8 +99,12 @@ func hasDataIn(m map[string]any) bool {
 	return false
 }
 
-// generatesSecret says whether n is a kustomization that makes Secrets of values written into it; its kind may be left out.
+// generatesSecret says whether n is a kustomization that makes Secrets of values written into it, whose kind may be left out, or a generator that stands alone.
 func (n *node) generatesSecret() bool {
+	var alone []json.RawMessage
+	if n.kind == "SecretGenerator" && json.Unmarshal(n.members["literals"], &alone) == nil && len(alone) > 0 {
+		return true
+	}
 	var generators []struct {
 		Literals []json.RawMessage `json:"literals"`
 	}

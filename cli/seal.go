@@ -117,6 +117,10 @@ type sealed struct {
 }
 
 func runSeal(ctx context.Context, env *Env, o *sealOptions, args []string) error {
+	if len(args) == 0 && (o.write || o.lists()) {
+		// An empty standard input, as jobs have one, would pass for a clean folder.
+		return usage("name files or folders; . is this one", "what to look at is not said")
+	}
 	if len(args) == 0 {
 		args = []string{stdinArg}
 	}

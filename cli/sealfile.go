@@ -18,7 +18,7 @@ func sealFile(env *Env, o *sealOptions, source *recipientSource, signer ssh.Sign
 	if err != nil {
 		return nil, err
 	}
-	if in.found && !slices.ContainsFunc(all, func(obj object) bool { return !obj.foreign() }) {
+	if in.found && !slices.ContainsFunc(all, func(obj object) bool { return !obj.foreign() && !obj.sealedBySOPS() }) {
 		return nil, nil
 	}
 	s := &fileSealer{env: env, o: o, signer: signer}
@@ -54,6 +54,11 @@ func sealFile(env *Env, o *sealOptions, source *recipientSource, signer ssh.Sign
 // foreign says whether an object is nothing that Kubernetes would take, though it has data: a file of values, or another program's configuration.
 func (o object) foreign() bool {
 	return o.role == misspelled && o.apiVersion == "" && o.kind == "" && !o.has("stringData")
+}
+
+// sealedBySOPS says whether an object is a Secret with values that SOPS has encrypted, all of them.
+func (o object) sealedBySOPS() bool {
+	return o.role == isSecret && encryptedBySOPS(o.members) && len(readableKeys(o.members)) == 0
 }
 
 // placeOf is the place of an input: that of the file that is written to where it is another one.
@@ -92,6 +97,9 @@ func (s *fileSealer) warn(obj object, warnings ...string) {
 func (s *fileSealer) seal(obj object) error {
 	switch obj.role {
 	case isSecret:
+		if obj.sealedBySOPS() {
+			return obj.error(failed("seal what sops --decrypt gives, or leave the file to SOPS", "is encrypted by SOPS"))
+		}
 		s.secrets = append(s.secrets, obj)
 		if s.o.check {
 			return nil
@@ -108,6 +116,9 @@ func (s *fileSealer) seal(obj object) error {
 	}
 	if obj.holdsSecret() {
 		s.warn(obj, "holds a Secret inside, which stays readable")
+	}
+	if obj.patchesSecret() {
+		s.warn(obj, "a patch in it gives a Secret values, which stay readable")
 	}
 	if obj.generatesSecret() {
 		s.warn(obj, "the literals of its secretGenerator stay readable")

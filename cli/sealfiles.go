@@ -25,6 +25,9 @@ func sealFiles(ctx context.Context, env *Env, o *sealOptions, args []string) err
 	if err != nil {
 		return err
 	}
+	if len(inputs) == 0 {
+		env.warnIgnored(ctx, source.tree, args)
+	}
 	t := &treeSealer{job: job{env: env, inputs: inputs}, o: o, source: source, results: make([]outcome, len(inputs))}
 	if o.write {
 		if t.signer, err = o.signer(ctx, env, env.folderOf(args[0])); err != nil {
@@ -139,7 +142,7 @@ func (t *treeSealer) warn() {
 	}
 	warn(t.env.Stderr, all[:min(len(all), maxWarnings)]...)
 	if more := len(all) - maxWarnings; more > 0 {
-		warn(t.env.Stderr, fmt.Sprintf("and %d more warnings", more))
+		warn(t.env.Stderr, "and "+countOf(more, "more warning"))
 	}
 }
 

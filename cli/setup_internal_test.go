@@ -84,6 +84,7 @@ func TestFilesThatMayHoldSecretsAreParsed(t *testing.T) {
 		"kind: Secret": true, "kind: SECRET": true, "kind: GitSecret": true, "StringData: {}": true, `{"kind": "\u0053ecret"}`: true, `kind: "\x53ecret"`: true,
 		"k\x00i\x00n\x00d\x00:\x00 \x00S\x00e\x00c\x00r\x00e\x00t\x00": true, "kind: ConfigMap": false, "": false,
 		"metadata: {name: my-secret}\ndata: {}": true, "metadata: {name: mine}\ndata: {}": false, "env: {secretKeyRef: {name: x}}": false,
+		"kind: !!binary U2VjcmV0": true, "kind: \"Sec\\\nret\"": true,
 	} {
 		if got := needsCheck([]byte(text)); got != want {
 			t.Errorf("%q: %v", text, got)

@@ -55,6 +55,9 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 		if len(args) < len(names) {
 			return usage(helpHint(cmd), "missing %s", names[len(args)])
 		}
+		if len(args) > len(names) && len(names) == 0 {
+			return usage(helpHint(cmd), "%s takes no arguments", cmd.CommandPath())
+		}
 		if len(args) > len(names) {
 			return usage(helpHint(cmd), "too many arguments: %s takes %d", cmd.CommandPath(), len(names))
 		}

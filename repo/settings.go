@@ -2,6 +2,7 @@ package repo
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -108,7 +109,7 @@ func ParseSettings(name string, data []byte) (*Settings, error) {
 func decodeMessage(err error) string {
 	var typ *json.UnmarshalTypeError
 	if errors.As(err, &typ) {
-		return fmt.Sprintf("%s cannot be %s", typ.Field, article(typ.Value))
+		return fmt.Sprintf("%s cannot be %s", cmp.Or(typ.Field, "the document"), article(typ.Value))
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
 }

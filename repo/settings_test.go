@@ -109,6 +109,23 @@ environments:
 	}
 }
 
+// TestDeepFoldersAreNoWayOut has a folder so deep that a bounded search for the root might end before it.
+func TestDeepFoldersAreNoWayOut(t *testing.T) {
+	r, dir := recipient(t).String(), t.TempDir()
+	deep := strings.Repeat("d/", 300)
+	text := "version: 1\nholders: {prod: {recipients: [" + r + "]}}\nenvironments: [{name: all, paths: ['**'], holders: [prod]}]\n"
+	write(t, dir, map[string]string{".git/": "", ".seal.yaml": text, deep: ""})
+	file := filepath.Join(dir, filepath.FromSlash(deep), "a.yaml")
+	rules, err := repo.NewTree("").Rules(file)
+	if err != nil || rules.Root != dir || len(rules.Holders) != 1 {
+		t.Fatalf("the rules are %+v (%v)", rules, err)
+	}
+	write(t, dir, map[string]string{deep + ".seal.yaml": text})
+	if _, err := repo.NewTree("").Rules(file); err == nil || !strings.Contains(err.Error(), "holder prod is defined here and in") {
+		t.Errorf("with a second definition the error is %v", err)
+	}
+}
+
 func TestSettingsThatAreRefused(t *testing.T) {
 	r := recipient(t).String()
 	_, vkey, err := statement.GenerateKey(rand.Reader, "prod")
@@ -125,6 +142,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		"an unknown field":              {"version: 1", "version: 1\nrecipients: []", `unknown field "recipients"`},
 		"a field twice":                 {"version: 1", "version: 1\nversion: 1", "twice"},
 		"a list for a mapping":          {"{prod: {recipients: [" + r + "]}}", "[prod]", "holders cannot be a list"},
+		"a word for all of it":          {good, "word", "the document cannot be a string"},
 		"a number for a name":           {"name: prod", "name: 1", "environments.name cannot be a number"},
 		"a pin and recipients":          {"recipients: [", "statementKey: " + vkey + ", recipients: [", "statementKey (a keyring), or recipients"},
 		"neither":                       {"recipients: [" + r + "]", "", "statementKey (a keyring), or recipients"},

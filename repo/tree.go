@@ -23,18 +23,19 @@ var (
 	ErrNoEnvironment = errors.New("no environment matches")
 )
 
-// maxDepth bounds how many folders lie between a file and its repository's root.
-const maxDepth = 128
-
 // Tree finds settings. Each file of settings is read once. It may be used from several goroutines.
 type Tree struct {
 	from string
 	mu   sync.Mutex
 	dirs map[string]chain
+	// roots are those of the repositories that folders lie in; empty for none.
+	roots map[string]string
 }
 
 // NewTree is a Tree that has read nothing yet. Messages name files as seen from the folder from, which is absolute; empty for absolute names.
-func NewTree(from string) *Tree { return &Tree{from: from, dirs: map[string]chain{}} }
+func NewTree(from string) *Tree {
+	return &Tree{from: from, dirs: map[string]chain{}, roots: map[string]string{}}
+}
 
 // shown is how messages name a file.
 func (t *Tree) shown(path string) string {
@@ -63,51 +64,73 @@ type chain struct {
 
 // Root is the repository's root above dir: the nearest folder with a .git in it (a file in a linked working tree).
 func Root(dir string) (root string, ok bool) {
-	for range maxDepth {
-		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+	for {
+		if isRoot(dir) {
 			return dir, true
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			break
+			return "", false
 		}
 		dir = parent
 	}
-	return "", false
+}
+
+func isRoot(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, ".git"))
+	return err == nil
 }
 
 // chain reads the settings for the folder dir, which is absolute.
 func (t *Tree) chain(dir string) chain {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if c, ok := t.dirs[dir]; ok {
-		return c
+	return t.known(dir)
+}
+
+// known is chain under the lock. A folder's settings stand upon those of the folder above, so that each file is read once, however deep the folders are.
+func (t *Tree) known(dir string) chain {
+	c, ok := t.dirs[dir]
+	if !ok {
+		c = t.readChain(dir)
+		t.dirs[dir] = c
 	}
-	c := t.readChain(dir)
-	t.dirs[dir] = c
 	return c
 }
 
 func (t *Tree) readChain(dir string) chain {
-	root, ok := Root(dir)
-	if !ok {
+	root, inRepo := t.root(dir)
+	if !inRepo {
 		root = dir
 	}
-	c := chain{root: root}
-	for d := dir; ; d = filepath.Dir(d) {
-		l, err := t.readLayer(d)
-		if err != nil {
-			return chain{root: root, err: err}
-		}
-		if l != nil {
-			c.layers = append(c.layers, *l)
-		}
-		if d == root {
-			break
-		}
+	own, err := t.readLayer(dir)
+	if err != nil {
+		return chain{root: root, err: err}
 	}
+	c := chain{root: root}
+	if dir != root {
+		c = t.known(filepath.Dir(dir))
+	}
+	if own == nil || c.err != nil {
+		return c
+	}
+	c.layers = append([]layer{*own}, c.layers...)
 	c.err = c.checkHolders()
 	return c
+}
+
+// root is Root, and remembers.
+func (t *Tree) root(dir string) (root string, ok bool) {
+	if root, known := t.roots[dir]; known {
+		return root, root != ""
+	}
+	if parent := filepath.Dir(dir); isRoot(dir) {
+		root = dir
+	} else if parent != dir {
+		root, _ = t.root(parent)
+	}
+	t.roots[dir] = root
+	return root, root != ""
 }
 
 func (t *Tree) readLayer(dir string) (*layer, error) {

@@ -49,36 +49,53 @@ func (r *Repo) Blobs(ctx context.Context) (*Blobs, error) {
 
 // Read gives the content of the blob id, a full one. More than limit bytes are ErrTooLarge and are not kept; after ErrNoBlob and ErrTooLarge others can
 // still be read.
-func (b *Blobs) Read(id string, limit int64) ([]byte, error) {
+func (b *Blobs) Read(id string, limit int64) (content []byte, err error) {
+	err = b.Stream(id, func(r *io.LimitedReader) error {
+		if r.N > limit {
+			return ErrTooLarge
+		}
+		content = make([]byte, r.N)
+		_, err := io.ReadFull(r, content)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return content, nil
+}
+
+// Stream has the content of the blob id, a full one, read by read; N is its size. What read leaves is dropped. After ErrNoBlob and errors of read's own, others can
+// still be read.
+func (b *Blobs) Stream(id string, read func(r *io.LimitedReader) error) error {
 	if _, err := fmt.Fprintln(b.in, id); err != nil {
-		return nil, b.broken(err)
+		return b.broken(err)
 	}
 	head, err := b.out.ReadString('\n')
 	if err != nil {
-		return nil, b.broken(err)
+		return b.broken(err)
 	}
 	fields := strings.Fields(head)
 	if len(fields) == 2 && fields[1] == "missing" {
-		return nil, ErrNoBlob
+		return ErrNoBlob
 	}
 	if len(fields) != 3 {
-		return nil, errForm
+		return errForm
 	}
 	size, err := strconv.ParseInt(fields[2], 10, 64)
 	if err != nil || size < 0 {
-		return nil, errForm
+		return errForm
 	}
-	if size > limit || fields[1] != "blob" {
-		if _, err := io.CopyN(io.Discard, b.out, size+1); err != nil {
-			return nil, b.broken(err)
-		}
-		return nil, ErrTooLarge
+	content := &io.LimitedReader{R: b.out, N: size}
+	if fields[1] != "blob" {
+		err = ErrTooLarge
+	} else {
+		err = read(content)
 	}
-	content := make([]byte, size+1) // a newline follows
-	if _, err := io.ReadFull(b.out, content); err != nil {
-		return nil, b.broken(err)
+	// A newline follows.
+	if _, dropped := io.CopyN(io.Discard, b.out, content.N+1); dropped != nil {
+		return b.broken(dropped)
 	}
-	return content[:size:size], nil
+	return err
 }
 
 // broken is the error for a process that ended before it answered.

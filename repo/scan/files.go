@@ -58,7 +58,7 @@ const (
 	overlap = 64 << 10
 )
 
-// scanFile reads one file. A large one is read in pieces.
+// scanFile reads one file.
 func scanFile(path string) (File, error) {
 	file := File{Path: path}
 	f, err := os.Open(path)
@@ -66,17 +66,23 @@ func scanFile(path string) (File, error) {
 		return file, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
-	if err != nil {
-		return file, err
+	data, found, err := Content(f)
+	file.TooLarge, file.Finding = data == nil && err == nil, found
+	return file, err
+}
+
+// Content reads and scans the content of one file. Of one that is longer than MaxFile, which is looked at in pieces, data is nil, and no ids are listed.
+func Content(r io.Reader) (data []byte, found Finding, err error) {
+	if data, err = io.ReadAll(io.LimitReader(r, MaxFile+1)); err != nil {
+		return nil, found, err
 	}
 	s := read(data)
-	if file.TooLarge = len(data) > MaxFile; file.TooLarge {
-		err = s.rest(f, data[len(data)-overlap:])
+	if len(data) > MaxFile {
+		err = s.rest(r, data[len(data)-overlap:])
 		s.envelopes, s.keys, s.holders = nil, nil, nil
+		data = nil
 	}
-	file.Finding = s.finding()
-	return file, err
+	return data, s.finding(), err
 }
 
 // rest goes on after what has been looked at, whose end is before.

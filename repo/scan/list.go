@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/waxwing-io/waxwing/repo"
 	"github.com/waxwing-io/waxwing/repo/git"
 )
 
@@ -26,12 +25,10 @@ type Settings interface {
 type Options struct {
 	Settings Settings // what they ignore is left out; nil for nothing
 	Environ  []string // the environment for git
-	// SettingsFiles says that files called .seal.yaml are found, too.
-	SettingsFiles bool
 }
 
 // List gives the manifests below the folder dir, by name: regular files called *.yaml, *.yml and *.json (the case does not matter), as paths that begin with
-// dir, in byte order. It leaves out .git, .seal and .seal.yaml, what the settings ignore, nested repositories, submodules and symbolic links, and, where the git
+// dir, in byte order. It leaves out .git, what the settings ignore, nested repositories, submodules and symbolic links, and, where the git
 // program is there, what Git ignores. abs is the absolute path of dir. All leaves out less.
 func List(ctx context.Context, dir, abs string, o Options) ([]string, error) {
 	l := &lister{ctx: ctx, abs: abs, o: o, folders: map[string]bool{".": true}}
@@ -50,7 +47,7 @@ func List(ctx context.Context, dir, abs string, o Options) ([]string, error) {
 	return names, nil
 }
 
-// IsManifest says whether a file is called as manifests are. Settings are files like any other to kubectl.
+// IsManifest says whether a file's name is that of a manifest. A .seal.yaml counts: settings hold no Secret, but what has that name may.
 func IsManifest(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".yaml", ".yml", ".json":
@@ -90,7 +87,7 @@ func (l *lister) known() ([]string, error) {
 	}
 	var names []string
 	for path := range strings.SplitSeq(string(out), "\x00") {
-		if !l.wanted(path) {
+		if !IsManifest(path) {
 			continue
 		}
 		name, err := filepath.Rel(prefix, filepath.FromSlash(path))
@@ -106,11 +103,6 @@ func (l *lister) known() ([]string, error) {
 		}
 	}
 	return names, l.ctx.Err()
-}
-
-// wanted judges a file by its name.
-func (l *lister) wanted(name string) bool {
-	return IsManifest(name) && (l.o.SettingsFiles || filepath.Base(name) != repo.SettingsName)
 }
 
 func (l *lister) unanswered() error {
@@ -154,7 +146,7 @@ func (l *lister) enters(folder string) (bool, error) {
 
 func (l *lister) ours(folder string) (bool, error) {
 	base := filepath.Base(folder)
-	if strings.EqualFold(base, ".git") || base == repo.NotesDir {
+	if strings.EqualFold(base, ".git") {
 		return false, nil
 	}
 	path := filepath.Join(l.abs, folder)
@@ -183,7 +175,7 @@ func (l *lister) ignored(name string) (bool, error) {
 func (l *lister) unknown() ([]string, error) {
 	var names []string
 	err := walk(l.ctx, l.abs, l.ours, func(name string, d fs.DirEntry) error {
-		if !d.Type().IsRegular() || !l.wanted(name) {
+		if !d.Type().IsRegular() || !IsManifest(name) {
 			return nil
 		}
 		ignored, err := l.ignored(name)

@@ -42,7 +42,7 @@ func inTree(t *testing.T) string {
 	dir, outside := t.TempDir(), t.TempDir()
 	write(t, outside, map[string]string{"out.yaml": "kind: Secret"})
 	write(t, dir, map[string]string{
-		".seal.yaml": "version: 1\nignore: ['charts/**', 'apps/*.gen.yaml']\n", ".seal/a.yaml": "x", "sub/.seal.yaml": "version: 1\nignore: [left.yml]\n",
+		".seal.yaml": "version: 1\nignore: ['charts/**', 'apps/*.gen.yaml']\n", ".seal/a.yaml": "x", ".seal/a.note": "x", "sub/.seal.yaml": "version: 1\nignore: [left.yml]\n",
 		"a.yaml": "x", "b.YML": "x", "c.json": "x", "d.txt": "x", "sub/e.yaml": "x", "sub/left.yml": "x", "sub/é ü.yaml": "x",
 		"charts/templates/f.yaml": "x", "apps/g.gen.yaml": "x", "apps/g.yaml": "x", "dir.yaml/h.yaml": "x", "nested/.git/HEAD": "x", "nested/i.yaml": "x",
 		"ignored/j.yaml": "x", "k.ignored.yaml": "x", ".gitignore": "ignored/\n*.ignored.yaml\n",
@@ -70,7 +70,7 @@ func list(t *testing.T, dir string) []string {
 func TestListOutsideOfGit(t *testing.T) {
 	dir := inTree(t)
 	// Without .git, only the settings of a file's own folder hold.
-	want := []string{"a.yaml", "apps/g.gen.yaml", "apps/g.yaml", "b.YML", "c.json", "dir.yaml/h.yaml", "ignored/j.yaml", "k.ignored.yaml", "sub/e.yaml", "sub/é ü.yaml"}
+	want := []string{".seal.yaml", ".seal/a.yaml", "a.yaml", "apps/g.gen.yaml", "apps/g.yaml", "b.YML", "c.json", "dir.yaml/h.yaml", "ignored/j.yaml", "k.ignored.yaml", "sub/.seal.yaml", "sub/e.yaml", "sub/é ü.yaml"}
 	if got := list(t, dir); !slices.Equal(got, want) {
 		t.Errorf("\n%q, not\n%q", got, want)
 	}
@@ -92,11 +92,11 @@ func TestListInGit(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "a.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"apps/g.yaml", "b.YML", "c.json", "dir.yaml/h.yaml", "k.ignored.yaml", "sub/e.yaml", "sub/é ü.yaml"}
+	want := []string{".seal.yaml", ".seal/a.yaml", "apps/g.yaml", "b.YML", "c.json", "dir.yaml/h.yaml", "k.ignored.yaml", "sub/.seal.yaml", "sub/e.yaml", "sub/é ü.yaml"}
 	if got := list(t, dir); !slices.Equal(got, want) {
 		t.Errorf("\n%q, not\n%q", got, want)
 	}
-	if got := list(t, filepath.Join(dir, "sub")); !slices.Equal(got, []string{"e.yaml", "é ü.yaml"}) {
+	if got := list(t, filepath.Join(dir, "sub")); !slices.Equal(got, []string{".seal.yaml", "e.yaml", "é ü.yaml"}) {
 		t.Errorf("of a folder below: %q", got)
 	}
 	// A folder that git knows, and that has since become a link out of the tree.
@@ -110,19 +110,6 @@ func TestListInGit(t *testing.T) {
 	write(t, target, map[string]string{"e.yaml": "kind: Secret"})
 	if got := list(t, dir); slices.Contains(got, "sub/e.yaml") {
 		t.Errorf("it followed a link: %q", got)
-	}
-}
-
-func TestListFindsSettingsWhereAsked(t *testing.T) {
-	dir := inTree(t)
-	for _, inGit := range []bool{false, true} {
-		if inGit {
-			git(t, dir, "init", "-q")
-		}
-		names, err := scan.List(t.Context(), ".", dir, scan.Options{Settings: repo.NewTree(dir), Environ: os.Environ(), SettingsFiles: true})
-		if err != nil || !slices.Contains(names, ".seal.yaml") || !slices.Contains(names, filepath.Join("sub", ".seal.yaml")) || slices.Contains(names, filepath.Join(".seal", "a.yaml")) {
-			t.Errorf("in git %v: %q (%v)", inGit, names, err)
-		}
 	}
 }
 
