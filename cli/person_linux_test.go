@@ -143,6 +143,52 @@ func TestCtrlCAtThePassphraseLeavesTheTerminalAsItWas(t *testing.T) {
 	s.echoes()
 }
 
+func TestAProgramThatWasStoppedAtThePassphraseGoesOnWithoutEcho(t *testing.T) {
+	dir, _ := desk(t)
+	s := newScreen(t, dir)
+	s.runs("seal open -i locked.txt --key a db.yaml")
+	s.waitFor("passphrase of locked.txt:")
+	shell := strings.TrimSpace(s.tmux("display-message", "-p", "#{pane_pid}"))
+	if out, err := exec.Command("pkill", "-STOP", "-P", shell, "seal").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.waitFor("exit=")
+	s.types("stty echo; fg")
+	s.keys("Enter")
+	s.waitForTimes("passphrase of locked.txt:", 2)
+	s.types(passphrase)
+	s.keys("Enter")
+	s.waitFor(canary)
+	s.hides(passphrase)
+	s.echoes()
+}
+
+// The shell would have a terminal without echo, and the rest of the passphrase would be shown after fg.
+func TestCtrlZAtThePassphraseDoesNotStopTheProgram(t *testing.T) {
+	dir, _ := desk(t)
+	s := newScreen(t, dir)
+	s.runs("seal open -i locked.txt --key a db.yaml")
+	s.waitFor("passphrase of locked.txt:")
+	s.keys("C-z", "C-u")
+	s.types(passphrase)
+	s.keys("Enter")
+	s.waitFor("exit=0")
+	s.waitFor(canary)
+	s.hides(passphrase)
+	s.echoes()
+}
+
+func TestCtrlBackslashAtThePassphraseIsAsCtrlC(t *testing.T) {
+	dir, _ := desk(t)
+	s := newScreen(t, dir)
+	s.runs("seal open -i locked.txt db.yaml")
+	s.waitFor("passphrase of locked.txt:")
+	s.keys(`C-\`)
+	s.waitFor("seal: interrupted")
+	s.waitFor("exit=130")
+	s.echoes()
+}
+
 func TestWithoutATerminalAPassphraseIsNotWaitedFor(t *testing.T) {
 	dir, _ := desk(t)
 	for name, file := range map[string]string{"locked.txt": "db.yaml", "id_ed25519": "ssh.yaml"} {

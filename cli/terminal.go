@@ -76,7 +76,7 @@ func readLine(in io.Reader) ([]byte, error) {
 	return line, nil
 }
 
-// readHidden reads a line without echo.
+// readHidden reads a line without echo, also when the process is stopped meanwhile and goes on at a terminal that the shell has made to echo.
 func readHidden(ctx context.Context, in, out *os.File, prompt string) ([]byte, error) {
 	fd := int(in.Fd())
 	before, err := term.MakeRaw(fd)
@@ -86,10 +86,15 @@ func readHidden(ctx context.Context, in, out *os.File, prompt string) ([]byte, e
 	defer fmt.Fprintln(out)
 	// The read may go on until the process ends; what it did to the terminal must not.
 	defer term.Restore(fd, before)
+	if err := withoutSuspend(fd); err != nil {
+		return nil, fmt.Errorf("preparing the terminal: %w", err)
+	}
 	raw, err := term.GetState(fd)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the terminal: %w", err)
 	}
+	continued, end := watchContinue()
+	defer end()
 	type result struct {
 		b   []byte
 		err error
@@ -106,12 +111,20 @@ func readHidden(ctx context.Context, in, out *os.File, prompt string) ([]byte, e
 		}
 		time.Sleep(time.Millisecond)
 	}
-	_, _ = fmt.Fprint(out, prompt)
-	select {
-	case got := <-done:
-		return got.b, got.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	hidden, err := term.GetState(fd)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the terminal: %w", err)
+	}
+	for {
+		_, _ = fmt.Fprint(out, prompt)
+		select {
+		case got := <-done:
+			return got.b, got.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-continued:
+			_ = term.Restore(fd, hidden)
+		}
 	}
 }
 
