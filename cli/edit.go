@@ -238,7 +238,10 @@ func onlySecret(text []byte) ([]byte, error) {
 
 // write replaces the file, and says what was done.
 func (s *editing) write(ctx context.Context, out *edited) error {
-	if err := s.o.set.writeSet(ctx, s.env, s.name, s.data, out.file); err != nil {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.env.update(s.name, s.data, out.file); err != nil {
 		return err
 	}
 	warn(s.env.Stderr, out.warnings...)

@@ -308,7 +308,7 @@ func TestAnEditThatCameTooLateCanBeLookedAtOnceMore(t *testing.T) {
 	sealIn(t, dir, "set", "db.yaml", "-r", recipient, "--from-file", "b=theirs")
 	now := content(t, dir, "db.yaml")
 	editors()[editorForTests](s, "  a: "+canary, "  a: mine-"+canary)
-	s.waitFor("Look at it once more, to copy from it? [Y/n]")
+	s.waitFor("was changed by somebody else meanwhile. Look at your edit once more, to copy from it? [Y/n]")
 	s.keys("Enter")
 	s.waitFor("hint: copy what you need: nothing that you save here is written")
 	s.waitFor("  a: mine-" + canary)
@@ -319,4 +319,22 @@ func TestAnEditThatCameTooLateCanBeLookedAtOnceMore(t *testing.T) {
 	if content(t, dir, "db.yaml") != now {
 		t.Error("the file of somebody else was overwritten")
 	}
+}
+
+func TestAnEditThatCannotBeWrittenCanBeLookedAtOnceMore(t *testing.T) {
+	dir, _ := desk(t)
+	s := newScreen(t, dir, "EDITOR="+editorForTests)
+	s.runs("seal edit -i key.txt -R r.txt db.yaml")
+	s.waitFor("EDIT>")
+	if err := os.Remove(filepath.Join(dir, "db.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	editors()[editorForTests](s, "  a: "+canary, "  a: mine-"+canary)
+	s.waitFor("db.yaml cannot be written. Look at your edit once more, to copy from it? [Y/n]")
+	s.keys("Enter")
+	s.waitFor("  a: mine-" + canary)
+	s.types("q")
+	s.keys("Enter")
+	s.waitFor("exit=1")
+	s.waitFor("seal: your edit is not written")
 }
