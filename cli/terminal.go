@@ -57,6 +57,12 @@ func openTerminal() (in, out *os.File, err error) {
 // maxLine bounds an answer, in bytes.
 const maxLine = 4 << 10
 
+// maxHidden bounds an answer without echo, in bytes: Linux has room for one more and the newline, and drops what comes after it.
+const maxHidden = maxLine - 2
+
+// errLongLine says that an answer has lost its end, or may have.
+var errLongLine = fmt.Errorf("longer than a line at a terminal can be, %d bytes", maxHidden)
+
 // readLine reads one line byte by byte, so that nothing after it is lost.
 func readLine(in io.Reader) ([]byte, error) {
 	var line []byte
@@ -119,6 +125,9 @@ func readHidden(ctx context.Context, in, out *os.File, prompt string) ([]byte, e
 		_, _ = fmt.Fprint(out, prompt)
 		select {
 		case got := <-done:
+			if len(got.b) > maxHidden {
+				return nil, errLongLine
+			}
 			return got.b, got.err
 		case <-ctx.Done():
 			return nil, ctx.Err()
