@@ -54,7 +54,7 @@ func (d *dialogue) run(ctx context.Context) error {
 			message(d.env.Stderr, "seal: ", d.name+": unchanged")
 			return nil
 		}
-		if err = d.write(ctx, out); lost(err) {
+		if err = d.write(ctx, out); err != nil && ctx.Err() == nil {
 			return d.offer(ctx, text, err)
 		}
 		return err
@@ -84,13 +84,17 @@ func (d *dialogue) show(ctx context.Context, text []byte, said error) ([]byte, e
 	return withoutMarks(now), nil
 }
 
-// offer is made where the file has been changed meanwhile: writing would undo what somebody else did, and the person's text would be gone.
+// offer is made where the file cannot be written: the person's text would be gone. Often it has been changed meanwhile, and writing would undo what somebody else did.
 func (d *dialogue) offer(ctx context.Context, text []byte, said error) error {
-	err := errors.Join(said, failed("run seal edit again: it starts from the file as it is now", "your edit is not written"))
+	why, wayOut := "cannot be written", "run seal edit again when a file can be written beside it and take its place"
+	if lost(said) {
+		why, wayOut = "was changed by somebody else meanwhile", "run seal edit again: it starts from the file as it is now"
+	}
+	err := errors.Join(said, failed(wayOut, "your edit is not written"))
 	if !d.env.stdinIsTerminal() {
 		return err
 	}
-	answer, askErr := d.env.ask(ctx, d.name+" was changed by somebody else meanwhile, and your edit cannot be written. Look at it once more, to copy from it? [Y/n] ", true)
+	answer, askErr := d.env.ask(ctx, d.name+" "+why+". Look at your edit once more, to copy from it? [Y/n] ", true)
 	if askErr != nil || strings.HasPrefix(strings.ToLower(strings.TrimSpace(string(answer))), "n") {
 		return err
 	}

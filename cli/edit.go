@@ -100,16 +100,23 @@ func runEdit(ctx context.Context, env *Env, o *editOptions, name string) error {
 	if err := s.gather(ctx); err != nil {
 		return err
 	}
+	defer holdSignals()()
 	folder, err := newScratch(env, o.allowDisk)
 	if err != nil {
 		return err
 	}
 	d := &dialogue{editing: s, editor: editor, folder: folder}
 	err = d.run(ctx)
-	if cerr := folder.close(); cerr != nil {
-		err = errors.Join(err, failed("remove it by hand", "the plaintext could not be removed from %s: %v", folder.dir, pathCause(cerr)))
+	cerr := folder.close()
+	if cerr == nil {
+		return err
 	}
-	return err
+	left := failed("remove it by hand", "the plaintext could not be removed from %s: %v", folder.dir, pathCause(cerr))
+	if ctx.Err() != nil {
+		// Of an interrupted command nothing else is said.
+		report(env.Stderr, left)
+	}
+	return errors.Join(err, left)
 }
 
 // gather reads and opens everything, so that nothing but the edit is missing when the editor opens.
@@ -231,7 +238,10 @@ func onlySecret(text []byte) ([]byte, error) {
 
 // write replaces the file, and says what was done.
 func (s *editing) write(ctx context.Context, out *edited) error {
-	if err := s.o.set.writeSet(ctx, s.env, s.name, s.data, out.file); err != nil {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.env.update(s.name, s.data, out.file); err != nil {
 		return err
 	}
 	warn(s.env.Stderr, out.warnings...)

@@ -45,7 +45,7 @@ func TestEditThatIsStoppedAtAnyMomentLeavesTheFileOldOrNew(t *testing.T) {
 		t.Fatalf("an undisturbed edit: exit %d", code)
 	}
 	whole := time.Since(start)
-	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
 		for i := range editMoments {
 			dir, _ := desk(t)
 			old := content(t, dir, "db.yaml")
@@ -84,5 +84,24 @@ func TestAnEditorIsToldToEndBeforeItIsMadeTo(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "ended")); err != nil {
 		t.Errorf("the editor was not told: %v", err)
+	}
+}
+
+// A terminal that is closed sends SIGHUP more than once, and a person who is in a hurry types Ctrl-C so.
+func TestASecondSignalWaitsUntilThePlaintextIsAway(t *testing.T) {
+	dir, _ := desk(t)
+	script := "echo \"$1\" > where\ntrap 'for i in 1 2 3; do kill -HUP $PPID; sleep 0.1; done; exit 0' TERM\nkill -HUP $PPID\nwhile :; do sleep 0.05; done\n"
+	if err := os.WriteFile(filepath.Join(dir, "editor"), []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("seal", "edit", "-i", "key.txt", "-R", "r.txt", "db.yaml")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "VISUAL=sh editor")
+	out, _ := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 130 || string(out) != "seal: interrupted\n" {
+		t.Errorf("%v: %s", cmd.ProcessState, out)
+	}
+	where := strings.TrimSpace(content(t, dir, "where"))
+	if _, err := os.Lstat(filepath.Dir(where)); !filepath.IsAbs(where) || !os.IsNotExist(err) {
+		t.Errorf("%s is still there (%v)", where, err)
 	}
 }

@@ -43,10 +43,15 @@ func (o *editFlags) writeSet(ctx context.Context, env *Env, name string, was, no
 	if o.out != "" {
 		return env.writeOut(o.out, now, sealedMode)
 	}
+	return withWayOut(env.update(name, was, now))
+}
+
+// update replaces a file that was read as was.
+func (e *Env) update(name string, was, now []byte) error {
 	var batch replace.Batch
 	defer batch.Discard()
-	if err := batch.Update(env.path(name), was, now); err != nil {
-		return withWayOut(err)
+	if err := batch.Update(e.path(name), was, now); err != nil {
+		return err
 	}
-	return withWayOut(batch.Commit())
+	return batch.Commit()
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -19,13 +20,14 @@ const editorPatience = 5 * time.Second
 type editorCommand struct {
 	name string // for messages
 	args []string
+	vim  bool
 }
 
 // editor finds the person's editor.
 func (e *Env) editor() (*editorCommand, error) {
 	for _, variable := range []string{"VISUAL", "EDITOR"} {
 		if text := strings.TrimSpace(e.Getenv(variable)); text != "" {
-			return &editorCommand{name: strings.Trim(strings.Fields(text)[0], `"'`), args: splitEditor(text, runtime.GOOS)}, nil
+			return &editorCommand{name: editorName(text), args: splitEditor(text, runtime.GOOS), vim: isVim(text)}, nil
 		}
 	}
 	fallbacks := []string{"vi", "nano"}
@@ -34,7 +36,7 @@ func (e *Env) editor() (*editorCommand, error) {
 	}
 	for _, name := range fallbacks {
 		if _, err := exec.LookPath(name); err == nil {
-			return &editorCommand{name: name, args: []string{name}}, nil
+			return &editorCommand{name: name, args: []string{name}, vim: isVim(name)}, nil
 		}
 	}
 	return nil, failed("set EDITOR, for example EDITOR=nano", "no editor found")
@@ -79,16 +81,46 @@ func splitQuoted(text string) []string {
 	return args
 }
 
-// isVim says whether a program is vim or one of its kin, whatever link leads to it.
-func isVim(program string) bool {
-	path, err := exec.LookPath(program)
-	if err != nil {
-		return false
+// editorName is the program in the text of $EDITOR.
+func editorName(text string) string {
+	if quote := text[:1]; quote == `"` || quote == "'" {
+		if name, _, ok := strings.Cut(text[1:], quote); ok && name != "" {
+			return name
+		}
 	}
-	if to, err := filepath.EvalSymlinks(path); err == nil {
-		path = to
+	return strings.Fields(text)[0]
+}
+
+// vimNames are those of vim and its kin. Another name counts where it is a link to one of them.
+const vimNames = " vim nvim gvim rvim mvim vim.exe nvim.exe gvim.exe "
+
+// editorWords matches what stands in quotes as a whole, and words that are neither in quotes nor the shell's.
+const editorWords = `"[^"]*"|'[^']*'|[^\s"'$(){}` + "`" + `;&|]+`
+
+// isVim says whether the text of $EDITOR runs vim or one of its kin: the program itself, or a word after it where that is env, sudo or such.
+func isVim(text string) bool {
+	for _, word := range regexp.MustCompile(editorWords).FindAllString(text, -1) {
+		word = strings.Trim(word, `"'`)
+		if strings.HasPrefix(word, "-") || strings.Contains(word, "=") {
+			continue
+		}
+		if isVimName(word) {
+			return true
+		}
+		path, err := exec.LookPath(word)
+		if err != nil {
+			continue
+		}
+		if to, err := filepath.EvalSymlinks(path); err == nil && strings.Contains(filepath.Base(to), "vim") {
+			return true
+		}
 	}
-	return strings.Contains(filepath.Base(program), "vim") || strings.Contains(filepath.Base(path), "vim")
+	return false
+}
+
+func isVimName(word string) bool {
+	base := strings.ToLower(word[strings.LastIndexAny(word, `/\`)+1:])
+	return strings.Contains(vimNames, " "+base+" ")
 }
 
 // vimFlags keep vim from writing what it edits anywhere else: no swap file, viminfo or shada, no backup, no undo file. Options are set after vimrc was read, which might turn
@@ -100,14 +132,13 @@ func vimFlags() []string {
 // edit runs the editor on a file until it ends. When ctx ends, the editor is told to end, too.
 func (e *Env) edit(ctx context.Context, editor *editorCommand, path string) error {
 	args := editor.args
-	vim := isVim(editor.name)
-	if vim {
+	if editor.vim {
 		args = append(append([]string{}, args...), vimFlags()...)
 	}
 	cmd := exec.CommandContext(ctx, args[0], append(append([]string{}, args[1:]...), path)...)
 	cmd.Dir = e.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.Stdin, e.Stdout, e.Stderr
-	if vim {
+	if editor.vim {
 		// Filters (:!sort) go through files.
 		cmd.Env = append(cmd.Environ(), "TMPDIR="+filepath.Dir(path))
 	}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -24,6 +26,45 @@ func TestEditorsAreSplitFromTheirFlags(t *testing.T) {
 	} {
 		if got := splitEditor(text, "windows"); !slices.Equal(got, want) {
 			t.Errorf("%s on Windows: %q", text, got)
+		}
+	}
+}
+
+// Without its flags vim writes what it edits into a swap file, an undo file and viminfo.
+func TestVimIsKnownHoweverItIsCalled(t *testing.T) {
+	dir := t.TempDir()
+	vim, plain := filepath.Join(dir, "vim.basic"), filepath.Join(dir, "plain")
+	for _, program := range []string{vim, plain} {
+		if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(vim, filepath.Join(dir, "myvi")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	for _, text := range []string{
+		"vim", "nvim -u NONE", "/usr/bin/vim", `"/opt/my editors/vim"`, `'/opt/my editors/nvim' -R`, "$HOME/bin/vim", "~/bin/nvim",
+		"myvi", "plain myvi", "TERM=xterm vim", "env TERM=xterm vim", "env -i myvi", "$(which vim)", "plain gvim -f", "exec vim", `\vim`,
+	} {
+		if !isVim(text) {
+			t.Errorf("%s is not taken for vim", text)
+		}
+	}
+	for _, text := range []string{"plain", "emacs -l ~/vim.el", "plain --mode=vim", "code --wait", "emacs --eval '(vim-mode)'", "nano ~/vimrc"} {
+		if isVim(text) {
+			t.Errorf("%s is taken for vim", text)
+		}
+	}
+}
+
+func TestMessagesNameTheEditorAsItIsWritten(t *testing.T) {
+	for text, want := range map[string]string{
+		"vi": "vi", "code --wait": "code", `"/opt/my editors/e" -w`: "/opt/my editors/e", `'/opt/my editors/e'`: "/opt/my editors/e", `'unterminated`: `'unterminated`,
+		`"C:\Program Files\e.exe" --wait`: `C:\Program Files\e.exe`,
+	} {
+		if got := editorName(text); got != want {
+			t.Errorf("%s: %q", text, got)
 		}
 	}
 }

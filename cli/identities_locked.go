@@ -44,22 +44,27 @@ func (r identityReader) decrypt(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer clear(passphrase)
 	id, err := age.NewScryptIdentity(string(passphrase))
+	clear(passphrase)
 	if err != nil {
 		return nil, cannotUse("", "%s: no passphrase given", r.name)
 	}
 	id.SetMaxWorkFactor(maxWorkFactor)
-	plain, err := age.Decrypt(bytes.NewReader(raw), id)
+	// The work can take minutes where the file asks for it.
+	content, err := unlessDone(r.ctx, func() ([]byte, error) {
+		plain, err := age.Decrypt(bytes.NewReader(raw), id)
+		if err != nil {
+			return nil, err
+		}
+		return bounded(plain, maxKeyFile)
+	})
 	switch {
+	case r.ctx.Err() != nil:
+		return nil, r.ctx.Err()
 	case errors.Is(err, age.ErrIncorrectIdentity):
 		return nil, cannotUse("", "%s: wrong passphrase", r.name)
 	case err != nil:
-		return nil, failed("", "%s: is a damaged age file, or one that takes too much work to open", r.name)
-	}
-	content, err := bounded(plain, maxKeyFile)
-	if err != nil {
-		return nil, failed("", "%s: is a damaged age file, or too long", r.name)
+		return nil, failed("", "%s: is a damaged age file, one that takes too much work to open, or too long", r.name)
 	}
 	return content, nil
 }
@@ -113,9 +118,19 @@ func (k *lockedKey) unlock() (seal.Identity, error) {
 			k.err = err
 			return
 		}
-		defer clear(passphrase)
-		if k.id, err = k.key.Identity(passphrase); err != nil {
+		var id seal.Identity
+		_, err = unlessDone(k.reader.ctx, func() (_ []byte, err error) {
+			defer clear(passphrase)
+			id, err = k.key.Identity(passphrase)
+			return nil, err
+		})
+		switch {
+		case k.reader.ctx.Err() != nil:
+			k.err = k.reader.ctx.Err()
+		case err != nil:
 			k.err = cannotUse("", "%s: %v", k.reader.name, err)
+		default:
+			k.id = id
 		}
 	})
 	return k.id, k.err

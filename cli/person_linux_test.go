@@ -143,6 +143,52 @@ func TestCtrlCAtThePassphraseLeavesTheTerminalAsItWas(t *testing.T) {
 	s.echoes()
 }
 
+func TestAProgramThatWasStoppedAtThePassphraseGoesOnWithoutEcho(t *testing.T) {
+	dir, _ := desk(t)
+	s := newScreen(t, dir)
+	s.runs("seal open -i locked.txt --key a db.yaml")
+	s.waitFor("passphrase of locked.txt:")
+	shell := strings.TrimSpace(s.tmux("display-message", "-p", "#{pane_pid}"))
+	if out, err := exec.Command("pkill", "-STOP", "-P", shell, "seal").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.waitFor("exit=")
+	s.types("stty echo; fg")
+	s.keys("Enter")
+	s.waitForTimes("passphrase of locked.txt:", 2)
+	s.types(passphrase)
+	s.keys("Enter")
+	s.waitFor(canary)
+	s.hides(passphrase)
+	s.echoes()
+}
+
+// The shell would have a terminal without echo, and the rest of the passphrase would be shown after fg.
+func TestCtrlZAtThePassphraseDoesNotStopTheProgram(t *testing.T) {
+	dir, _ := desk(t)
+	s := newScreen(t, dir)
+	s.runs("seal open -i locked.txt --key a db.yaml")
+	s.waitFor("passphrase of locked.txt:")
+	s.keys("C-z", "C-u")
+	s.types(passphrase)
+	s.keys("Enter")
+	s.waitFor("exit=0")
+	s.waitFor(canary)
+	s.hides(passphrase)
+	s.echoes()
+}
+
+func TestCtrlBackslashAtThePassphraseIsAsCtrlC(t *testing.T) {
+	dir, _ := desk(t)
+	s := newScreen(t, dir)
+	s.runs("seal open -i locked.txt db.yaml")
+	s.waitFor("passphrase of locked.txt:")
+	s.keys(`C-\`)
+	s.waitFor("seal: interrupted")
+	s.waitFor("exit=130")
+	s.echoes()
+}
+
 func TestWithoutATerminalAPassphraseIsNotWaitedFor(t *testing.T) {
 	dir, _ := desk(t)
 	for name, file := range map[string]string{"locked.txt": "db.yaml", "id_ed25519": "ssh.yaml"} {
@@ -262,7 +308,7 @@ func TestAnEditThatCameTooLateCanBeLookedAtOnceMore(t *testing.T) {
 	sealIn(t, dir, "set", "db.yaml", "-r", recipient, "--from-file", "b=theirs")
 	now := content(t, dir, "db.yaml")
 	editors()[editorForTests](s, "  a: "+canary, "  a: mine-"+canary)
-	s.waitFor("Look at it once more, to copy from it? [Y/n]")
+	s.waitFor("was changed by somebody else meanwhile. Look at your edit once more, to copy from it? [Y/n]")
 	s.keys("Enter")
 	s.waitFor("hint: copy what you need: nothing that you save here is written")
 	s.waitFor("  a: mine-" + canary)
@@ -273,4 +319,22 @@ func TestAnEditThatCameTooLateCanBeLookedAtOnceMore(t *testing.T) {
 	if content(t, dir, "db.yaml") != now {
 		t.Error("the file of somebody else was overwritten")
 	}
+}
+
+func TestAnEditThatCannotBeWrittenCanBeLookedAtOnceMore(t *testing.T) {
+	dir, _ := desk(t)
+	s := newScreen(t, dir, "EDITOR="+editorForTests)
+	s.runs("seal edit -i key.txt -R r.txt db.yaml")
+	s.waitFor("EDIT>")
+	if err := os.Remove(filepath.Join(dir, "db.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	editors()[editorForTests](s, "  a: "+canary, "  a: mine-"+canary)
+	s.waitFor("db.yaml cannot be written. Look at your edit once more, to copy from it? [Y/n]")
+	s.keys("Enter")
+	s.waitFor("  a: mine-" + canary)
+	s.types("q")
+	s.keys("Enter")
+	s.waitFor("exit=1")
+	s.waitFor("seal: your edit is not written")
 }

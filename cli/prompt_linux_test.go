@@ -123,6 +123,26 @@ func TestPromptAsksTwiceWithoutEcho(t *testing.T) {
 	}
 }
 
+// What is over the length of a line is dropped by the system, and nobody would see that the value has lost its end.
+func TestPromptRefusesAValueThatTheTerminalCutsOff(t *testing.T) {
+	for length, code := range map[int]int{4094: 0, 4095: 1, 5000: 1} {
+		dir, c := sealedForPrompt(t), newConsole(t)
+		cmd := c.start(t, dir, "set", "s.yaml", "password", "-r", testRecipient)
+		c.waitFor(t, "value of password: ")
+		c.typing(t, strings.Repeat("v", length)+"\n")
+		if code == 0 {
+			c.waitFor(t, "again: ")
+			c.typing(t, strings.Repeat("v", length)+"\n")
+		} else {
+			c.waitFor(t, "seal: the value of password is longer than a line at a terminal can be, 4094 bytes")
+			c.waitFor(t, "hint: give it in a file, with --from-file password=PATH, or through a pipe")
+		}
+		if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != code {
+			t.Errorf("%d bytes: exit code %d; seen: %q", length, cmd.ProcessState.ExitCode(), c.seen.String())
+		}
+	}
+}
+
 func TestPromptRefusesTwoDifferentValues(t *testing.T) {
 	dir, c := sealedForPrompt(t), newConsole(t)
 	cmd := c.start(t, dir, "set", "s.yaml", "password", "-r", testRecipient)

@@ -27,6 +27,37 @@ func TestAPlaceThatIsNotInMemoryIsNotTaken(t *testing.T) {
 	}
 }
 
+func TestAPlaceWhereOthersCanRenameTheFolderIsNotTaken(t *testing.T) {
+	place, err := os.MkdirTemp("/dev/shm", "place-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(place)
+	for mode, taken := range map[os.FileMode]bool{0o700: true, 0o755: true, 0o777: false, 0o770: false, 0o777 | os.ModeSticky: true} {
+		if err := os.Chmod(place, mode); err != nil {
+			t.Fatal(err)
+		}
+		s, err := scratchIn(place)
+		if (err == nil) != taken {
+			t.Errorf("%v: taken %v (%v)", mode, err == nil, err)
+		}
+		if err == nil {
+			s.close()
+		}
+	}
+	if os.Getuid() != 0 {
+		return
+	}
+	const nobody = 65534
+	if err := errors.Join(os.Chmod(place, 0o700), os.Chown(place, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := scratchIn(place); err == nil {
+		s.close()
+		t.Error("a folder of another user is taken")
+	}
+}
+
 func TestWithoutAFolderInMemoryADiskHasToBeAllowed(t *testing.T) {
 	none := func(*Env) (*scratch, error) { return nil, errNoMemory }
 	var f *failure

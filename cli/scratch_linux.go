@@ -14,13 +14,19 @@ const scratchTries = 8
 
 // memoryScratch is a folder on a tmpfs.
 func memoryScratch(env *Env) (*scratch, error) {
-	return scratchIn(env.Getenv("XDG_RUNTIME_DIR"), fmt.Sprintf("/run/user/%d", os.Getuid()), "/dev/shm")
+	return scratchIn(memoryPlaces(env)...)
 }
+
+func memoryPlaces(env *Env) []string {
+	return []string{env.Getenv("XDG_RUNTIME_DIR"), fmt.Sprintf("/run/user/%d", os.Getuid()), "/dev/shm"}
+}
+
+func usable(place string) bool { return filepath.IsAbs(place) && inMemory(place) && trusted(place) }
 
 // scratchIn makes a folder in the first of the places that is in memory. What dead programs have left there goes first.
 func scratchIn(places ...string) (*scratch, error) {
 	for _, place := range places {
-		if place == "" || !inMemory(place) {
+		if !usable(place) {
 			continue
 		}
 		sweep(place)
@@ -31,7 +37,7 @@ func scratchIn(places ...string) (*scratch, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("%w: neither $XDG_RUNTIME_DIR nor /dev/shm is a tmpfs that can be written to", errNoMemory)
+	return nil, fmt.Errorf("%w: neither $XDG_RUNTIME_DIR nor /dev/shm is a tmpfs of yours that can be written to", errNoMemory)
 }
 
 func inMemory(dir string) bool {
@@ -41,6 +47,16 @@ func inMemory(dir string) bool {
 	}
 	kind := int64(fs.Type)
 	return kind == unix.TMPFS_MAGIC || kind == unix.RAMFS_MAGIC
+}
+
+// trusted says whether nobody else can rename what this user makes in dir: after sudo, $XDG_RUNTIME_DIR may be another user's, who could put a folder of their own there.
+func trusted(dir string) bool {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (stat.Uid == 0 || mine(info)) && (info.Mode().Perm()&0o022 == 0 || info.Mode()&os.ModeSticky != 0)
 }
 
 // lockedScratch holds a lock on its folder, by which sweep knows that its program lives.

@@ -124,9 +124,18 @@ func signerFromProtected(ctx context.Context, env *Env, name string, pem []byte,
 	if err != nil {
 		return nil, fmt.Errorf("reading the passphrase of %s: %w", name, err)
 	}
-	defer clear(passphrase)
-	signer, err := ssh.ParsePrivateKeyWithPassphrase(pem, passphrase)
+	var signer ssh.Signer
+	_, err = unlessDone(ctx, func() ([]byte, error) {
+		defer clear(passphrase)
+		key, err := ssh.ParsePrivateKeyWithPassphrase(pem, passphrase)
+		if err == nil {
+			signer = key
+		}
+		return nil, err
+	})
 	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
 	case errors.Is(err, x509.IncorrectPasswordError):
 		return nil, failed("", "%s: that is not its passphrase", name)
 	case err != nil:

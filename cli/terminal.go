@@ -57,6 +57,12 @@ func openTerminal() (in, out *os.File, err error) {
 // maxLine bounds an answer, in bytes.
 const maxLine = 4 << 10
 
+// maxHidden bounds an answer without echo, in bytes: Linux has room for one more and the newline, and drops what comes after it.
+const maxHidden = maxLine - 2
+
+// errLongLine says that an answer has lost its end, or may have.
+var errLongLine = fmt.Errorf("longer than a line at a terminal can be, %d bytes", maxHidden)
+
 // readLine reads one line byte by byte, so that nothing after it is lost.
 func readLine(in io.Reader) ([]byte, error) {
 	var line []byte
@@ -76,7 +82,7 @@ func readLine(in io.Reader) ([]byte, error) {
 	return line, nil
 }
 
-// readHidden reads a line without echo.
+// readHidden reads a line without echo, also when the process is stopped meanwhile and goes on at a terminal that the shell has made to echo.
 func readHidden(ctx context.Context, in, out *os.File, prompt string) ([]byte, error) {
 	fd := int(in.Fd())
 	before, err := term.MakeRaw(fd)
@@ -86,10 +92,15 @@ func readHidden(ctx context.Context, in, out *os.File, prompt string) ([]byte, e
 	defer fmt.Fprintln(out)
 	// The read may go on until the process ends; what it did to the terminal must not.
 	defer term.Restore(fd, before)
+	if err := withoutSuspend(fd); err != nil {
+		return nil, fmt.Errorf("preparing the terminal: %w", err)
+	}
 	raw, err := term.GetState(fd)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the terminal: %w", err)
 	}
+	continued, end := watchContinue()
+	defer end()
 	type result struct {
 		b   []byte
 		err error
@@ -106,12 +117,23 @@ func readHidden(ctx context.Context, in, out *os.File, prompt string) ([]byte, e
 		}
 		time.Sleep(time.Millisecond)
 	}
-	_, _ = fmt.Fprint(out, prompt)
-	select {
-	case got := <-done:
-		return got.b, got.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	hidden, err := term.GetState(fd)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the terminal: %w", err)
+	}
+	for {
+		_, _ = fmt.Fprint(out, prompt)
+		select {
+		case got := <-done:
+			if len(got.b) > maxHidden {
+				return nil, errLongLine
+			}
+			return got.b, got.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-continued:
+			_ = term.Restore(fd, hidden)
+		}
 	}
 }
 

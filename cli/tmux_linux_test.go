@@ -46,10 +46,12 @@ func (s *screen) shows() string {
 }
 
 // waitFor waits until text is shown, as long as the test binary may run: a moment before its end it says what is shown instead.
-func (s *screen) waitFor(text string) {
+func (s *screen) waitFor(text string) { s.t.Helper(); s.waitForTimes(text, 1) }
+
+func (s *screen) waitForTimes(text string, times int) {
 	s.t.Helper()
 	end, limited := s.t.Deadline()
-	for !strings.Contains(s.shows(), text) {
+	for strings.Count(s.shows(), text) < times {
 		if limited && time.Until(end) < 3*time.Second {
 			s.t.Fatalf("%q is not shown; the terminal shows:\n%s", text, s.shows())
 		}

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -150,6 +151,9 @@ func readValue(ctx context.Context, env *Env, key string) ([]byte, error) {
 		return env.read(ctx, stdinArg, "the value of "+key, seal.MaxValues)
 	}
 	first, err := env.Terminal.ReadPassword(ctx, "value of "+key+": ")
+	if errors.Is(err, errLongLine) {
+		return nil, failed("give it in a file, with --from-file "+key+"=PATH, or through a pipe", "the value of %s is %v", key, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the value of %s: %w", key, err)
 	}
