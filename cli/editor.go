@@ -97,8 +97,12 @@ const vimNames = " vim nvim gvim rvim mvim vim.exe nvim.exe gvim.exe "
 // editorWords matches what stands in quotes as a whole, and words that are neither in quotes nor the shell's.
 const editorWords = `"[^"]*"|'[^']*'|[^\s"'$(){}` + "`" + `;&|]+`
 
+// interpreters run a script that is called by its path: what has its name in PATH is another program.
+const interpreters = " sh bash dash zsh ksh fish python python3 perl ruby node "
+
 // isVim says whether the text of $EDITOR runs vim or one of its kin: the program itself, or a word after it where that is env, sudo or such.
 func isVim(text string) bool {
+	scripted := strings.Contains(interpreters, " "+filepath.Base(editorName(text))+" ")
 	for _, word := range regexp.MustCompile(editorWords).FindAllString(text, -1) {
 		word = strings.Trim(word, `"'`)
 		if strings.HasPrefix(word, "-") || strings.Contains(word, "=") {
@@ -108,7 +112,7 @@ func isVim(text string) bool {
 			return true
 		}
 		path, err := exec.LookPath(word)
-		if err != nil {
+		if err != nil || scripted {
 			continue
 		}
 		if to, err := filepath.EvalSymlinks(path); err == nil && strings.Contains(filepath.Base(to), "vim") {

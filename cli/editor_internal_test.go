@@ -51,7 +51,7 @@ func TestVimIsKnownHoweverItIsCalled(t *testing.T) {
 			t.Errorf("%s is not taken for vim", text)
 		}
 	}
-	for _, text := range []string{"plain", "emacs -l ~/vim.el", "plain --mode=vim", "code --wait", "emacs --eval '(vim-mode)'", "nano ~/vimrc"} {
+	for _, text := range []string{"plain", "emacs -l ~/vim.el", "plain --mode=vim", "code --wait", "emacs --eval '(vim-mode)'", "nano ~/vimrc", "sh myvi", "/bin/bash -e myvi"} {
 		if isVim(text) {
 			t.Errorf("%s is taken for vim", text)
 		}
