@@ -87,10 +87,17 @@ func (s *scratch) write(content []byte) error {
 
 // read gives what the editor has left; nothing where it has removed the file.
 func (s *scratch) read() ([]byte, error) {
-	f, err := os.Open(s.path())
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Lstat(s.path())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		// To open a pipe would wait for somebody who writes.
+		return nil, errors.New("it is not a file any more")
 	}
+	f, err := os.Open(s.path())
 	if err != nil {
 		return nil, err
 	}
