@@ -230,7 +230,12 @@ func onlySecret(text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(all) != 1 || all[0].role != isSecret {
+	switch {
+	case len(all) > 1:
+		return nil, failed("one GitSecret is edited at a time: remove what was added", "%s holds %d documents", editedName, len(all))
+	case len(all) == 1 && all[0].kind == "Secret" && all[0].role != isSecret:
+		return nil, failed("keep apiVersion v1", "%s is a Secret of another apiVersion", editedName)
+	case len(all) == 0 || all[0].role != isSecret:
 		return nil, failed("keep apiVersion v1, kind Secret", "%s is not one Secret any more; seen: %s", editedName, kinds(all))
 	}
 	return all[0].JSON()
