@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,7 @@ those wraps change; values, other holders and signatures stay. Files are written
 
 Whoever kept an old key can still open what the file held so far. --fresh seals all values anew,
 under new envelope keys, for exactly the holders that the file is to have: that adds and drops
-holders, too, and drops signatures. Neither helps against somebody who has read a value: renew the
+holders, too, and drops signatures, or with --sign makes them yours. Neither helps against somebody who has read a value: renew the
 value at its source, then set it with seal set.`
 
 const rewrapExample = `  seal rewrap -i breakglass.txt clusters/
@@ -31,6 +32,7 @@ const rewrapExample = `  seal rewrap -i breakglass.txt clusters/
 type rewrapOptions struct {
 	identityFlags
 	recipientFlags
+	signFlags
 	holder    string
 	namespace string
 	out       string
@@ -67,6 +69,7 @@ func (o *rewrapOptions) addTo(flags *pflag.FlagSet) {
 	flags.StringVar(&o.holder, "holder", "", "only the wraps of this `HOLDER`")
 	flags.BoolVar(&o.fresh, "fresh", false, "seal all values anew, for exactly the holders that the file is to have")
 	o.recipientFlags.addTo(flags)
+	o.signFlags.addTo(flags)
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "with --fresh, the `NAMESPACE` of GitSecrets that name none")
 	flags.StringVar(&o.out, "out", "", "write to `FILE` (- for standard output) instead of in place; for one input")
 	flags.StringVarP(&o.output.name, "output", "o", "text", "with --check, write `text|json`")
@@ -83,6 +86,8 @@ func (o *rewrapOptions) validate(env *Env, args []string) error {
 		return usage("", "--check writes nothing: it does not go with --fresh or --out")
 	case o.fresh && o.holder != "":
 		return usage("leave out --holder", "--fresh seals for all holders")
+	case (o.sign || o.key != "") && !o.fresh:
+		return usage("leave it out: new wraps keep a signature as it is", "--sign goes with --fresh")
 	case o.namespace != "" && !o.fresh:
 		return usage("", "-n goes with --fresh")
 	case o.namespace != "" && !secret.ValidNamespace(o.namespace):
@@ -92,7 +97,7 @@ func (o *rewrapOptions) validate(env *Env, args []string) error {
 	case o.out == "" && !o.check && slices.Contains(args, stdinArg):
 		return usage("add --out -", "standard input cannot be written in place")
 	}
-	return once(slices.Concat(args, o.identityFlags.files, o.recipientFlags.files)...)
+	return once(slices.Concat(args, o.identityFlags.files, o.recipientFlags.files, o.signFlags.inputs())...)
 }
 
 func runRewrap(ctx context.Context, env *Env, o *rewrapOptions, args []string) error {
@@ -106,6 +111,9 @@ func runRewrap(ctx context.Context, env *Env, o *rewrapOptions, args []string) e
 	}
 	if !o.check {
 		if r.ids, err = o.identities(ctx, env); err != nil {
+			return err
+		}
+		if r.signer, err = o.signer(ctx, env, filepath.Dir(args[0])); err != nil {
 			return err
 		}
 	}

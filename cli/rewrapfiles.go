@@ -6,6 +6,8 @@ import (
 	"errors"
 	"math"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/waxwing-io/waxwing/cli/replace"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/manifest"
@@ -20,6 +22,7 @@ type rewrapper struct {
 	o       *rewrapOptions
 	source  *recipientSource
 	ids     []seal.Identity
+	signer  ssh.Signer // nil to leave unsigned what is sealed anew
 	batch   replace.Batch
 	results []rewrapped
 }

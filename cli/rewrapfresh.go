@@ -30,7 +30,9 @@ func (f *fileRewrapper) reseal(obj sealedObject, keys seal.Keys) error {
 		if _, err := obj.doc.VerifySignature(obj.doc.Annotations); err != nil {
 			return obj.error(err)
 		}
-		f.out.unsigned = append(f.out.unsigned, obj.label())
+		if f.signer == nil {
+			f.out.unsigned = append(f.out.unsigned, obj.label())
+		}
 	}
 	next := *old
 	if err := f.env.sealer().Reseal(&next, obj.doc.Target, f.at.holders, keys); err != nil {
@@ -49,14 +51,14 @@ func (f *fileRewrapper) reseal(obj sealedObject, keys seal.Keys) error {
 	return nil
 }
 
-// writeFresh writes the new specs into the file's text: items and envelopes of all objects of a document together, then signatures go.
+// writeFresh writes the new specs into the file's text: items and envelopes of all objects of a document together, then signatures go, or are made anew.
 func (f *fileRewrapper) writeFresh() error {
 	for rest := f.fresh; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].text.SameText(rest[0].text) {
 			n++
 		}
-		if err := writeResealed(rest[:n]); err != nil {
+		if err := f.writeResealed(rest[:n]); err != nil {
 			return err
 		}
 		rest = rest[n:]
@@ -65,7 +67,7 @@ func (f *fileRewrapper) writeFresh() error {
 }
 
 // writeResealed edits one document.
-func writeResealed(objects []resealed) error {
+func (f *fileRewrapper) writeResealed(objects []resealed) error {
 	var edits []manifest.Edit
 	set := func(o resealed, v any, path ...string) error {
 		b, err := secret.Marshal(v)
@@ -82,18 +84,21 @@ func writeResealed(objects []resealed) error {
 		if err := set(o, o.next.Envelopes, "spec", "envelopes"); err != nil {
 			return err
 		}
-		if o.doc.Spec().Signature != nil {
+		if o.doc.Spec().Signature != nil || f.signer != nil {
 			signed++
 		}
 	}
 	if signed > maxItemEdits {
-		return objects[0].error(failed("write them as documents of their own", "more than %d signed objects in one list", maxItemEdits))
+		return objects[0].error(failed("write them as documents of their own", "more than %d objects with signatures in one list", maxItemEdits))
 	}
 	if err := manifest.SetAll(edits); err != nil {
 		return err
 	}
 	for _, o := range objects {
 		if err := o.finish(); err != nil {
+			return err
+		}
+		if err := signObject(f.env, o.object, f.signer); err != nil {
 			return err
 		}
 	}
