@@ -65,15 +65,8 @@ func runExplain(ctx context.Context, env *Env, o *explainOptions, name string) e
 	if err := once(append([]string{name}, o.files...)...); err != nil {
 		return err
 	}
-	e := explainer{env: env, namespace: o.namespace}
-	var err error
-	// Identities in the environment are meant for opening; they are not asked for here.
-	if len(o.files) > 0 {
-		if e.ids, err = o.identities(ctx, env); err != nil {
-			return err
-		}
-	}
-	if e.book, err = env.rulebook(); err != nil {
+	e, err := o.explainer(ctx, env)
+	if err != nil {
 		return err
 	}
 	data, err := env.read(ctx, name, "a manifest", maxManifest)
@@ -121,6 +114,18 @@ func runExplain(ctx context.Context, env *Env, o *explainOptions, name string) e
 		return &failure{code: code}
 	}
 	return nil
+}
+
+func (o *explainOptions) explainer(ctx context.Context, env *Env) (e *explainer, err error) {
+	e = &explainer{env: env, namespace: o.namespace}
+	// Identities in the environment are meant for opening; they are not asked for here.
+	if len(o.files) > 0 {
+		if e.ids, err = o.identities(ctx, env); err != nil {
+			return nil, err
+		}
+	}
+	e.book, err = env.rulebook()
+	return e, err
 }
 
 // explainer knows what holds for the file.
