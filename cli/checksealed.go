@@ -88,7 +88,7 @@ func (c *checker) againstHolders(obj object, spec *seal.Spec, rules *repo.Rules)
 		add(of(obj, ruleHolders, "%s", p.Message), p.Hint)
 	}
 	for _, h := range rules.Holders {
-		set, err := c.book.set(h)
+		set, err := c.book.tree.Set(h)
 		if err != nil {
 			add(finding{File: h.File, Rule: ruleNote, Message: "holder " + h.Name + ": " + err.Error(), label: h.File}, hint(err))
 			continue

@@ -17,11 +17,7 @@ const editMoments = 8
 // stoppedEdit runs seal edit, and stops it after a while; it gives the exit code and where the plaintext was.
 func stoppedEdit(t *testing.T, dir string, sig os.Signal, after time.Duration) (code int, where string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, "editor"), []byte("echo \"$1\" > where\nsed -i s/"+canary+"/"+canary+"-new/ \"$1\"\nsleep 0.05\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("seal", "edit", "-i", "key.txt", "-R", "r.txt", "db.yaml")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "VISUAL=sh editor")
+	cmd := editWith(t, dir, "echo \"$1\" > where\nsed -i s/"+canary+"/"+canary+"-new/ \"$1\"\nsleep 0.05\n")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +32,17 @@ func stoppedEdit(t *testing.T, dir string, sig os.Signal, after time.Duration) (
 	}
 	b, _ := os.ReadFile(filepath.Join(dir, "where"))
 	return cmd.ProcessState.ExitCode(), strings.TrimSpace(string(b))
+}
+
+// editWith is seal edit in a folder of desk, with a script of sh for its editor.
+func editWith(t *testing.T, dir, script string) *exec.Cmd {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "editor"), []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("seal", "edit", "-i", "key.txt", "-R", "r.txt", "db.yaml")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "VISUAL=sh editor")
+	return cmd
 }
 
 func TestEditThatIsStoppedAtAnyMomentLeavesTheFileOldOrNew(t *testing.T) {
@@ -73,11 +80,7 @@ func TestEditThatIsStoppedAtAnyMomentLeavesTheFileOldOrNew(t *testing.T) {
 func TestAnEditorIsToldToEndBeforeItIsMadeTo(t *testing.T) {
 	dir, _ := desk(t)
 	script := "trap 'echo > ended; exit 0' TERM\nkill -TERM $PPID\nwhile :; do sleep 0.05; done\n"
-	if err := os.WriteFile(filepath.Join(dir, "editor"), []byte(script), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("seal", "edit", "-i", "key.txt", "-R", "r.txt", "db.yaml")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "VISUAL=sh editor")
+	cmd := editWith(t, dir, script)
 	out, _ := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != 130 || string(out) != "seal: interrupted\n" {
 		t.Errorf("exit %d: %s", cmd.ProcessState.ExitCode(), out)
@@ -91,11 +94,7 @@ func TestAnEditorIsToldToEndBeforeItIsMadeTo(t *testing.T) {
 func TestASecondSignalWaitsUntilThePlaintextIsAway(t *testing.T) {
 	dir, _ := desk(t)
 	script := "echo \"$1\" > where\ntrap 'for i in 1 2 3; do kill -HUP $PPID; sleep 0.1; done; exit 0' TERM\nkill -HUP $PPID\nwhile :; do sleep 0.05; done\n"
-	if err := os.WriteFile(filepath.Join(dir, "editor"), []byte(script), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("seal", "edit", "-i", "key.txt", "-R", "r.txt", "db.yaml")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "VISUAL=sh editor")
+	cmd := editWith(t, dir, script)
 	out, _ := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != 130 || string(out) != "seal: interrupted\n" {
 		t.Errorf("%v: %s", cmd.ProcessState, out)

@@ -152,7 +152,7 @@ func (e *explainer) place(path string) {
 		return
 	}
 	for _, h := range rules.Holders {
-		set, err := e.book.set(h)
+		set, err := e.book.tree.Set(h)
 		if err != nil {
 			e.broken = append(e.broken, withHint(err))
 			continue

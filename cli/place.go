@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"sync"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/repo"
@@ -18,8 +17,6 @@ type recipientSource struct {
 	env   *Env
 	given []seal.Holder
 	tree  *repo.Tree
-	mu    sync.Mutex
-	read  map[string]seal.Holder // by file of settings and name
 }
 
 // place is what holds for one file.
@@ -41,7 +38,7 @@ func (f *recipientFlags) source(ctx context.Context, env *Env) (*recipientSource
 	if err != nil {
 		return nil, err
 	}
-	return &recipientSource{env: env, given: given, tree: tree, read: map[string]seal.Holder{}}, nil
+	return &recipientSource{env: env, given: given, tree: tree}, nil
 }
 
 // settings finds the settings of the repositories that files lie in.
@@ -66,11 +63,11 @@ func (s *recipientSource) at(name string) (*place, error) {
 	}
 	p := &place{rules: rules}
 	for _, h := range rules.Holders {
-		holder, err := s.holder(h)
+		set, err := s.tree.Set(h)
 		if err != nil {
 			return nil, err
 		}
-		p.holders = append(p.holders, holder)
+		p.holders = append(p.holders, set.Holder)
 	}
 	return p, nil
 }
@@ -93,21 +90,6 @@ func settingsPath(env *Env, name string) (string, error) {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
 	return path, nil
-}
-
-func (s *recipientSource) holder(h repo.Holder) (seal.Holder, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := h.File + "\n" + h.Name
-	if known, ok := s.read[key]; ok {
-		return known, nil
-	}
-	set, err := h.Read()
-	if err != nil {
-		return seal.Holder{}, err
-	}
-	s.read[key] = set.Holder
-	return set.Holder, nil
 }
 
 // sealedFor are the names of holders.

@@ -33,7 +33,7 @@ ENVIRONMENT
   SEAL_RECIPIENTS_FILE  files of recipients for when neither -r nor -R is given
   SEAL_IDENTITY_FILE    identity files for when -i is not given
   VISUAL, EDITOR        the editor of seal edit
-  KUBECONFIG            used by seal keys fetch and seal from-cluster`
+  KUBECONFIG            the cluster of seal keys fetch, init, from-cluster and doctor`
 
 const rootExample = `  seal secret.yaml > sealed.yaml
   seal -w -R prod.note secret.yaml

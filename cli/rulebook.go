@@ -6,30 +6,20 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/repo"
 )
 
-// rulebook is what settings say about files that are sealed already. Each holder is read once. It may be used from several goroutines.
-type rulebook struct {
-	tree *repo.Tree
-	mu   sync.Mutex
-	sets map[string]holderRead // by file of settings and name
-}
-
-type holderRead struct {
-	set repo.Set
-	err error
-}
+// rulebook is what settings say about files that are sealed already. It may be used from several goroutines.
+type rulebook struct{ tree *repo.Tree }
 
 func (e *Env) rulebook() (*rulebook, error) {
 	tree, err := e.settings()
 	if err != nil {
 		return nil, err
 	}
-	return &rulebook{tree: tree, sets: map[string]holderRead{}}, nil
+	return &rulebook{tree: tree}, nil
 }
 
 // rules say what holds for the file at path; nil where nobody says anything about it. stray says that there are settings, and no environment matches.
@@ -46,19 +36,6 @@ func (b *rulebook) rules(path string) (rules *repo.Rules, stray bool, err error)
 		return nil, true, nil
 	}
 	return rules, false, err
-}
-
-// set is a holder's present recipients.
-func (b *rulebook) set(h repo.Holder) (repo.Set, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	key := h.File + "\n" + h.Name
-	known, ok := b.sets[key]
-	if !ok {
-		known.set, known.err = h.Read()
-		b.sets[key] = known
-	}
-	return known.set, known.err
 }
 
 // wrapState compares a wrap with its holder's present recipients.

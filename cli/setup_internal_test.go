@@ -102,7 +102,7 @@ func TestCheckWorksInLinearWork(t *testing.T) {
 		"not YAML":     "kind: Secret\n\t" + strings.Repeat("kind: Secret {\n", n),
 	}
 	for name, text := range cases {
-		c := &checker{book: &rulebook{tree: repo.NewTree(""), sets: map[string]holderRead{}}}
+		c := &checker{book: &rulebook{tree: repo.NewTree("")}}
 		b := allocated(func() {
 			found, err := c.check(checkInput{name: "f.yaml", path: "/f.yaml", data: []byte(text)})
 			if err != nil {

@@ -57,6 +57,24 @@ func ParseRecipient(text string) (seal.Recipient, error) {
 	return seal.ParseRecipient(text)
 }
 
+// setRead is what came of reading a holder.
+type setRead struct {
+	set Set
+	err error
+}
+
+// Set is h.Read, done once for each holder.
+func (t *Tree) Set(h Holder) (Set, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known, ok := t.sets[h.Note]
+	if !ok {
+		known.set, known.err = h.Read()
+		t.sets[h.Note] = known
+	}
+	return known.set, known.err
+}
+
 func (h Holder) readNote() (Set, error) {
 	fetch := fmt.Sprintf("get it with: seal keys fetch --keyring %s --save", h.Name)
 	b, err := readRegular(h.Note, h.shownNote, maxNote)

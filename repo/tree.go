@@ -18,18 +18,19 @@ var (
 	ErrNoEnvironment = errors.New("no environment matches")
 )
 
-// Tree finds settings. Each file of settings is read once. It may be used from several goroutines.
+// Tree finds settings. Each file of settings and each note is read once. It may be used from several goroutines.
 type Tree struct {
 	from string
 	mu   sync.Mutex
 	dirs map[string]chain
+	sets map[string]setRead // by the path of a holder's note
 	// roots are those of the repositories that folders lie in; empty for none.
 	roots map[string]string
 }
 
 // NewTree is a Tree that has read nothing yet. Messages name files as seen from the folder from, which is absolute; empty for absolute names.
 func NewTree(from string) *Tree {
-	return &Tree{from: from, dirs: map[string]chain{}, roots: map[string]string{}}
+	return &Tree{from: from, dirs: map[string]chain{}, sets: map[string]setRead{}, roots: map[string]string{}}
 }
 
 // shown is how messages name a file.
