@@ -25,7 +25,7 @@ const (
 	flushEvery = 5 * time.Second
 	// flushAtLeast is how many ConfigMaps a turn may write in any case, and marksPerWrite how many marks earn it one more: together they hold the writes of a cold
 	// start of many objects under 0.05 an object.
-	flushAtLeast, marksPerWrite = 2, 40
+	flushAtLeast, marksPerWrite = 1, 40
 	// lastFlush is how long the marks that are still unsaved may take at the end.
 	lastFlush = 5 * time.Second
 )
@@ -52,19 +52,22 @@ func (s *markStore) Start(ctx context.Context) error {
 	}
 }
 
-// turn writes as many ConfigMaps as the marks noted since the last turn have earned, those with the most marks first, or all if there were none; it gives what
-// is left of it.
+// turn writes the ConfigMaps with the most marks, as many as the marks noted since the last turn have earned; it gives what is left of that.
 func (s *markStore) turn(ctx context.Context, earned float64) float64 {
-	noted := s.noted.Swap(0)
 	due := s.due()
+	n, earned := allowance(s.noted.Swap(0), earned, len(due))
+	s.flush(ctx, due[:n])
+	return earned
+}
+
+// allowance is how many of the ConfigMaps that are due may be written, and what is left for the next turn. When nothing new comes, all may.
+func allowance(noted int64, earned float64, due int) (n int, left float64) {
 	if noted == 0 {
-		s.flush(ctx, due)
-		return 0
+		return due, 0
 	}
 	earned += flushAtLeast + float64(noted)/marksPerWrite
-	n := min(len(due), int(earned))
-	s.flush(ctx, due[:n])
-	return min(earned-float64(n), markShards)
+	n = min(due, int(earned))
+	return n, min(earned-float64(n), markShards)
 }
 
 // due lists the ConfigMaps with something to write, those with the most first.
