@@ -47,7 +47,7 @@ func checkRollback(in *Input, p *Plan) *Refusal {
 			p.rolledBack = story + "; the signed annotation " + v1alpha1.AnnotationRollbackFrom + " lets it"
 		case len(p.rules.deny) > 0:
 			return refuse(RollbackDenied, "items."+back[0], "%s, and keyring %q refuses that%s", story, p.rules.deny[0], obstacle).
-				hint("seal the value again to go back to it, or annotate the object with " + v1alpha1.AnnotationRollbackFrom + "=" + mark.Newest() + " and let an allowed signer sign it")
+				hint("seal the value again to go back to it, or annotate the object with " + v1alpha1.AnnotationRollbackFrom + "=" + mark.Newest() + " and let an allowed signer sign it; the mark is " + in.Marks.Where)
 		default:
 			p.rolledBack = story
 		}
