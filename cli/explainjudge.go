@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
@@ -84,6 +85,9 @@ func (e *explainer) explainSignature(x *explanation, doc *seal.Document) {
 		signers = signersOf(e.rules.Signers)
 	}
 	s := signatureOf(doc, signers, e.env.Now())
+	if x.RollbackFrom = doc.Annotations[v1alpha1.AnnotationRollbackFrom]; x.RollbackFrom != "" && !s.present {
+		x.problem(severityWarning, "its annotation "+v1alpha1.AnnotationRollbackFrom+" counts in signed objects only", "seal sign "+fileHint(x.File))
+	}
 	if !s.present {
 		if e.rules != nil && e.rules.Signed {
 			x.problem(severityWarning, "is not signed, and environment "+shown(e.rules.Environment)+" wants it", "seal sign "+fileHint(x.File))

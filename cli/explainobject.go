@@ -33,6 +33,7 @@ type explanation struct {
 	Holders      []string            `json:"holders,omitempty"` // that can open all of it
 	YourKeys     *bool               `json:"identitiesFit,omitempty"`
 	Signature    *explainedSignature `json:"signature,omitempty"`
+	RollbackFrom string              `json:"rollbackFrom,omitempty"` // the envelope that the object may go back from
 	Items        []explainedItem     `json:"items,omitempty"`
 	Envelopes    []explainedEnvelope `json:"envelopes,omitempty"`
 	code         int

@@ -39,6 +39,9 @@ func (t *explainText) object(x *explanation) {
 	t.holders(x)
 	t.secret(x)
 	t.signature(x)
+	if x.RollbackFrom != "" {
+		t.field("rollback", "asks to go back from envelope %s", shown(x.RollbackFrom))
+	}
 	t.items(x)
 	t.envelopes(x)
 }

@@ -22,6 +22,7 @@ type gatherer struct {
 	live  client.Reader
 	ring  *keyring.Live
 	seen  *memory
+	marks marks
 	home  string
 	now   func() time.Time
 	// startupEnds is when a keyring whose source was not read yet counts as unavailable.
@@ -45,7 +46,7 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (*unsea
 	}
 	now := g.now()
 	return &unseal.Input{
-		Object: o, Secret: secret, Ring: g.ring.Load(), Now: now, Home: g.home,
+		Object: o, Secret: secret, Ring: g.ring.Load(), Marks: g.marks.of(ctx, key), Now: now, Home: g.home,
 		NamespaceTerminating: namespace != nil && namespace.DeletionTimestamp != nil,
 		Starting:             now.Before(g.startupEnds),
 	}, nil

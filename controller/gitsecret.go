@@ -21,6 +21,7 @@ type gitSecrets struct {
 	gather *gatherer
 	writer secretWriter
 	report *reporter
+	marks  marks
 	audit  audit.Log
 	log    *slog.Logger
 }
@@ -38,6 +39,7 @@ func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	d := unseal.Decide(*in)
 	switch d.Action {
 	case unseal.Report:
+		r.remember(ctx, in, d.Remember)
 		return r.report.decided(ctx, in, d)
 	case unseal.Open:
 		return r.open(ctx, in, d.Plan)
@@ -68,6 +70,7 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan)
 		// The caches will catch up; the status has nothing to say about it.
 		return reconcile.Result{RequeueAfter: r.gather.seen.retry(keyOf(in.Object))}, nil
 	}
+	r.report.rolledBack(ctx, in, out)
 	return r.report.tried(ctx, in, out, r.gather.now().Sub(began))
 }
 
@@ -78,6 +81,9 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 		return refused(err), false
 	}
 	defer contents.Clear()
+	if held := r.hold(ctx, in, p); held != nil {
+		return *held, false
+	}
 	secret, err := r.writer.write(ctx, p, contents, in.Secret)
 	if errors.Is(err, errConflict) {
 		return unseal.Outcome{}, true
@@ -85,6 +91,8 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 	if err != nil {
 		return refused(err), false
 	}
+	mark, _ := p.Remember()
+	r.remember(ctx, in, mark)
 	return p.Written(contents, in.Object, secret), false
 }
 
@@ -112,6 +120,9 @@ func operation(action audit.Action, o *v1alpha1.GitSecret, p *unseal.Plan) audit
 
 func outcomeOf(out unseal.Outcome) audit.Outcome {
 	o := audit.Outcome{OK: out.Reason == unseal.Unsealed, Reason: string(out.Reason), Message: out.Message, Keys: auditKeys(out.Keys)}
+	if out.RolledBack != "" {
+		o.Message += "; " + unseal.EventRolledBack + ": " + out.RolledBack
+	}
 	if s := out.Secret; s != nil {
 		o.Secret = &audit.Object{Kind: "Secret", Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion}
 	}

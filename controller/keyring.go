@@ -123,13 +123,13 @@ func (r *KeyringReconciler) expect(ctx context.Context) error {
 	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing keyrings: %w", err)
 	}
-	var names []string
+	var present []*v1alpha1.Keyring
 	for i := range all.Items {
 		if all.Items[i].DeletionTimestamp == nil {
-			names = append(names, all.Items[i].Name)
+			present = append(present, &all.Items[i])
 		}
 	}
-	r.Manager.Expect(names...)
+	r.Manager.Expect(present...)
 	return nil
 }
 

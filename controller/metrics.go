@@ -18,10 +18,12 @@ const collectTimeout = time.Second
 type metrics struct {
 	total   *prometheus.CounterVec
 	seconds prometheus.Histogram
+	// rollbacks that were let through.
+	rollbacks prometheus.Counter
 }
 
 // newMetrics registers the metrics; those about all objects are counted from the cache when they are asked for.
-func newMetrics(reg prometheus.Registerer, cache client.Reader) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, cache client.Reader, store *markStore) (*metrics, error) {
 	m := &metrics{
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "waxwing_unseal_total", Help: "Attempts to unseal a GitSecret, and refusals, by the reason that its status shows then.",
@@ -30,11 +32,14 @@ func newMetrics(reg prometheus.Registerer, cache client.Reader) (*metrics, error
 			Name: "waxwing_unseal_seconds", Help: "Time from the audit intent to the audit outcome, the write of the Secret included.",
 			Buckets: []float64{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10},
 		}),
+		rollbacks: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waxwing_rollbacks_total", Help: "GitSecrets that went back to an older envelope and were let through.",
+		}),
 	}
 	for _, row := range unseal.Table() {
 		m.total.WithLabelValues(string(row.Reason))
 	}
-	for _, c := range []prometheus.Collector{m.total, m.seconds, &population{cache: cache, objects: gitSecretsDesc(), keys: keysDesc()}} {
+	for _, c := range []prometheus.Collector{m.total, m.seconds, m.rollbacks, newMarksCollector(store), &population{cache: cache, objects: gitSecretsDesc(), keys: keysDesc()}} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}

@@ -95,7 +95,15 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
 	live := &keyring.Live{}
 	rings := keyring.NewManager(keyring.Config{Secret: cfg.SecretSource, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
-	counters, err := newMetrics(crmetrics.Registry, mgr.GetCache())
+	store, err := addMarks(mgr, cfg)
+	if err != nil {
+		return err
+	}
+	marksChanged, err := store.whenMarksChange(mgr)
+	if err != nil {
+		return err
+	}
+	counters, err := newMetrics(crmetrics.Registry, mgr.GetCache(), store)
 	if err != nil {
 		return err
 	}
@@ -106,19 +114,19 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
 	}
 	gitSecrets := &gitSecrets{
 		gather: &gatherer{
-			cache: mgr.GetCache(), live: mgr.GetAPIReader(), ring: live, seen: seen, home: cfg.Namespace,
+			cache: mgr.GetCache(), live: mgr.GetAPIReader(), ring: live, seen: seen, marks: store, home: cfg.Namespace,
 			now: cfg.Now, startupEnds: cfg.Now().Add(startup),
 		},
 		writer: secretWriter{mgr.GetClient()},
 		report: &reporter{
 			status: mgr.GetClient(), events: events, audit: log, metrics: counters, seen: seen, ring: live, now: cfg.Now, log: cfg.Log,
 		},
-		audit: log, log: cfg.Log,
+		marks: store, audit: log, log: cfg.Log,
 	}
 	return errors.Join(
 		addDefaultKeyring(mgr, cfg),
 		keyrings.SetupWithManager(mgr),
-		gitSecrets.setup(mgr, cfg.Workers, rings.Changed()),
+		gitSecrets.setup(mgr, cfg.Workers, rings.Changed(), marksChanged),
 		serveRecipients(mgr, cfg.RecipientsAddress, rings),
 		addHealth(mgr, cfg, live, log),
 	)

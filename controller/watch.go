@@ -25,8 +25,8 @@ import (
 const reconcileTimeout = time.Minute
 
 // setup registers the reconciler: for GitSecrets whose spec or annotations (a signature covers some) have changed, for Secrets of the same name, which may
-// be theirs, and for all objects that wait for keys when the ring has changed.
-func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan struct{}) error {
+// be theirs, for all objects that wait for keys when the ring has changed, and for those whose marks somebody else has changed.
+func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan struct{}, marksChanged source.Source) error {
 	sameName := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}}}
 	})
@@ -35,6 +35,7 @@ func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan 
 		For(&v1alpha1.GitSecret{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WatchesMetadata(&corev1.Secret{}, sameName, builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		WatchesRawSource(r.whenKeysChange(ringChanged)).
+		WatchesRawSource(marksChanged).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
 			ReconciliationTimeout:   reconcileTimeout,

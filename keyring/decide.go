@@ -16,6 +16,7 @@ const (
 	ReasonNoActiveKey          = "NoActiveKey"          // there are keys, and none may be sealed to
 	ReasonProbeFailed          = "ProbeFailed"          // a new key does not open what is sealed to it
 	ReasonStatementInvalid     = "StatementInvalid"     // the statement key or the stored recipient set cannot be used
+	ReasonSignerInvalid        = "SignerInvalid"        // a key of spec.signers cannot be used, and nobody signs with it; the keys open all the same
 	ReasonUnsupportedSource    = "UnsupportedSource"    // this controller has no such source
 	ReasonKeySourceUnavailable = "KeySourceUnavailable" // tried again
 	ReasonAuditUnavailable     = "AuditUnavailable"     // tried again; nothing is done that cannot be recorded

@@ -31,8 +31,14 @@ func (r *refusal) Unwrap() error { return r.err }
 // An error says that trying again may help; what only a person can mend is in the Result alone. A keyring that fails keeps the keys that are in memory.
 func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, error) {
 	defer m.lock(kr.Name)()
+	policy, unusable := PolicyOf(&kr.Spec)
+	m.govern(kr.Name, policy)
 	r := &run{m: m, kr: kr, inv: &inventory{}}
 	err := r.all(ctx)
+	if err == nil && unusable != nil {
+		// The keys are well; that somebody's signature is refused is not.
+		err = &refusal{ReasonSignerInvalid, true, unusable}
+	}
 	m.keep(kr, r.inv, r.inv.published())
 	return r.result(err), transient(err)
 }

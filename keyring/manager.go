@@ -64,15 +64,27 @@ func (m *Manager) Changed() <-chan struct{} {
 	return c
 }
 
-// Expect says which keyrings there are. Those that were not loaded yet are Unavailable in the Ring, so that a key that is missing is not taken for one that does not exist.
-func (m *Manager) Expect(names ...string) {
+// Expect says which keyrings there are. Those that were not loaded yet are Unavailable in the Ring, so that a key that is missing is not taken for one that does not
+// exist, and their policies count already.
+func (m *Manager) Expect(keyrings ...*v1alpha1.Keyring) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, name := range names {
-		if _, ok := m.held[name]; !ok {
-			m.held[name] = held{part: Part{Keyring: name}}
+	for _, kr := range keyrings {
+		if _, ok := m.held[kr.Name]; !ok {
+			policy, _ := PolicyOf(&kr.Spec)
+			m.held[kr.Name] = held{part: Part{Keyring: kr.Name, Policy: policy}}
 		}
 	}
+	m.store()
+}
+
+// govern has a Keyring's policy count, whatever becomes of its source.
+func (m *Manager) govern(name string, policy Policy) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.held[name]
+	h.part.Keyring, h.part.Policy = name, policy
+	m.held[name] = h
 	m.store()
 }
 
@@ -113,13 +125,11 @@ func (m *Manager) lock(name string) (unlock func()) {
 	return busy.Unlock
 }
 
-// keep takes over what an Ensure has found. Where it could read no keys, those in memory stay; the policy counts at once in any case.
+// keep takes over what an Ensure has found. Where it could read no keys, those in memory stay.
 func (m *Manager) keep(kr *v1alpha1.Keyring, found *inventory, note Published) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.held[kr.Name]
-	h.part.Keyring = kr.Name
-	h.part.Policy = Policy{Namespaces: kr.Spec.Namespaces, Scopes: kr.Spec.Scopes}
 	if found.keysRead {
 		h.part.Keys, h.loaded = found.plain(), true
 	}
@@ -135,9 +145,8 @@ func (m *Manager) store() {
 	var parts []Part
 	var unavailable []string
 	for name, h := range m.held {
-		if h.loaded {
-			parts = append(parts, h.part)
-		} else {
+		parts = append(parts, h.part)
+		if !h.loaded {
 			unavailable = append(unavailable, name)
 		}
 	}

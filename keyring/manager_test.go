@@ -200,12 +200,12 @@ func TestChangesAreAnnounced(t *testing.T) {
 	if b.live.Load() != nil {
 		t.Error("there is a ring before any keyring")
 	}
-	b.m.Expect("default", "other")
+	b.m.Expect(ring("default"), ring("other"))
 	mustHave(true, "two keyrings are expected")
 	if diff := cmp.Diff([]string{"default", "other"}, b.live.Load().Unavailable()); diff != "" {
 		t.Error(diff)
 	}
-	b.m.Expect("default")
+	b.m.Expect(ring("default"))
 	mustHave(false, "the same is expected again")
 	id := b.mustEnsure(ring("default")).Keys[0].ID
 	mustHave(true, "a key was made")

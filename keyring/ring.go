@@ -6,32 +6,7 @@ import (
 	"sync/atomic"
 
 	"filippo.io/age"
-
-	"github.com/waxwing-io/waxwing/crypto/seal"
 )
-
-// Policy is what a keyring opens.
-type Policy struct {
-	Namespaces []string // names, or patterns with *
-	Scopes     []string // strict, namespace, cluster, match
-}
-
-// Allows says whether the keyring opens objects with f in namespace. An empty list allows nothing.
-func (p Policy) Allows(namespace string, f seal.For) (namespaceOK, scopeOK bool) {
-	target := seal.Target{Namespace: namespace, Name: "any"}
-	namespaceOK = slices.ContainsFunc(p.Namespaces, func(pattern string) bool {
-		// The patterns of a keyring are those of the scope match:GLOB, so the sealed format's matcher is the one that counts.
-		return seal.For{Scope: seal.ScopeMatch + pattern, Name: target.Name}.Allows(target)
-	})
-	scope, _, glob := strings.Cut(f.Scope, ":")
-	// "match" alone is no scope, and no other scope has a part after a colon.
-	scopeOK = slices.Contains(p.Scopes, scope) && glob == (scope == "match")
-	return namespaceOK, scopeOK
-}
-
-func (p Policy) equal(o Policy) bool {
-	return slices.Equal(p.Namespaces, o.Namespaces) && slices.Equal(p.Scopes, o.Scopes)
-}
 
 // Part is what one keyring gives to a Ring.
 type Part struct {
@@ -47,12 +22,12 @@ type Ring struct {
 	missing  []string
 }
 
-// NewRing joins parts, and the names of keyrings whose source could not be read yet. A key that is in two keyrings belongs to the one whose name comes
+// NewRing joins parts, and the names of keyrings whose source could not be read yet; a part of one of these has no keys, and its policy counts all the same. A key that is in two keyrings belongs to the one whose name comes
 // first, so that the answer does not depend on the order in which they were loaded.
 func NewRing(parts []Part, unavailable []string) *Ring {
 	r := &Ring{keys: map[string]Key{}, policies: map[string]Policy{}, missing: slices.Sorted(slices.Values(unavailable))}
 	for _, p := range slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return strings.Compare(a.Keyring, b.Keyring) }) {
-		r.policies[p.Keyring] = Policy{Namespaces: slices.Clone(p.Policy.Namespaces), Scopes: slices.Clone(p.Policy.Scopes)}
+		r.policies[p.Keyring] = p.Policy.clone()
 		for _, k := range p.Keys {
 			if _, taken := r.keys[k.ID]; !taken {
 				r.keys[k.ID] = k

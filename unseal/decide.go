@@ -26,6 +26,8 @@ type Input struct {
 	NamespaceTerminating bool
 	// Ring is the present ring; nil while the keys are being loaded.
 	Ring *keyring.Ring
+	// Marks is what is remembered of the object.
+	Marks Marks
 	// Now is the controller's clock.
 	Now time.Time
 	// Home is the controller's own namespace.
@@ -54,6 +56,8 @@ type Decision struct {
 	Outcome Outcome
 	// Plan is set for Open.
 	Plan *Plan
+	// Remember, with Report, is what is to be remembered of an object that is as it was opened; nil: nothing new. It need not be durable at once.
+	Remember *Mark
 	// After is when to look again even if nothing happens; zero: not. It is besides the retries of the table.
 	After time.Duration
 }
@@ -73,10 +77,15 @@ type Plan struct {
 	// Adopts is true where the Secret exists and belongs to nobody.
 	Adopts bool
 
-	checked  *seal.Checked
-	permits  permits
-	programs map[string]program
-	after    time.Duration
+	checked *seal.Checked
+	signer  string // the key that signed, in SSH wire format; empty: unsigned
+	rules   rules
+	// rolledBack tells of items that go back and are let through.
+	rolledBack string
+	remember   *Mark
+	permits    permits
+	programs   map[string]program
+	after      time.Duration
 }
 
 // comesRight says whether a refusal only tells that the controller has just been started. It must not turn objects that are well into ones that wait.
@@ -98,8 +107,9 @@ func Decide(in Input) Decision {
 	for _, c := range []check{
 		checkSuspended, checkNamespace, checkTarget,
 		checkFormat, checkSignature, checkScope, // in the order of section 9 of docs/format.md
-		checkType, checkMetadata, checkTemplates, checkRoom,
+		checkType, checkTemplates, checkRoom,
 		checkDates, checkKeys,
+		checkMetadata, // keyrings grant some
 		checkOwner,
 	} {
 		if r := c(&in, p); r != nil {
@@ -111,7 +121,11 @@ func Decide(in Input) Decision {
 	}
 	p.Secret = secretMetadata(o)
 	if kept, ok := unchanged(&in, p); ok {
-		return Decision{Action: Report, Outcome: kept}
+		return Decision{Action: Report, Outcome: kept, Remember: standing(&in, p)}
+	}
+	// Who may sign, and whether the object goes back, is judged when something is to be opened: what is in the cluster already stays.
+	if r := judge(&in, p); r != nil {
+		return Decision{Action: Report, Outcome: r.Outcome()}
 	}
 	return Decision{Action: Open, Plan: p}
 }
@@ -147,14 +161,16 @@ func checkFormat(in *Input, p *Plan) *Refusal {
 	return nil
 }
 
-// checkSignature refuses a signature that does not hold as Tampered: the object is not the one that was signed. Who may sign is not judged here.
+// checkSignature refuses a signature that does not hold as Tampered: the object is not the one that was signed. Who may sign is judged later.
 func checkSignature(in *Input, p *Plan) *Refusal {
 	if in.Object.Spec.Signature == nil {
 		return nil
 	}
-	if _, err := p.checked.VerifySignature(in.Object.Annotations); err != nil {
+	key, err := p.checked.VerifySignature(in.Object.Annotations)
+	if err != nil {
 		return fromSeal(err).hint("sign the object again after every change, its waxwing.io/ annotations included")
 	}
+	p.signer = string(key.Marshal())
 	return nil
 }
 

@@ -17,8 +17,9 @@ import (
 // FieldManager owns what the controller writes.
 const FieldManager = "waxwing-controller"
 
-// checkMetadata holds the template's labels and annotations against the rules, and against what the API server takes.
-func checkMetadata(in *Input, _ *Plan) *Refusal {
+// checkMetadata holds the template's labels and annotations against the rules, those of the keyrings that open the object included, and against what the API server
+// takes.
+func checkMetadata(in *Input, p *Plan) *Refusal {
 	m := templateMetadata(in.Object.Spec.Template)
 	for _, part := range []struct {
 		name  string
@@ -30,8 +31,8 @@ func checkMetadata(in *Input, _ *Plan) *Refusal {
 	} {
 		path := "template.metadata." + part.name
 		for _, key := range slices.Sorted(maps.Keys(part.texts)) {
-			if !v1alpha1.TemplateMayCarry(key) {
-				return refuse(PolicyDenied, path, "may not set %q: keys with a prefix belong to other controllers", clip(key)).hint("put it on the GitSecret's own metadata, or drop it")
+			if !v1alpha1.TemplateMayCarry(key) && !p.grants(key) {
+				return refuse(PolicyDenied, path, "may not set %q: keys with a prefix belong to other controllers", clip(key)).hint(wayOut(key))
 			}
 		}
 		// The API server's own words may quote a value.
@@ -40,6 +41,21 @@ func checkMetadata(in *Input, _ *Plan) *Refusal {
 		}
 	}
 	return nil
+}
+
+// grants says whether all keyrings whose keys open the object let templates set a label or annotation.
+func (p *Plan) grants(key string) bool {
+	return len(p.Keys) > 0 && !slices.ContainsFunc(p.Keys, func(use v1alpha1.KeyUse) bool {
+		policy, _ := p.permits.ring.Policy(use.Keyring)
+		return !v1alpha1.Grants(policy.TemplateMetadata, key)
+	})
+}
+
+func wayOut(key string) string {
+	if v1alpha1.NeverInTemplate(key) {
+		return "drop it: no keyring can allow it"
+	}
+	return "put it on the GitSecret's own metadata, drop it, or list it in spec.templateMetadata of the Keyring"
 }
 
 func templateMetadata(t *seal.Template) seal.TemplateMetadata {

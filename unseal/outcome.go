@@ -23,6 +23,8 @@ type Outcome struct {
 	// Keys and Secret are set for Unsealed; otherwise the status keeps what it has, because the Secret is as it was.
 	Keys   []v1alpha1.KeyUse
 	Secret *v1alpha1.SecretRef
+	// RolledBack tells that items went back to older envelopes, where that was let through: an event and the audit log say so, the status does not.
+	RolledBack string
 }
 
 // Outcome of a refusal.
@@ -39,7 +41,9 @@ func unsealed(items int, keys []v1alpha1.KeyUse, ref v1alpha1.SecretRef) Outcome
 
 // Written is the outcome of a Secret that was written by p with contents c.
 func (p *Plan) Written(c *Contents, o *v1alpha1.GitSecret, secret metav1.ObjectMeta) Outcome {
-	return unsealed(len(p.Items), c.Keys, refTo(o, secret))
+	out := unsealed(len(p.Items), c.Keys, refTo(o, secret))
+	out.RolledBack = p.rolledBack
+	return out
 }
 
 func refTo(o *v1alpha1.GitSecret, secret metav1.ObjectMeta) v1alpha1.SecretRef {

@@ -91,6 +91,10 @@ const (
 	ManagedBy = "waxwing"
 )
 
+// AnnotationRollbackFrom on a GitSecret that an allowed signer has signed lets its items go back to older envelopes, once. Its value is the newest envelope that the
+// controller has opened of the object, which the message of RollbackDenied names.
+const AnnotationRollbackFrom = "waxwing.io/rollback-from"
+
 // Condition types of GitSecret and Keyring (kstatus).
 const (
 	ConditionReady       = "Ready"

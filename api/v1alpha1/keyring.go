@@ -50,6 +50,54 @@ type KeyringSpec struct {
 	// +listType=set
 	// +optional
 	Scopes []string `json:"scopes,omitempty"`
+	// signers are who may sign objects of the keyring's namespaces. With an empty list, anybody's signature will do, and none is remembered. The rules of every
+	// keyring that opens for a namespace hold there, whichever keyring opens the object, because whoever writes to Git can drop wraps.
+	// +kubebuilder:validation:MaxItems=256
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Signers []Signer `json:"signers,omitempty"`
+	// signatures says whether objects of the keyring's namespaces have to be signed: Optional or Required.
+	// +kubebuilder:validation:Enum=Optional;Required
+	// +kubebuilder:default=Optional
+	// +optional
+	Signatures string `json:"signatures,omitempty"`
+	// rollback says what becomes of an object of the keyring's namespaces that goes back to an older envelope: Event (it is opened, and an event tells of it) or
+	// Deny (it is refused).
+	// +kubebuilder:validation:Enum=Event;Deny
+	// +kubebuilder:default=Event
+	// +optional
+	Rollback string `json:"rollback,omitempty"`
+	// templateMetadata lists the keys, or PREFIX/*, of labels and annotations that templates may set on Secrets besides those without a prefix. All keyrings whose
+	// keys open the object must list them.
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=317
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/(\*|[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)$`
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !['waxwing.io/', 'kubectl.kubernetes.io/', 'kubernetes.io/', 'k8s.io/'].exists(p, k.startsWith(p)) && k != 'app.kubernetes.io/managed-by')",message="keys of waxwing.io/, kubectl.kubernetes.io/, kubernetes.io/ and k8s.io/, and app.kubernetes.io/managed-by, are never taken from a template"
+	// +listType=set
+	// +optional
+	TemplateMetadata []string `json:"templateMetadata,omitempty"`
+}
+
+// Values of KeyringSpec.Signatures and KeyringSpec.Rollback.
+const (
+	SignaturesOptional = "Optional"
+	SignaturesRequired = "Required"
+	RollbackEvent      = "Event"
+	RollbackDeny       = "Deny"
+)
+
+// Signer is somebody who may sign objects.
+type Signer struct {
+	// name of the signer, for people.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// key is the public key as a line of authorized_keys has it, without options: its type, the key in base64, perhaps a comment. Ed25519, ECDSA and RSA (2,048
+	// bits and more), and Ed25519 and ECDSA on hardware.
+	// +kubebuilder:validation:MaxLength=4096
+	// +kubebuilder:validation:Pattern=`^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( [^\n\r]*)?$`
+	Key string `json:"key"`
 }
 
 // KeySource has exactly one member.

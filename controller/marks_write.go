@@ -1,0 +1,195 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/unseal"
+)
+
+const (
+	// markTries is how often a write that others come in the way of is begun anew.
+	markTries = 8
+	// maxShard is the size at which a ConfigMap counts as full: the API server takes 1 MiB.
+	maxShard = 960 << 10
+)
+
+// delta is what a write changes: texts by key, nil to remove; with when they changed.
+type delta struct {
+	version string
+	texts   map[string]*string
+	when    map[string]uint64
+}
+
+// sync reads the ConfigMap if there is news of it, and writes what is unsaved. The precondition of a write is the version that is known, so nothing is lost that
+// somebody else wrote meanwhile.
+func (sh *markShard) sync(ctx context.Context, news bool) error {
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	var err error
+	for range markTries {
+		if news {
+			if err := sh.fetch(ctx); err != nil {
+				return sh.failed(ctx, err)
+			}
+		}
+		if err := sh.makeRoom(ctx); err != nil {
+			return sh.failed(ctx, err)
+		}
+		d := sh.unsavedDelta()
+		if len(d.texts) == 0 {
+			return nil
+		}
+		version := ""
+		if version, err = sh.write(ctx, d); err == nil {
+			sh.wrote(d, version)
+			return nil
+		}
+		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) && !apierrors.IsNotFound(err) {
+			break
+		}
+		news = true
+	}
+	return sh.failed(ctx, err)
+}
+
+func (sh *markShard) failed(ctx context.Context, err error) error {
+	sh.store.log.ErrorContext(ctx, "storing marks", "configmap", sh.name, "error", err)
+	return err
+}
+
+func (sh *markShard) fetch(ctx context.Context) error {
+	cm := &corev1.ConfigMap{}
+	err := sh.store.reader.Get(ctx, types.NamespacedName{Namespace: sh.store.home, Name: sh.name}, cm)
+	switch {
+	case apierrors.IsNotFound(err):
+		sh.gone()
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading it: %w", err)
+	}
+	sh.store.changedBy(sh.absorb(cm))
+	return nil
+}
+
+func (sh *markShard) unsavedDelta() delta {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	d := delta{version: sh.version, texts: map[string]*string{}, when: maps.Clone(sh.unsaved)}
+	for key := range sh.unsaved {
+		d.texts[key] = nil
+		if text, ok := sh.texts[key]; ok {
+			d.texts[key] = &text
+		}
+	}
+	return d
+}
+
+// write gives the version of the ConfigMap after it.
+func (sh *markShard) write(ctx context.Context, d delta) (string, error) {
+	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+		Namespace: sh.store.home, Name: sh.name, Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, labelMarks: "true"},
+	}}
+	if d.version == "" {
+		cm.Data = map[string]string{}
+		for key, text := range d.texts {
+			if text != nil {
+				cm.Data[key] = *text
+			}
+		}
+		err := sh.store.writer.Create(ctx, cm, client.FieldOwner(unseal.FieldManager))
+		return cm.ResourceVersion, err
+	}
+	// The labels go along: a ConfigMap without them would not be found at the next start.
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": d.version, "labels": cm.Labels}, "data": d.texts})
+	if err != nil {
+		return "", fmt.Errorf("encoding a patch: %w", err)
+	}
+	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: sh.store.home, Name: sh.name}}
+	answer.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	err = sh.store.writer.Patch(ctx, answer, client.RawPatch(types.MergePatchType, body), client.FieldOwner(unseal.FieldManager))
+	return answer.ResourceVersion, err
+}
+
+func (sh *markShard) wrote(d delta, version string) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for key, when := range d.when {
+		if sh.unsaved[key] == when {
+			delete(sh.unsaved, key)
+		}
+	}
+	sh.version = version
+	if sh.own = append(sh.own, version); len(sh.own) > ownVersions {
+		sh.own = slices.Delete(sh.own, 0, len(sh.own)-ownVersions)
+	}
+}
+
+// makeRoom removes marks of objects that are gone, those with the oldest envelopes first, when the ConfigMap would become too large.
+func (sh *markShard) makeRoom(ctx context.Context) error {
+	if sh.size() <= sh.store.limit {
+		return nil
+	}
+	present, err := sh.store.present(ctx)
+	if err != nil {
+		return fmt.Errorf("listing GitSecrets: %w", err)
+	}
+	dropped := sh.drop(present)
+	if len(dropped) == 0 {
+		return nil
+	}
+	sh.store.log.WarnContext(ctx, "a ConfigMap of marks is full: marks of objects that are gone were removed, and their older versions can be put back",
+		"configmap", sh.name, "removed", len(dropped), "first", dropped[:min(len(dropped), 10)])
+	return nil // if that is not enough, the API server says so
+}
+
+func (sh *markShard) size() int {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.bytes()
+}
+
+func (sh *markShard) bytes() int {
+	n := 0
+	for key, text := range sh.texts {
+		n += len(key) + len(text)
+	}
+	return n
+}
+
+// drop leaves an eighth free, so that it is not called for each new object.
+func (sh *markShard) drop(present map[string]bool) (dropped []string) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	newest := map[string]string{}
+	for key, text := range sh.texts {
+		if mark, err := unseal.ParseMark(text); err == nil && !present[key] {
+			newest[key] = mark.Newest()
+		}
+	}
+	gone := slices.SortedFunc(maps.Keys(newest), func(a, b string) int {
+		return strings.Compare(newest[a]+a, newest[b]+b)
+	})
+	size := sh.bytes()
+	for _, key := range gone {
+		if size <= sh.store.limit-sh.store.limit/8 {
+			break
+		}
+		size -= len(key) + len(sh.texts[key])
+		sh.remove(key)
+		sh.differs(key)
+		dropped = append(dropped, key)
+	}
+	return dropped
+}

@@ -1,0 +1,39 @@
+package controller
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/waxwing-io/waxwing/unseal"
+)
+
+// hold stores what is to be remembered of an object where a later decision hangs on it, before the Secret is written: a crash between the two forgets nothing.
+// The outcome is not nil where that cannot be done, and then the Secret must not be written.
+func (r *gitSecrets) hold(ctx context.Context, in *unseal.Input, p *unseal.Plan) *unseal.Outcome {
+	mark, durable := p.Remember()
+	if !durable {
+		return nil
+	}
+	if err := r.marks.keep(ctx, keyOf(in.Object), mark, true); err != nil {
+		return &unseal.Outcome{Reason: unseal.Pending, Message: "the mark of what was opened cannot be written, so the Secret was not (" + in.Marks.Where + ")"}
+	}
+	return nil
+}
+
+// remember notes what is to be remembered of an object after its Secret was written, or found as it should be. It does not wait and cannot fail.
+func (r *gitSecrets) remember(ctx context.Context, in *unseal.Input, mark *unseal.Mark) {
+	if mark != nil {
+		_ = r.marks.keep(ctx, keyOf(in.Object), mark, false)
+	}
+}
+
+// rolledBack says in an event that an object went back.
+func (r *reporter) rolledBack(ctx context.Context, in *unseal.Input, out unseal.Outcome) {
+	if out.RolledBack == "" {
+		return
+	}
+	r.metrics.rollbacks.Inc()
+	r.log.WarnContext(ctx, "GitSecret "+unseal.EventRolledBack, "gitsecret", keyOf(in.Object).String(), "uid", in.Object.UID, "message", out.RolledBack)
+	r.events.Eventf(in.Object, nil, corev1.EventTypeWarning, unseal.EventRolledBack, "Unseal", "%s", shorten(out.RolledBack, maxEvent))
+}

@@ -1,0 +1,133 @@
+package unseal
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+)
+
+const (
+	// maxItemName is how long the name of an item stands in a mark as it is; a longer one stands there as a digest.
+	maxItemName = 40
+	// maxMarked bounds the items of a mark. Beyond it those are forgotten that the object does not have any more, the oldest first.
+	maxMarked = 4096
+	// digestLength is that of 16 bytes in base64 without padding.
+	digestLength = 22
+)
+
+// Marks is what the controller remembers of one object, as far as it can be read. The zero value: it cannot be read at present.
+type Marks struct {
+	// Loaded says that the stored marks were read; without it Mark is what was noted since the start.
+	Loaded bool
+	// Damaged says that there is a stored mark that is none. It is never written over: somebody has to look at it.
+	Damaged bool
+	// Where names the place of the mark, for people.
+	Where string
+	// Mark is the zero value where there is none.
+	Mark Mark
+}
+
+// Mark is what is remembered of one object, by namespace and name: it outlives the object. It holds nothing secret.
+type Mark struct {
+	// Items has what was opened of each item by markName, also of items that are gone.
+	Items map[string]Seen
+	// Spent is the envelope of the last override that was used; the same one is not taken twice.
+	Spent string
+	// Signed says that an allowed signer has signed the object once: from then on it is not accepted unsigned.
+	Signed bool
+	// Signature is the digest of the last signature of an allowed signer. An object that still has it is not judged again when the signers change.
+	Signature string
+}
+
+// Seen is what was opened of one item: ids of envelopes, which compare as text in the order in which they were made.
+type Seen struct {
+	// Newest is the newest one.
+	Newest string
+	// Accepted is an older one that the item has gone back to, and that was let through; empty: none.
+	Accepted string
+}
+
+// Newest is the newest envelope of all items; empty if there is none.
+func (m Mark) Newest() string {
+	newest := ""
+	for _, s := range m.Items {
+		newest = max(newest, s.Newest)
+	}
+	return newest
+}
+
+// Empty says whether nothing is remembered.
+func (m Mark) Empty() bool { return m.equal(Mark{}) }
+
+func (m Mark) equal(o Mark) bool {
+	return maps.Equal(m.Items, o.Items) && m.Spent == o.Spent && m.Signed == o.Signed && m.Signature == o.Signature
+}
+
+func (m Mark) clone() Mark {
+	m.Items = maps.Clone(m.Items)
+	if m.Items == nil {
+		m.Items = map[string]Seen{}
+	}
+	return m
+}
+
+// Merge joins two marks of an object, of which m is the later one: the newest envelope of each item counts.
+func (m Mark) Merge(earlier Mark) Mark {
+	out := m.clone()
+	for name, theirs := range earlier.Items {
+		if ours, ok := out.Items[name]; !ok || ours.Newest < theirs.Newest {
+			out.Items[name] = theirs
+		}
+	}
+	out.Spent = max(m.Spent, earlier.Spent)
+	out.Signed = m.Signed || earlier.Signed
+	if out.Signature == "" {
+		out.Signature = earlier.Signature
+	}
+	return out
+}
+
+// bound forgets items that spec does not have until there are no more than maxMarked.
+func (m Mark) bound(spec *seal.Spec) Mark {
+	present := map[string]bool{}
+	for name := range spec.Items {
+		present[markName(name)] = true
+	}
+	gone := slices.DeleteFunc(slices.Collect(maps.Keys(m.Items)), func(name string) bool { return present[name] })
+	slices.SortFunc(gone, func(a, b string) int { return strings.Compare(m.Items[a].Newest+a, m.Items[b].Newest+b) })
+	for len(m.Items) > maxMarked && len(gone) > 0 {
+		delete(m.Items, gone[0])
+		gone = gone[1:]
+	}
+	return m
+}
+
+// markName is the name of an item as marks have it.
+func markName(item string) string {
+	if len(item) <= maxItemName {
+		return item
+	}
+	return "~" + digest(item)
+}
+
+// digest stands for something public: 128 bits of its SHA-256, in base64.
+func digest(public string) string {
+	sum := sha256.Sum256([]byte(public))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// dateOf is when an envelope was sealed, for people.
+func dateOf(envelope string) string {
+	u, err := ulid.ParseStrict(strings.ToUpper(envelope))
+	if err != nil {
+		return "an unknown date"
+	}
+	return ulid.Time(u.Time()).UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,139 @@
+package unseal
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+)
+
+// EventRolledBack is the reason of the event about an object that went back and was let through.
+const EventRolledBack = "RolledBack"
+
+// judge holds an object that is to be opened against who may sign, and against what was opened of it before. It completes the plan with what is to be remembered.
+func judge(in *Input, p *Plan) *Refusal {
+	p.rules = rulesFor(in.Ring, in.Object.Namespace)
+	if r := checkSigner(in, p); r != nil {
+		return r
+	}
+	return checkRollback(in, p)
+}
+
+// checkRollback compares the envelope of each item with the newest one that was opened of it. An item is back if its envelope is older, and is not the one that
+// it was let go back to before.
+func checkRollback(in *Input, p *Plan) *Refusal {
+	mark := in.Marks.Mark
+	if in.Marks.Damaged {
+		if len(p.rules.deny) > 0 {
+			return refuse(RollbackDenied, "", "whether the object goes back cannot be told: its mark is damaged, and keyring %q refuses that", p.rules.deny[0]).
+				hint("look at the mark, and remove it if the object is as it should be: " + in.Marks.Where)
+		}
+		return nil
+	}
+	var back []string
+	for _, item := range p.Items {
+		envelope, seen := in.Object.Spec.Items[item].Envelope, mark.Items[markName(item)]
+		if envelope < seen.Newest && envelope != seen.Accepted {
+			back = append(back, item)
+		}
+	}
+	next := p.opened(in, mark)
+	if len(back) > 0 {
+		story := tellBack(in, back)
+		obstacle := p.override(in)
+		switch {
+		case obstacle == "":
+			next.Spent = mark.Newest()
+			p.rolledBack = story + "; the signed annotation " + v1alpha1.AnnotationRollbackFrom + " lets it"
+		case len(p.rules.deny) > 0:
+			return refuse(RollbackDenied, "items."+back[0], "%s, and keyring %q refuses that%s", story, p.rules.deny[0], obstacle).
+				hint("seal the value again to go back to it, or annotate the object with " + v1alpha1.AnnotationRollbackFrom + "=" + mark.Newest() + " and let an allowed signer sign it; the mark is " + in.Marks.Where)
+		default:
+			p.rolledBack = story
+		}
+	}
+	if !next.equal(mark) {
+		p.remember = &next
+	}
+	return nil
+}
+
+// opened is the mark once the object has been opened.
+func (p *Plan) opened(in *Input, mark Mark) Mark {
+	next := mark.clone()
+	for _, item := range p.Items {
+		name, envelope := markName(item), in.Object.Spec.Items[item].Envelope
+		if seen := next.Items[name]; envelope < seen.Newest {
+			next.Items[name] = Seen{Newest: seen.Newest, Accepted: envelope}
+		} else {
+			next.Items[name] = Seen{Newest: envelope}
+		}
+	}
+	if p.allowed() {
+		next.Signed, next.Signature = true, digest(in.Object.Spec.Signature.SSHSig)
+	}
+	return next.bound(&in.Object.Spec)
+}
+
+// standing is what is to be remembered of an object whose Secret is as it should be, and of which something is not: marks began after it was opened, or were lost.
+// Nothing is opened for it, so it only ever adds.
+func standing(in *Input, p *Plan) *Mark {
+	if in.Marks.Damaged || in.Ring == nil {
+		return nil
+	}
+	p.rules = rulesFor(in.Ring, in.Object.Namespace)
+	next := in.Marks.Mark.clone()
+	for _, item := range p.Items {
+		name, envelope := markName(item), in.Object.Spec.Items[item].Envelope
+		if envelope > next.Items[name].Newest {
+			next.Items[name] = Seen{Newest: envelope}
+		}
+	}
+	if p.allowed() && !next.Signed {
+		next.Signed, next.Signature = true, digest(in.Object.Spec.Signature.SSHSig)
+	}
+	if next = next.bound(&in.Object.Spec); next.equal(in.Marks.Mark) {
+		return nil
+	}
+	return &next
+}
+
+// override says what is in the way of the annotation that lets an object go back, in words that end a sentence; empty: nothing. Each keyring that refuses to go
+// back must itself list the signer: nobody else's signer speaks for it.
+func (p *Plan) override(in *Input) string {
+	from, set := in.Object.Annotations[v1alpha1.AnnotationRollbackFrom]
+	newest := in.Marks.Mark.Newest()
+	unlisted := slices.IndexFunc(p.rules.deny, func(name string) bool { return !p.rules.policies[name].Limited })
+	switch {
+	case !set:
+		return fmt.Sprintf(" (there is no annotation %s)", v1alpha1.AnnotationRollbackFrom)
+	case from != newest:
+		return fmt.Sprintf(" (the annotation names %q, and the newest envelope is %s)", clip(from), newest)
+	case from == in.Marks.Mark.Spent:
+		return " (the annotation was used already: it counts once)"
+	case p.signer == "":
+		return " (the annotation counts in signed objects only)"
+	case unlisted >= 0:
+		return fmt.Sprintf(" (the annotation does not count: keyring %q lists no signers)", p.rules.deny[unlisted])
+	case !p.allowed():
+		return " (the annotation does not count: no signer who is listed now has signed)"
+	}
+	return ""
+}
+
+// tellBack says of the first item that goes back from where to where, and how many more do.
+func tellBack(in *Input, back []string) string {
+	item := back[0]
+	envelope, seen := in.Object.Spec.Items[item].Envelope, in.Marks.Mark.Items[markName(item)]
+	more := ""
+	if n := len(back) - 1; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("%s%s: goes back from envelope %s (sealed %s) to %s (sealed %s)", clip(item), more, seen.Newest, dateOf(seen.Newest), envelope, dateOf(envelope))
+}
+
+// Remember is what is to be remembered of the object once the plan is carried out; nil: nothing new. Where durable is true it must be stored, and what was
+// remembered before too, after the values are opened and before the Secret is written.
+func (p *Plan) Remember() (mark *Mark, durable bool) {
+	return p.remember, len(p.rules.deny) > 0 || p.allowed()
+}
