@@ -78,7 +78,7 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 		return refused(err), false
 	}
 	defer contents.Clear()
-	secret, err := r.writer.write(ctx, p, contents, in.Secret)
+	secret, err := r.writer.write(ctx, p, contents, in.Secret, func(reason, message string) { r.report.event(ctx, in.Object, reason, message) })
 	if errors.Is(err, errConflict) {
 		return unseal.Outcome{}, true
 	}

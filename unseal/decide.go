@@ -70,6 +70,8 @@ type Plan struct {
 	Type string
 	// Immutable as the object has it.
 	Immutable *bool
+	// Recreates is true where an immutable Secret that has to change is to be made anew.
+	Recreates bool
 	// Adopts is true where the Secret exists and belongs to nobody.
 	Adopts bool
 
@@ -94,7 +96,7 @@ func Decide(in Input) Decision {
 	if o.DeletionTimestamp != nil {
 		return Decision{Action: Leave}
 	}
-	p := &Plan{Immutable: o.Spec.Immutable}
+	p := &Plan{Immutable: o.Spec.Immutable, Recreates: o.Spec.OnImmutable == seal.OnImmutableRecreate}
 	for _, c := range []check{
 		checkSuspended, checkNamespace, checkTarget,
 		checkFormat, checkSignature, checkScope, // in the order of section 9 of docs/format.md
