@@ -23,7 +23,9 @@ type gatherer struct {
 	ring  *keyring.Live
 	seen  *memory
 	home  string
-	now   func() time.Time
+	// namespaced is true where Namespaces cannot be read; one that is being deleted is then known by the API server's refusal.
+	namespaced bool
+	now        func() time.Time
 	// startupEnds is when a keyring whose source was not read yet counts as unavailable.
 	startupEnds time.Time
 }
@@ -39,16 +41,25 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (*unsea
 	if err != nil {
 		return nil, fmt.Errorf("reading the metadata of Secret %s: %w", key, err)
 	}
-	namespace, err := metadata(ctx, g.cache, "Namespace", types.NamespacedName{Name: o.Namespace})
+	terminating, err := g.terminating(ctx, o.Namespace)
 	if err != nil {
 		return nil, fmt.Errorf("reading namespace %s: %w", o.Namespace, err)
 	}
 	now := g.now()
 	return &unseal.Input{
 		Object: o, Secret: secret, Ring: g.ring.Load(), Now: now, Home: g.home,
-		NamespaceTerminating: namespace != nil && namespace.DeletionTimestamp != nil,
+		NamespaceTerminating: terminating,
 		Starting:             now.Before(g.startupEnds),
 	}, nil
+}
+
+// terminating says whether the namespace is being deleted, as far as that can be known.
+func (g *gatherer) terminating(ctx context.Context, name string) (bool, error) {
+	if g.namespaced {
+		return false, nil
+	}
+	namespace, err := metadata(ctx, g.cache, "Namespace", types.NamespacedName{Name: name})
+	return namespace != nil && namespace.DeletionTimestamp != nil, err
 }
 
 // secret is the metadata of the object's Secret: from the cache, unless that is older than what the status knows of, or has nothing where the status knows

@@ -74,6 +74,7 @@ func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcom
 	}
 	row, _ := out.Reason.Row()
 	if row.Then == unseal.Retrying {
+		r.metrics.retries.Inc()
 		return reconcile.Result{RequeueAfter: r.seen.retry(key)}, nil
 	}
 	r.seen.succeeded(key)

@@ -6,9 +6,11 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -30,10 +32,20 @@ func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan 
 	sameName := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}}}
 	})
-	err := builder.ControllerManagedBy(mgr).
-		Named("gitsecret").
-		For(&v1alpha1.GitSecret{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
-		WatchesMetadata(&corev1.Secret{}, sameName, builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
+	changedObject := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	b := builder.ControllerManagedBy(mgr).Named("gitsecret")
+	if r.namespaces == nil {
+		b = b.For(&v1alpha1.GitSecret{}, builder.WithPredicates(changedObject)).
+			WatchesMetadata(&corev1.Secret{}, sameName, builder.WithPredicates(predicate.ResourceVersionChangedPredicate{}))
+	} else {
+		b = b.WatchesRawSource(r.namespaces.source(func(c cache.Cache) []source.Source {
+			return []source.Source{
+				source.Kind[client.Object](c, &v1alpha1.GitSecret{}, &handler.EnqueueRequestForObject{}, changedObject),
+				source.Kind[client.Object](c, secretMetadata(), sameName, predicate.ResourceVersionChangedPredicate{}),
+			}
+		}))
+	}
+	err := b.
 		WatchesRawSource(r.whenKeysChange(ringChanged)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
@@ -45,6 +57,12 @@ func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan 
 		return fmt.Errorf("setting up the GitSecret controller: %w", err)
 	}
 	return nil
+}
+
+func secretMetadata() *metav1.PartialObjectMetadata {
+	m := &metav1.PartialObjectMetadata{}
+	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	return m
 }
 
 // whenKeysChange queues the objects that wait for keys after each change of the ring.
