@@ -45,11 +45,15 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (*unsea
 	if err != nil {
 		return nil, fmt.Errorf("reading namespace %s: %w", o.Namespace, err)
 	}
+	stored, err := g.stored(ctx, o)
+	if err != nil {
+		return nil, err
+	}
 	now := g.now()
 	return &unseal.Input{
 		Object: o, Secret: secret, Ring: g.ring.Load(), Now: now, Home: g.home,
-		NamespaceTerminating: terminating,
-		Starting:             now.Before(g.startupEnds),
+		NamespaceTerminating: terminating, Stored: stored, NoRoom: g.seen.hasNoRoom(o),
+		Starting: now.Before(g.startupEnds),
 	}, nil
 }
 

@@ -121,7 +121,7 @@ func (m *Manager) keep(kr *v1alpha1.Keyring, found *inventory, note Published) {
 	h.part.Keyring = kr.Name
 	h.part.Policy = Policy{Namespaces: kr.Spec.Namespaces, Scopes: kr.Spec.Scopes}
 	if found.keysRead {
-		h.part.Keys, h.loaded = found.plain(), true
+		h.part.Keys, h.part.Unreadable, h.loaded = found.plain(), found.unreadable(), true
 	}
 	if found.complete() {
 		h.note = note
