@@ -50,7 +50,7 @@ type namespaces struct {
 
 var _ client.Reader = (*namespaces)(nil)
 
-// Get reads one object. That of a namespace that is not served is answered as one that is not there.
+// Get reads one object. Nothing but the objects of the list, and what is in home, is ever asked for.
 func (n *namespaces) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 	if !slices.Contains(n.names, key.Namespace) {
 		return n.home.Get(ctx, key, o, opts...)

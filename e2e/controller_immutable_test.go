@@ -131,6 +131,49 @@ func TestForeignKeysGoBeforeASecretBecomesImmutable(t *testing.T) {
 	}
 }
 
+// TestASecretThatSomebodyElseMadeImmutable holds that it counts as written until it has to change, and what happens then.
+func TestASecretThatSomebodyElseMadeImmutable(t *testing.T) {
+	w := newWorld(t)
+	w.controller(t)
+	o := w.sealed(t, "db", "user")
+	w.create(t, o)
+	w.seen(t, "db")
+	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "db"}}
+	if err := w.Patch(w.ctx, s, client.RawPatch(types.MergePatchType, []byte(`{"immutable":true}`))); err != nil {
+		t.Fatal(err)
+	}
+	w.seen(t, "db")
+	w.eventually(t, "db", unseal.Unsealed)
+	w.update(t, o, func() { w.more(t, o, "more") })
+	if msg := readyOf(w.eventually(t, "db", unseal.ImmutableConflict)).Message; !strings.Contains(msg, "spec.onImmutable: Recreate") {
+		t.Errorf("it says %q", msg)
+	}
+	w.update(t, o, func() { o.Spec.OnImmutable = seal.OnImmutableRecreate })
+	w.eventually(t, "db", unseal.Unsealed)
+	if s := w.holds(t, "db", "user", "more"); s.Immutable != nil && *s.Immutable {
+		t.Error("the new one is immutable, too")
+	}
+}
+
+// TestTheDeletionPolicyMayChange holds that a change of it takes effect without anything else of the Secret changing.
+func TestTheDeletionPolicyMayChange(t *testing.T) {
+	w := newWorld(t)
+	w.controller(t)
+	o := w.sealed(t, "db", "user")
+	w.create(t, o)
+	before := w.holds(t, "db", "user")
+	w.update(t, o, func() { o.Spec.DeletionPolicy = seal.DeletionRetain })
+	w.eventually(t, "db", unseal.Unsealed)
+	if s := w.holds(t, "db", "user"); s.UID != before.UID || len(s.OwnerReferences) != 0 {
+		t.Errorf("owners %+v, the same Secret: %t", s.OwnerReferences, s.UID == before.UID)
+	}
+	w.update(t, o, func() { o.Spec.DeletionPolicy = seal.DeletionDelete })
+	w.eventually(t, "db", unseal.Unsealed)
+	if s := w.holds(t, "db", "user"); s.UID != before.UID || metav1.GetControllerOf(s) == nil {
+		t.Errorf("owners %+v, the same Secret: %t", s.OwnerReferences, s.UID == before.UID)
+	}
+}
+
 // TestAFullQuotaDoesNotStopAReplacement holds that a Secret is made anew in a namespace that has room for no further one, and that nothing is deleted where the
 // new one would have no room either.
 func TestAFullQuotaDoesNotStopAReplacement(t *testing.T) {
