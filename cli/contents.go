@@ -22,6 +22,9 @@ func contents(doc *seal.Document) string {
 	if spec.DeletionPolicy != "" {
 		parts = append(parts, "deletion policy "+shown(spec.DeletionPolicy))
 	}
+	if spec.OnImmutable == seal.OnImmutableRecreate {
+		parts = append(parts, "an immutable Secret is made anew when it changes")
+	}
 	if spec.Suspend {
 		parts = append(parts, "suspended")
 	}

@@ -27,6 +27,7 @@ type explanation struct {
 	Type         string              `json:"type,omitempty"`
 	Immutable    bool                `json:"immutable,omitempty"`
 	Deletion     string              `json:"deletionPolicy,omitempty"`
+	OnImmutable  string              `json:"onImmutable,omitempty"`
 	Suspend      bool                `json:"suspend,omitempty"`
 	Template     *explainedTemplate  `json:"template,omitempty"`
 	Environment  string              `json:"environment,omitempty"`
@@ -125,6 +126,7 @@ func (e *explainer) explainSpec(x *explanation, c *seal.Checked) {
 		x.Class = "classical"
 	}
 	x.Type, x.Immutable, x.Deletion, x.Suspend = spec.Type, spec.Immutable != nil && *spec.Immutable, spec.DeletionPolicy, spec.Suspend
+	x.OnImmutable = spec.OnImmutable
 	if x.Type == "" {
 		x.Type = "Opaque"
 	}

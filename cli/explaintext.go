@@ -70,6 +70,9 @@ func (t *explainText) secret(x *explanation) {
 	becomes := "type " + shown(x.Type)
 	if x.Immutable {
 		becomes += ", immutable"
+		if x.OnImmutable == "Recreate" {
+			becomes += " (made anew when it changes)"
+		}
 	}
 	if x.Deletion == "Retain" {
 		becomes += ", stays when the GitSecret is deleted"

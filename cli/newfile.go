@@ -225,7 +225,7 @@ func lostBy(old object, m made) []string {
 	spec := was.Spec()
 	for field, there := range map[string]bool{
 		"signature": spec.Signature != nil, "template.data": spec.Template != nil && len(spec.Template.Data) > 0,
-		"deletionPolicy": spec.DeletionPolicy != "", "suspend": spec.Suspend,
+		"deletionPolicy": spec.DeletionPolicy != "", "onImmutable": spec.OnImmutable != "", "suspend": spec.Suspend,
 	} {
 		if there {
 			lost = append(lost, old.label()+": is replaced, and spec."+field+" is gone with it")

@@ -32,6 +32,13 @@ func cacheOptions() cache.Options {
 	}
 }
 
+// onlyIn are the options of a cache of one namespace and of what belongs to none.
+func onlyIn(namespace string) cache.Options {
+	o := cacheOptions()
+	o.DefaultNamespaces = map[string]cache.Config{namespace: {}}
+	return o
+}
+
 // slimSecret keeps of a Secret's metadata our marks and, where we wrote it, the managed fields, which tell what others have changed.
 func slimSecret(m metav1.Object) {
 	annotations := m.GetAnnotations()

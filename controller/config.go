@@ -2,11 +2,15 @@ package controller
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection"
 
 	"github.com/waxwing-io/waxwing/keyring"
 )
@@ -17,6 +21,8 @@ type Config struct {
 	REST *rest.Config
 	// Namespace is the controller's own: its keys, its Lease and its ConfigMaps are there, and no GitSecret of it is opened.
 	Namespace string
+	// Namespaces are the only ones whose GitSecrets are opened, and in which anything is read or written besides Namespace; empty means all of the cluster.
+	Namespaces []string
 	// Replica names this process in the audit log.
 	Replica string
 	// Version is that of the program, for the log.
@@ -27,6 +33,8 @@ type Config struct {
 
 	// AuditLog is the path of the audit log. One process uses a file at a time.
 	AuditLog string
+	// AuditEphemeral says that AuditLog is on a volume that goes with the pod; Keyrings then show that they are degraded.
+	AuditEphemeral bool
 	// Workers is how many GitSecrets are looked at at a time.
 	Workers int
 	// Elect has several replicas agree on the one that works.
@@ -61,6 +69,30 @@ func (c *Config) check() error {
 		return errors.New("no audit log: set --audit-log; nothing is opened without one")
 	case c.Workers < 1:
 		return errors.New("--workers must be at least 1")
+	case slices.Contains(c.Namespaces, c.Namespace):
+		return fmt.Errorf("--namespaces has %s, the controller's own namespace, in which nothing is opened", c.Namespace)
+	}
+	for _, name := range c.Namespaces {
+		if len(validation.IsDNS1123Label(name)) > 0 {
+			return fmt.Errorf("--namespaces: %q is not the name of a namespace", name)
+		}
+	}
+	return c.Elect.check()
+}
+
+// check holds the times against what client-go's leader election and the Lease itself take.
+func (e Election) check() error {
+	switch {
+	case !e.Enabled:
+		return nil
+	case e.RetryPeriod <= 0:
+		return errors.New("--leader-elect-retry-period must be more than 0")
+	case e.LeaseDuration < time.Second:
+		return errors.New("--leader-elect-lease-duration must be at least 1s: a Lease counts in seconds")
+	case e.LeaseDuration <= e.RenewDeadline:
+		return fmt.Errorf("--leader-elect-lease-duration (%s) must be longer than --leader-elect-renew-deadline (%s), so that a leader gives up before another takes over", e.LeaseDuration, e.RenewDeadline)
+	case float64(e.RenewDeadline) <= leaderelection.JitterFactor*float64(e.RetryPeriod):
+		return fmt.Errorf("--leader-elect-renew-deadline (%s) must be longer than %g times --leader-elect-retry-period (%s), so that a leader can ask more than once", e.RenewDeadline, leaderelection.JitterFactor, e.RetryPeriod)
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 		"a namespace":             {func(c *Config) { c.Namespace = "" }, "--namespace"},
 		"an audit log":            {func(c *Config) { c.AuditLog = "" }, "--audit-log"},
 		"somebody to do the work": {func(c *Config) { c.Workers = 0 }, "--workers"},
+		"a namespace of others":   {func(c *Config) { c.Namespaces = []string{"a", "waxwing-system"} }, "the controller's own namespace"},
+		"a name of a namespace":   {func(c *Config) { c.Namespaces = []string{"team-*"} }, `"team-*" is not the name`},
 		"nothing":                 {func(*Config) {}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -27,6 +29,34 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 			err := cfg.check()
 			if (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestElectionTimesThatClientGoWouldRefuse holds that a combination that cannot work is told in one sentence, and not by a panic of a library.
+func TestElectionTimesThatClientGoWouldRefuse(t *testing.T) {
+	for name, c := range map[string]struct {
+		lease, renew, retry time.Duration
+		want                string
+	}{
+		"the defaults":                   {4 * time.Second, 3 * time.Second, 500 * time.Millisecond, ""},
+		"those of client-go":             {15 * time.Second, 10 * time.Second, 2 * time.Second, ""},
+		"a lease that ends too early":    {3 * time.Second, 3 * time.Second, 500 * time.Millisecond, "--leader-elect-lease-duration (3s) must be longer than --leader-elect-renew-deadline (3s)"},
+		"one try at renewing":            {4 * time.Second, 1200 * time.Millisecond, time.Second, "--leader-elect-renew-deadline (1.2s) must be longer than 1.2 times --leader-elect-retry-period (1s)"},
+		"no time at all":                 {4 * time.Second, 3 * time.Second, 0, "--leader-elect-retry-period must be more than 0"},
+		"a lease of a part of a second":  {900 * time.Millisecond, 500 * time.Millisecond, 100 * time.Millisecond, "at least 1s"},
+		"a renewal that is never so bad": {4 * time.Second, 0, time.Millisecond, "--leader-elect-renew-deadline (0s)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := Election{Enabled: true, LeaseDuration: c.lease, RenewDeadline: c.renew, RetryPeriod: c.retry}
+			err := e.check()
+			if (err == nil) != (c.want == "") || (err != nil && (!strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n"))) {
+				t.Errorf("got %v", err)
+			}
+			e.Enabled = false
+			if err := e.check(); err != nil {
+				t.Errorf("without election: %v", err)
 			}
 		})
 	}

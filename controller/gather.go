@@ -24,7 +24,9 @@ type gatherer struct {
 	seen  *memory
 	marks marks
 	home  string
-	now   func() time.Time
+	// namespaced is true where Namespaces cannot be read; one that is being deleted is then known by the API server's refusal.
+	namespaced bool
+	now        func() time.Time
 	// startupEnds is when a keyring whose source was not read yet counts as unavailable.
 	startupEnds time.Time
 }
@@ -40,16 +42,29 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (*unsea
 	if err != nil {
 		return nil, fmt.Errorf("reading the metadata of Secret %s: %w", key, err)
 	}
-	namespace, err := metadata(ctx, g.cache, "Namespace", types.NamespacedName{Name: o.Namespace})
+	terminating, err := g.terminating(ctx, o.Namespace)
 	if err != nil {
 		return nil, fmt.Errorf("reading namespace %s: %w", o.Namespace, err)
+	}
+	stored, err := g.stored(ctx, o)
+	if err != nil {
+		return nil, err
 	}
 	now := g.now()
 	return &unseal.Input{
 		Object: o, Secret: secret, Ring: g.ring.Load(), Marks: g.marks.of(ctx, key), Now: now, Home: g.home,
-		NamespaceTerminating: namespace != nil && namespace.DeletionTimestamp != nil,
-		Starting:             now.Before(g.startupEnds),
+		NamespaceTerminating: terminating, Stored: stored, NoRoom: g.seen.hasNoRoom(o),
+		Starting: now.Before(g.startupEnds),
 	}, nil
+}
+
+// terminating says whether the namespace is being deleted, as far as that can be known.
+func (g *gatherer) terminating(ctx context.Context, name string) (bool, error) {
+	if g.namespaced {
+		return false, nil
+	}
+	namespace, err := metadata(ctx, g.cache, "Namespace", types.NamespacedName{Name: name})
+	return namespace != nil && namespace.DeletionTimestamp != nil, err
 }
 
 // secret is the metadata of the object's Secret: from the cache, unless that is older than what the status knows of, or has nothing where the status knows

@@ -19,11 +19,14 @@ const unattributed = "unattributed"
 // gitSecrets reconciles GitSecrets: gather, decide, act, report.
 type gitSecrets struct {
 	gather *gatherer
-	writer secretWriter
-	report *reporter
-	marks  marks
-	audit  audit.Log
-	log    *slog.Logger
+	// namespaces is set in namespaced mode.
+	namespaces *namespaces
+	pace       *pace
+	writer     secretWriter
+	report     *reporter
+	marks      marks
+	audit      audit.Log
+	log        *slog.Logger
 }
 
 // Reconcile looks at one object. An error is one of the caches or of the status; everything about the object itself is in its status.
@@ -34,6 +37,7 @@ func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	if in == nil {
 		r.gather.seen.forget(req.NamespacedName)
+		r.pace.forget(req.NamespacedName)
 		return reconcile.Result{}, nil
 	}
 	d := unseal.Decide(*in)
@@ -42,6 +46,10 @@ func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		r.remember(ctx, in, d.Remember)
 		return r.report.decided(ctx, in, d)
 	case unseal.Open:
+		if wait, news := r.pace.wait(in.Object, in.Now); wait > 0 {
+			r.report.contested(ctx, in, news)
+			return reconcile.Result{RequeueAfter: wait}, nil
+		}
 		return r.open(ctx, in, d.Plan)
 	}
 	return reconcile.Result{RequeueAfter: d.After}, nil
@@ -68,6 +76,7 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan)
 	}
 	if conflict {
 		// The caches will catch up; the status has nothing to say about it.
+		r.report.metrics.retries.Inc()
 		return reconcile.Result{RequeueAfter: r.gather.seen.retry(keyOf(in.Object))}, nil
 	}
 	r.report.rolledBack(ctx, in, out)
@@ -84,7 +93,7 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 	if held := r.hold(ctx, in, p); held != nil {
 		return *held, false
 	}
-	secret, err := r.writer.write(ctx, p, contents, in.Secret)
+	secret, err := r.writer.write(ctx, p, contents, in.Secret, func(reason, message string) { r.report.event(ctx, in.Object, reason, message) })
 	if errors.Is(err, errConflict) {
 		return unseal.Outcome{}, true
 	}

@@ -47,6 +47,8 @@ type KeyringReconciler struct {
 	Recorder  events.EventRecorder
 	Now       func() time.Time
 	Log       *slog.Logger
+	// AuditEphemeral has Keyrings show that the audit log does not outlive the pod.
+	AuditEphemeral bool
 }
 
 // EnsureDefault makes the Keyring `default`, with the defaults of its kind, if there is no Keyring at all. c must not answer from a cache that is not filled yet.

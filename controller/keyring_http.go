@@ -1,12 +1,17 @@
 package controller
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/keyring"
 )
 
@@ -17,8 +22,37 @@ type publishedSets interface {
 	Published() []keyring.Published
 }
 
-// RecipientsHandler serves the signed recipient sets that m has in memory: GET /v1/recipients/KEYRING, and GET /v1/recipients where there is one keyring only.
-// They are public, and whoever takes one verifies it under a pinned statement key. A replica that is not the leader has none and answers 503.
+// publishedInStatus are the recipient sets that the leader has in memory, and on any other replica, or until the leader has loaded them, those that Keyrings
+// show in their status. A status may be behind, or written by somebody else: whoever takes a note verifies it.
+type publishedInStatus struct {
+	memory publishedSets
+	cache  client.Reader
+}
+
+// Published implements publishedSets.
+func (p publishedInStatus) Published() []keyring.Published {
+	if all := p.memory.Published(); len(all) > 0 {
+		return all
+	}
+	// A cache answers from memory, but while it is being filled it makes its readers wait.
+	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
+	defer cancel()
+	var rings v1alpha1.KeyringList
+	if p.cache.List(ctx, &rings, client.UnsafeDisableDeepCopy) != nil {
+		return nil
+	}
+	var all []keyring.Published
+	for i := range rings.Items {
+		if kr := &rings.Items[i]; kr.Status.Recipients != "" && kr.DeletionTimestamp == nil {
+			all = append(all, keyring.Published{Keyring: kr.Name, VerifierKey: kr.Status.StatementKey, Note: kr.Status.Recipients})
+		}
+	}
+	slices.SortFunc(all, func(a, b keyring.Published) int { return strings.Compare(a.Keyring, b.Keyring) })
+	return all
+}
+
+// RecipientsHandler serves the signed recipient sets that m has: GET /v1/recipients/KEYRING, and GET /v1/recipients where there is one keyring only.
+// They are public, and whoever takes one verifies it under a pinned statement key.
 func RecipientsHandler(m publishedSets) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+recipientsPath, func(w http.ResponseWriter, req *http.Request) {
@@ -57,7 +91,7 @@ func RecipientsHandler(m publishedSets) http.Handler {
 
 func notYet(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", "5")
-	http.Error(w, "no recipient set is in memory: the keyrings are being loaded, or another replica is the leader", http.StatusServiceUnavailable)
+	http.Error(w, "no keyring has published its recipients yet", http.StatusServiceUnavailable)
 }
 
 func serveNote(w http.ResponseWriter, req *http.Request, p keyring.Published) {

@@ -60,6 +60,7 @@ func (r *KeyringReconciler) report(ctx context.Context, kr *v1alpha1.Keyring, re
 	}
 	changed := kr.DeepCopy()
 	changed.Status = keyringStatus(kr.Status, kr.Generation, res, r.Now())
+	setDegraded(&changed.Status, kr.Generation, r.AuditEphemeral, r.Now())
 	if apiequality.Semantic.DeepEqual(kr.Status, changed.Status) {
 		return nil
 	}

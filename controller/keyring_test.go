@@ -102,8 +102,8 @@ func TestRecipientsOverHTTP(t *testing.T) {
 		"the head of one":                        {sets{a, b}, "HEAD", "/v1/recipients/a", 200, ""},
 		"several without a name are not guessed": {sets{a, b}, "GET", "/v1/recipients", 404, "there are several keyrings; ask for one of them:\n/v1/recipients/a\n/v1/recipients/b.c\n"},
 		"one that is not there":                  {sets{a}, "GET", "/v1/recipients/b.c", 404, "there is no keyring of this name with a recipient set\n"},
-		"none is loaded yet":                     {nil, "GET", "/v1/recipients", 503, "no recipient set is in memory: the keyrings are being loaded, or another replica is the leader\n"},
-		"none is loaded yet, by name":            {nil, "GET", "/v1/recipients/a", 503, "no recipient set is in memory: the keyrings are being loaded, or another replica is the leader\n"},
+		"none is loaded yet":                     {nil, "GET", "/v1/recipients", 503, "no keyring has published its recipients yet\n"},
+		"none is loaded yet, by name":            {nil, "GET", "/v1/recipients/a", 503, "no keyring has published its recipients yet\n"},
 		"nothing can be sent":                    {sets{a}, "POST", "/v1/recipients/a", 405, "Method Not Allowed\n"},
 		"there is nothing else":                  {sets{a}, "GET", "/v1/open", 404, "404 page not found\n"},
 	} {

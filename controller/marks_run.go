@@ -94,11 +94,11 @@ func (s *markStore) flush(ctx context.Context, shards []*markShard) {
 func (s *markStore) NeedLeaderElection() bool { return true }
 
 // addMarks registers the store.
-func addMarks(mgr ctrl.Manager, cfg Config) (*markStore, error) {
+func addMarks(mgr ctrl.Manager, cfg Config, objects client.Reader) (*markStore, error) {
 	s := newMarkStore(mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace, cfg.Now, cfg.Log)
 	s.present = func(ctx context.Context) (map[string]bool, error) {
 		var all v1alpha1.GitSecretList
-		if err := mgr.GetCache().List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		if err := objects.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 			return nil, err
 		}
 		keys := make(map[string]bool, len(all.Items))

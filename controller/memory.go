@@ -29,6 +29,8 @@ type note struct {
 	version string
 	status  v1alpha1.GitSecretStatus
 	tries   int
+	// full is the version of the object whose status was refused for its size.
+	full string
 }
 
 func newMemory(jitter func() float64) *memory {
@@ -77,6 +79,25 @@ func (m *memory) succeeded(key types.NamespacedName) {
 		n.tries = 0
 		m.notes[key] = n
 	}
+}
+
+// noRoom notes that the status of this version of o was refused for its size, and says whether that is known already.
+func (m *memory) noRoom(o *v1alpha1.GitSecret) (known bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.notes[keyOf(o)]
+	known = n.full == o.ResourceVersion
+	n.full = o.ResourceVersion
+	m.notes[keyOf(o)] = n
+	return known
+}
+
+// hasNoRoom says whether the status of this version of o was refused for its size.
+func (m *memory) hasNoRoom(o *v1alpha1.GitSecret) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, ok := m.notes[keyOf(o)]
+	return ok && n.full == o.ResourceVersion
 }
 
 // forget drops an object that is gone.

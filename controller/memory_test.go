@@ -71,3 +71,20 @@ func TestRetriesGrowToAMinuteAndNeverEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestAStatusThatWasRefusedForItsSizeIsRemembered(t *testing.T) {
+	m := newMemory(func() float64 { return 0 })
+	o := object("u", "100", "")
+	if m.hasNoRoom(o) {
+		t.Error("nothing was refused yet")
+	}
+	if m.noRoom(o) {
+		t.Error("it was known before the first time")
+	}
+	if !m.hasNoRoom(o) || !m.noRoom(o) {
+		t.Error("it is not remembered")
+	}
+	if m.hasNoRoom(object("u", "101", "")) {
+		t.Error("another version of the object has no room either")
+	}
+}

@@ -64,7 +64,9 @@ func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcom
 	if !apiequality.Semantic.DeepEqual(o.Status, next) {
 		changed := o.DeepCopy()
 		changed.Status = next
-		if err := r.status.Status().Patch(ctx, changed, client.MergeFrom(o), client.FieldOwner(unseal.FieldManager)); err != nil {
+		if err := r.status.Status().Patch(ctx, changed, client.MergeFrom(o), client.FieldOwner(unseal.FieldManager)); tooLarge(err) {
+			return r.noRoom(ctx, in, out)
+		} else if err != nil {
 			return reconcile.Result{}, client.IgnoreNotFound(fmt.Errorf("writing the status of %s: %w", key, err))
 		}
 		r.seen.wrote(changed)
@@ -74,10 +76,11 @@ func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcom
 	}
 	row, _ := out.Reason.Row()
 	if row.Then == unseal.Retrying {
+		r.metrics.retries.Inc()
 		return reconcile.Result{RequeueAfter: r.seen.retry(key)}, nil
 	}
 	r.seen.succeeded(key)
-	if row.Keys && r.ring.Load() != in.Ring {
+	if (row.Keys || row.Reason == unseal.Unsealed) && r.ring.Load() != in.Ring {
 		// The keys changed while this was being decided: the signal that they did may have come before the status that it looks for.
 		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	crmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -63,6 +65,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 }
 
 func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
+	caches := cacheOptions()
+	if len(cfg.Namespaces) > 0 {
+		caches = onlyIn(cfg.Namespace)
+	}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("registering kinds: %w", err)
@@ -74,7 +80,7 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 	mgr, err := ctrl.NewManager(to, ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        logger,
-		Cache:                         cacheOptions(),
+		Cache:                         caches,
 		Metrics:                       metricsserver.Options{BindAddress: cfg.MetricsAddress},
 		HealthProbeBindAddress:        cfg.HealthAddress,
 		LeaderElection:                cfg.Elect.Enabled,
@@ -95,7 +101,11 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
 	live := &keyring.Live{}
 	rings := keyring.NewManager(keyring.Config{Secret: cfg.SecretSource, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
-	store, err := addMarks(mgr, cfg)
+	reader, listed, err := readers(mgr, cfg)
+	if err != nil {
+		return err
+	}
+	store, err := addMarks(mgr, cfg, reader)
 	if err != nil {
 		return err
 	}
@@ -103,7 +113,7 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
 	if err != nil {
 		return err
 	}
-	counters, err := newMetrics(crmetrics.Registry, mgr.GetCache(), store)
+	counters, err := newMetrics(crmetrics.Registry, reader, store)
 	if err != nil {
 		return err
 	}
@@ -111,17 +121,19 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
 	events := mgr.GetEventRecorder(unseal.FieldManager)
 	keyrings := &KeyringReconciler{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log,
+		AuditEphemeral: cfg.AuditEphemeral,
 	}
 	gitSecrets := &gitSecrets{
 		gather: &gatherer{
-			cache: mgr.GetCache(), live: mgr.GetAPIReader(), ring: live, seen: seen, marks: store, home: cfg.Namespace,
+			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: seen, marks: store, home: cfg.Namespace,
 			now: cfg.Now, startupEnds: cfg.Now().Add(startup),
 		},
+		pace:   newPace(),
 		writer: secretWriter{mgr.GetClient()},
 		report: &reporter{
 			status: mgr.GetClient(), events: events, audit: log, metrics: counters, seen: seen, ring: live, now: cfg.Now, log: cfg.Log,
 		},
-		marks: store, audit: log, log: cfg.Log,
+		marks: store, audit: log, log: cfg.Log, namespaces: listed,
 	}
 	return errors.Join(
 		addDefaultKeyring(mgr, cfg),
@@ -130,6 +142,24 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
 		serveRecipients(mgr, cfg.RecipientsAddress, rings),
 		addHealth(mgr, cfg, live, log),
 	)
+}
+
+// readers gives what GitSecrets and the metadata of Secrets are read from: the manager's cache, or in namespaced mode one for each namespace.
+func readers(mgr ctrl.Manager, cfg Config) (client.Reader, *namespaces, error) {
+	gauges, err := newConditionMetrics(crmetrics.Registry, cfg)
+	if err != nil || len(cfg.Namespaces) == 0 {
+		return mgr.GetCache(), nil, err
+	}
+	n := &namespaces{
+		names: slices.Compact(slices.Sorted(slices.Values(cfg.Namespaces))), home: mgr.GetCache(), live: mgr.GetAPIReader(),
+		tell: gauges.reachable, log: cfg.Log, jitter: cfg.Jitter, caches: map[string]cache.Cache{}, synced: map[string]bool{},
+		open: func(name string) (cache.Cache, error) {
+			o := onlyIn(name)
+			o.Scheme, o.Mapper, o.HTTPClient = mgr.GetScheme(), mgr.GetRESTMapper(), mgr.GetHTTPClient()
+			return cache.New(mgr.GetConfig(), o)
+		},
+	}
+	return n, n, nil
 }
 
 // addDefaultKeyring has the leader make the default keyring where there is none, before it looks at anything else it can do without.
@@ -168,7 +198,7 @@ func serveRecipients(mgr ctrl.Manager, address string, rings *keyring.Manager) e
 		Name:     "recipients",
 		Listener: listener, ShutdownTimeout: &patience,
 		Server: &http.Server{
-			Handler: RecipientsHandler(rings), MaxHeaderBytes: 8 << 10,
+			Handler: RecipientsHandler(publishedInStatus{rings, mgr.GetCache()}), MaxHeaderBytes: 8 << 10,
 			ReadHeaderTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: time.Minute,
 		},
 	})

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,22 +25,24 @@ var errConflict = errors.New("the Secret has changed meanwhile")
 // secretWriter writes Secrets. It never reads them; what the API server answers to a write is cleared.
 type secretWriter struct{ client client.Writer }
 
-// write makes the Secret what p and c say, on top of existing (nil: none). The error is errConflict or a *unseal.Refusal.
-func (w secretWriter) write(ctx context.Context, p *unseal.Plan, c *unseal.Contents, existing *metav1.ObjectMeta) (metav1.ObjectMeta, error) {
+// write makes the Secret what p and c say, on top of existing (nil: none). tell hears of a Secret that had to be deleted for it. The error is errConflict
+// or a *unseal.Refusal.
+func (w secretWriter) write(ctx context.Context, p *unseal.Plan, c *unseal.Contents, existing *metav1.ObjectMeta, tell tell) (metav1.ObjectMeta, error) {
 	version := absent
 	if existing != nil {
 		version = existing.ResourceVersion
 	}
-	// A Secret that is taken over may have keys that are not ours; they have to go before it becomes immutable.
-	immutable := p.Immutable
-	if p.Adopts {
+	// Keys that are not ours have to go before the Secret becomes immutable.
+	immutable, later := p.Immutable, p.Adopts || p.Foreign(existing)
+	if later {
 		immutable = nil
 	}
 	written, err := w.exact(ctx, p, c, immutable, version)
-	if err != nil && p.TypeChanges(err) && existing != nil {
-		written, err = w.replace(ctx, p, c, existing)
+	if err != nil && existing != nil && (p.TypeChanges(err) || unseal.Frozen(err)) {
+		written, err = w.replace(ctx, p, c, existing, unseal.Frozen(err), tell)
+		later = false
 	}
-	if err == nil && p.Adopts && p.Immutable != nil {
+	if err == nil && later && p.Immutable != nil {
 		written, err = w.exact(ctx, p, c, p.Immutable, written.ResourceVersion)
 	}
 	var refusal *unseal.Refusal
@@ -53,42 +53,6 @@ func (w secretWriter) write(ctx context.Context, p *unseal.Plan, c *unseal.Conte
 		return written, errConflict
 	}
 	return written, p.Refused(err)
-}
-
-// replace deletes a Secret and makes it anew, because the API server never changes a Secret's type. Between the two there is no Secret; if the controller
-// dies there, the next look makes it. An immutable Secret, and one that is not ours, stays.
-func (w secretWriter) replace(ctx context.Context, p *unseal.Plan, c *unseal.Contents, existing *metav1.ObjectMeta) (metav1.ObjectMeta, error) {
-	switch {
-	case p.Adopts:
-		return metav1.ObjectMeta{}, &unseal.Refusal{Reason: unseal.TargetConflict, Msg: "the existing Secret " + p.Secret.Name + " is of another type than " + p.Type,
-			Hint: "delete it: it cannot be taken over as it is"}
-	case p.Immutable != nil && *p.Immutable:
-		return metav1.ObjectMeta{}, p.ImmutableRefusal()
-	}
-	if err := w.rehearse(ctx, p, c); err != nil {
-		return metav1.ObjectMeta{}, err
-	}
-	only := metav1.Preconditions{UID: &existing.UID, ResourceVersion: &existing.ResourceVersion}
-	if err := w.client.Delete(ctx, blank(p), client.Preconditions(only)); err != nil && !apierrors.IsNotFound(err) {
-		return metav1.ObjectMeta{}, err
-	}
-	return w.exact(ctx, p, c, p.Immutable, absent)
-}
-
-// rehearse asks the API server whether it would take the Secret, under a name of its own, so that one that works is not deleted for one that cannot be made.
-func (w secretWriter) rehearse(ctx context.Context, p *unseal.Plan, c *unseal.Contents) error {
-	s := wanted(p, c, p.Immutable)
-	s.Name, s.GenerateName, s.OwnerReferences = "", "waxwing-rehearsal-", nil
-	// Copies, because the answer is decoded into s and c's values are still needed.
-	for key, value := range s.Data {
-		s.Data[key] = bytes.Clone(value)
-	}
-	defer func() {
-		for _, value := range s.Data {
-			clear(value)
-		}
-	}()
-	return w.client.Create(ctx, s, client.DryRunAll, client.FieldOwner(unseal.FieldManager))
 }
 
 // exact applies the Secret at a version, and removes the keys that the API server then answers besides ours: those of other field managers.

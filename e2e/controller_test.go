@@ -102,7 +102,7 @@ func TestGitSecretBecomesASecret(t *testing.T) {
 	until(w.ctx, t, "the metrics count it", func() bool {
 		body, err := get("http://" + ctl.metrics + "/metrics")
 		return err == nil && has(string(body), `waxwing_unseal_total{reason="Unsealed"} 1`, `waxwing_unseal_total{reason="Tampered"} 0`,
-			"waxwing_unseal_seconds_count 1", `waxwing_gitsecrets{ready="True"} `, `waxwing_keys{keyring="default",state="Active"} 1`)
+			"waxwing_unseal_duration_seconds_count 1", `waxwing_gitsecrets{ready="True",reason="Unsealed"} `, `waxwing_keys{keyring="default",state="Active"} 1`)
 	})
 }
 

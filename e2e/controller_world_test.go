@@ -123,7 +123,6 @@ func (w *world) start(t *testing.T, log string, args ...string) *replica {
 		Args: append([]string{
 			"--kubeconfig", w.kubeconfig, "--namespace", home, "--audit-log", log, "--workers", "2",
 			"--metrics-bind-address", r.metrics, "--health-bind-address", r.health, "--recipients-bind-address", "0",
-			"--leader-elect-lease-duration", "4s", "--leader-elect-renew-deadline", "3s", "--leader-elect-retry-period", "500ms",
 		}, args...),
 	})
 	t.Cleanup(func() {

@@ -61,6 +61,17 @@ func (inv *inventory) plain() []Key {
 	return keys
 }
 
+// unreadable lists the ids, of 16 digits, of the keys that cannot be used, where they are known.
+func (inv *inventory) unreadable() []string {
+	var ids []string
+	for _, f := range inv.faults {
+		if f.KeyID != "" {
+			ids = append(ids, display(f.KeyID))
+		}
+	}
+	return ids
+}
+
 func (inv *inventory) key(id string) (Stored, error) {
 	for _, k := range inv.keys {
 		if k.ID == id {

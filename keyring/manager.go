@@ -131,7 +131,7 @@ func (m *Manager) keep(kr *v1alpha1.Keyring, found *inventory, note Published) {
 	defer m.mu.Unlock()
 	h := m.held[kr.Name]
 	if found.keysRead {
-		h.part.Keys, h.loaded = found.plain(), true
+		h.part.Keys, h.part.Unreadable, h.loaded = found.plain(), found.unreadable(), true
 	}
 	if found.complete() {
 		h.note = note

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -13,6 +14,8 @@ type Part struct {
 	Keyring string
 	Policy  Policy
 	Keys    []Key
+	// Unreadable are ids, of 16 digits, of keys that are in the source and cannot be used.
+	Unreadable []string
 }
 
 // Ring is an immutable snapshot of all keyrings in memory. It is safe for concurrent use.
@@ -20,14 +23,21 @@ type Ring struct {
 	keys     map[string]Key
 	policies map[string]Policy
 	missing  []string
+	// unreadable are keyrings by the ids, of 16 digits, of keys that cannot be used.
+	unreadable map[string]string
 }
 
 // NewRing joins parts, and the names of keyrings whose source could not be read yet; a part of one of these has no keys, and its policy counts all the same. A key that is in two keyrings belongs to the one whose name comes
 // first, so that the answer does not depend on the order in which they were loaded.
 func NewRing(parts []Part, unavailable []string) *Ring {
-	r := &Ring{keys: map[string]Key{}, policies: map[string]Policy{}, missing: slices.Sorted(slices.Values(unavailable))}
+	r := &Ring{keys: map[string]Key{}, policies: map[string]Policy{}, unreadable: map[string]string{}, missing: slices.Sorted(slices.Values(unavailable))}
 	for _, p := range slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return strings.Compare(a.Keyring, b.Keyring) }) {
 		r.policies[p.Keyring] = p.Policy.clone()
+		for _, id := range p.Unreadable {
+			if _, taken := r.unreadable[id]; !taken {
+				r.unreadable[id] = p.Keyring
+			}
+		}
 		for _, k := range p.Keys {
 			if _, taken := r.keys[k.ID]; !taken {
 				r.keys[k.ID] = k
@@ -46,6 +56,15 @@ func (r *Ring) Policy(keyring string) (Policy, bool) { p, ok := r.policies[keyri
 // Unavailable lists the keyrings whose source could not be read: a key that is not in the ring may be in one of them.
 func (r *Ring) Unavailable() []string { return slices.Clone(r.missing) }
 
+// Unreadable gives the keyring whose source has the key with this id, but not in a form that can be used.
+func (r *Ring) Unreadable(id string) (keyring string, ok bool) {
+	if _, usable := r.keys[id]; usable {
+		return "", false
+	}
+	keyring, ok = r.unreadable[display(id)]
+	return keyring, ok
+}
+
 // Identity implements seal.Keys for the keys whose state lets them open.
 func (r *Ring) Identity(id string) (age.Identity, bool) {
 	k, ok := r.keys[id]
@@ -57,7 +76,7 @@ func (r *Ring) Identity(id string) (age.Identity, bool) {
 
 // equal says whether a reader can tell r from o.
 func (r *Ring) equal(o *Ring) bool {
-	if r == nil || o == nil || len(r.keys) != len(o.keys) || len(r.policies) != len(o.policies) || !slices.Equal(r.missing, o.missing) {
+	if r == nil || o == nil || len(r.keys) != len(o.keys) || len(r.policies) != len(o.policies) || !slices.Equal(r.missing, o.missing) || !maps.Equal(r.unreadable, o.unreadable) {
 		return r == o
 	}
 	for id, k := range r.keys {

@@ -126,6 +126,21 @@ func TestARingHasPoliciesAndWhatIsMissing(t *testing.T) {
 	}
 }
 
+func TestARingKnowsWhichKeysCannotBeRead(t *testing.T) {
+	id, _ := identity(t, seal.PostQuantum)
+	key := keyring.NewKey("b", id, keyring.Active, noon, noon)
+	part := keyring.Part{Keyring: "a", Unreadable: []string{id.KeyID()[:16]}}
+	if name, ok := keyring.NewRing([]keyring.Part{part}, nil).Unreadable(id.KeyID()); !ok || name != "a" {
+		t.Errorf("it is unreadable in %q, %t", name, ok)
+	}
+	if _, ok := keyring.NewRing([]keyring.Part{part, {Keyring: "b", Keys: []keyring.Key{key}}}, nil).Unreadable(id.KeyID()); ok {
+		t.Error("a key that another keyring has counts as unreadable")
+	}
+	if _, ok := keyring.NewRing([]keyring.Part{part}, nil).Unreadable("0123456789abcdef0123456789abcdef"); ok {
+		t.Error("a key that nobody has counts as unreadable")
+	}
+}
+
 func TestAKeyInTwoKeyringsBelongsToTheFirstByName(t *testing.T) {
 	id, _ := identity(t, seal.PostQuantum)
 	part := func(name string) keyring.Part {

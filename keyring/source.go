@@ -17,7 +17,11 @@ import (
 var ErrConflict = errors.New("somebody else has changed it in between")
 
 // Problem is something in a source that a person has to put right. It names the place, such as a Secret, and never its content.
-type Problem struct{ Where, Msg string }
+type Problem struct {
+	Where, Msg string
+	// KeyID is the id of the key that cannot be used, of 16 digits at least; empty where it is not known.
+	KeyID string
+}
 
 // Error implements error.
 func (p *Problem) Error() string { return p.Where + " " + p.Msg }
@@ -90,11 +94,11 @@ func usable(class seal.Class, stored []Stored, faults []Problem) ([]Stored, []Pr
 		r, err := seal.ParseRecipient(k.Recipient)
 		switch {
 		case err != nil || r.KeyID() != k.ID:
-			faults = append(faults, Problem{k.Where, "has a recipient that is not its own"})
+			faults = append(faults, Problem{Where: k.Where, Msg: "has a recipient that is not its own", KeyID: k.ID})
 		case r.Class() != class:
-			faults = append(faults, Problem{k.Where, fmt.Sprintf("is of class %s in a keyring of class %s", r.Class(), class)})
+			faults = append(faults, Problem{Where: k.Where, Msg: fmt.Sprintf("is of class %s in a keyring of class %s", r.Class(), class), KeyID: k.ID})
 		case seen[k.ID] != "":
-			faults = append(faults, Problem{k.Where, "holds the same key as " + seen[k.ID]})
+			faults = append(faults, Problem{Where: k.Where, Msg: "holds the same key as " + seen[k.ID], KeyID: k.ID})
 		default:
 			seen[k.ID] = k.Where
 			keys = append(keys, k)

@@ -32,6 +32,10 @@ type Input struct {
 	Now time.Time
 	// Home is the controller's own namespace.
 	Home string
+	// Stored is the size in bytes of the object without its status, as the API server stores it; 0 where it is far from the limit, or its status was written.
+	Stored int
+	// NoRoom is true if the API server has refused a status of this version of the object for its size.
+	NoRoom bool
 	// Starting is true for a while after a start, in which the sources of keyrings are being read for the first time.
 	Starting bool
 }
@@ -74,6 +78,8 @@ type Plan struct {
 	Type string
 	// Immutable as the object has it.
 	Immutable *bool
+	// Recreates is true where an immutable Secret that has to change is to be made anew.
+	Recreates bool
 	// Adopts is true where the Secret exists and belongs to nobody.
 	Adopts bool
 
@@ -103,9 +109,9 @@ func Decide(in Input) Decision {
 	if o.DeletionTimestamp != nil {
 		return Decision{Action: Leave}
 	}
-	p := &Plan{Immutable: o.Spec.Immutable}
+	p := &Plan{Immutable: o.Spec.Immutable, Recreates: o.Spec.OnImmutable == seal.OnImmutableRecreate}
 	for _, c := range []check{
-		checkSuspended, checkNamespace, checkTarget,
+		checkStored, checkSuspended, checkNamespace, checkTarget,
 		checkFormat, checkSignature, checkScope, // in the order of section 9 of docs/format.md
 		checkType, checkTemplates, checkRoom,
 		checkDates, checkKeys,
@@ -132,7 +138,10 @@ func Decide(in Input) Decision {
 
 func checkSuspended(in *Input, _ *Plan) *Refusal {
 	if in.Object.Spec.Suspend {
-		return refuse(Suspended, "suspend", "is set; an existing Secret stays as it is")
+		if in.Secret == nil {
+			return refuse(Suspended, "suspend", "is set; there is no Secret, and none is made")
+		}
+		return refuse(Suspended, "suspend", "is set; the existing Secret stays as it is")
 	}
 	return nil
 }

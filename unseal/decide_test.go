@@ -59,7 +59,7 @@ func refusals(mine, other key) map[string]refused {
 		"a suspended object waits for its user": {
 			func(in *unseal.Input) { in.Object.Spec.Suspend = true }, unseal.Suspended, "spec.suspend"},
 		"a suspended object is not even checked": {
-			func(in *unseal.Input) { in.Object.Spec.Suspend, in.Object.Spec.Format = true, 7 }, unseal.Suspended, "stays as it is"},
+			func(in *unseal.Input) { in.Object.Spec.Suspend, in.Object.Spec.Format = true, 7 }, unseal.Suspended, "there is no Secret, and none is made"},
 		"nothing is written into a namespace that is being deleted": {
 			func(in *unseal.Input) { in.NamespaceTerminating = true }, unseal.Pending, "namespace prod is being deleted"},
 		"nothing is written into the controller's namespace": {

@@ -17,6 +17,7 @@ type obstacle int
 const (
 	none obstacle = iota
 	holderAway
+	keyUnreadable
 	keySuspended
 	scopeDenied
 	namespaceDenied
@@ -45,6 +46,9 @@ func (p permits) Identity(id string) (age.Identity, bool) {
 func (p permits) obstacle(holder, id string) obstacle {
 	key, known := p.ring.Key(id)
 	if !known {
+		if _, damaged := p.ring.Unreadable(id); damaged {
+			return keyUnreadable
+		}
 		switch away := p.ring.Unavailable(); {
 		case slices.Contains(away, holder):
 			return holderAway
@@ -90,7 +94,7 @@ func checkKeys(in *Input, p *Plan) *Refusal {
 }
 
 func (p permits) choose(e seal.Envelope, envelope string) (v1alpha1.KeyUse, *Refusal) {
-	least, which := keyUnknown+1, ""
+	least, which, nearest := keyUnknown+1, "", ""
 	for _, holder := range slices.Sorted(maps.Keys(e.Wraps)) {
 		for _, id := range e.Wraps[holder].Keys {
 			met := p.obstacle(holder, id)
@@ -99,9 +103,13 @@ func (p permits) choose(e seal.Envelope, envelope string) (v1alpha1.KeyUse, *Ref
 				return v1alpha1.KeyUse{Keyring: key.Keyring, ID: id, Envelope: envelope}, nil
 			}
 			if met < least {
-				least, which = met, holder+"/"+id[:seal.KeyIDDisplay]
+				least, which, nearest = met, holder+"/"+id[:seal.KeyIDDisplay], id
 			}
 		}
+	}
+	if ring, damaged := p.ring.Unreadable(nearest); damaged {
+		return v1alpha1.KeyUse{}, refuse(KeySourceUnavailable, "envelopes."+envelope, "the source of keyring %s has the key %s, but not in a form that can be read", ring, which).
+			hint("kubectl describe keyring " + ring)
 	}
 	return v1alpha1.KeyUse{}, p.explain(least, "envelopes."+envelope, which)
 }
@@ -124,4 +132,18 @@ func (p permits) explain(o obstacle, field, which string) *Refusal {
 	}
 	return refuse(NoMatchingKey, field, "no keyring has a key for it; it was sealed for %s", which).
 		hint("seal it again for the recipients of this cluster: seal keys fetch")
+}
+
+// Woken says whether an object with this status has to be looked at because the keyrings have changed to ring: its reason depends on the keys, or a key that
+// has opened it may not open it any more. Sources that are being read, and ones that are away, concern nobody: the Secret is as it was.
+func Woken(o *v1alpha1.GitSecret, status v1alpha1.GitSecretStatus, ring *keyring.Ring) bool {
+	reason := ReasonOf(status)
+	if reason != Unsealed || ring == nil {
+		return reason.WokenByKeys()
+	}
+	p := permits{ring: ring, namespace: o.Namespace, scope: o.Spec.For}
+	return slices.ContainsFunc(status.Keys, func(u v1alpha1.KeyUse) bool {
+		met := p.obstacle(u.Keyring, u.ID)
+		return met != none && met != holderAway && met != someSourceAway
+	})
 }

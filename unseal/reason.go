@@ -70,7 +70,7 @@ func Table() []Row {
 	return []Row{
 		{Unsealed, yes, Settled, false, ExitOK, "The Secret holds exactly the sealed values."},
 		{Pending, unknown, Retrying, true, ExitFailed, "The controller waits for something that ends by itself: keys being loaded, marks that cannot be read or written, a namespace or an earlier Secret being deleted."},
-		{Suspended, no, Settled, false, ExitOK, "spec.suspend is set: nothing is opened, and an existing Secret stays as it is."},
+		{Suspended, yes, Settled, false, ExitOK, "spec.suspend is set: nothing is opened, and an existing Secret stays as it is."},
 		{InvalidFormat, no, Stalled, false, ExitFailed, "The object is not of the sealed format."},
 		{UnsupportedType, no, Stalled, false, ExitFailed, "The Secret's type is refused, or needs keys that the object does not have."},
 		{NoMatchingKey, no, Stalled, true, ExitNoKey, "No keyring has a key that the object was sealed for."},

@@ -54,7 +54,7 @@ func TestTableIsComplete(t *testing.T) {
 		if !slices.Contains([]int{unseal.ExitOK, unseal.ExitFailed, unseal.ExitNoKey, unseal.ExitTampered, unseal.ExitFindings}, row.Exit) {
 			t.Errorf("%s: exit code %d", row.Reason, row.Exit)
 		}
-		if (row.Ready == metav1.ConditionTrue) != (row.Reason == unseal.Unsealed) {
+		if (row.Ready == metav1.ConditionTrue) != (row.Then == unseal.Settled) {
 			t.Errorf("%s: Ready %s", row.Reason, row.Ready)
 		}
 		if found, ok := row.Reason.Row(); !ok || found != row {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -165,6 +166,31 @@ func (p *Plan) owns(f fields) bool {
 	return typed && immutable == (p.Immutable != nil) && len(data) == len(keys) && has(data, "f:", keys) &&
 		has(meta.at("f:labels"), "f:", slices.Collect(maps.Keys(p.Secret.Labels))) && has(meta.at("f:annotations"), "f:", slices.Collect(maps.Keys(p.Secret.Annotations))) &&
 		has(meta.at("f:ownerReferences"), "", owners)
+}
+
+// Foreign says whether the Secret (nil: none) has keys that are not the object's, as far as managed fields tell.
+func (p *Plan) Foreign(s *metav1.ObjectMeta) bool {
+	if s == nil {
+		return false
+	}
+	return slices.ContainsFunc(s.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
+		var f fields
+		if entry.FieldsV1 == nil || json.Unmarshal(entry.FieldsV1.GetRawBytes(), &f) != nil {
+			return true
+		}
+		return p.foreign(f.at("f:data")) || p.foreign(f.at("f:stringData"))
+	})
+}
+
+func (p *Plan) foreign(data fields) bool {
+	for name := range data {
+		key, isKey := strings.CutPrefix(name, "f:")
+		_, rendered := p.programs[key]
+		if isKey && !rendered && !slices.Contains(p.Items, key) {
+			return true
+		}
+	}
+	return false
 }
 
 func has(f fields, prefix string, names []string) bool {

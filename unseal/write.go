@@ -7,6 +7,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
 // Conflict says whether a write was refused because the Secret is not the one that the decision was made for. Nothing is wrong with the object: the caller
@@ -28,8 +30,10 @@ func (p *Plan) Refused(err error) *Refusal {
 		return refuse(Pending, "", "namespace %s is being deleted", p.Secret.Namespace)
 	case apierrors.IsRequestEntityTooLargeError(err):
 		return refuse(TooLarge, "", "the API server takes no Secret of this size")
-	case slices.Contains(fields, "immutable") || slices.Contains(fields, "data"):
+	case Frozen(err):
 		return p.ImmutableRefusal()
+	case quotaExhausted(err):
+		return refuse(ApplyFailed, "", "a quota of namespace %s has no room for the Secret", p.Secret.Namespace).hint("see kubectl describe resourcequota; it is tried again")
 	case len(fields) > 0:
 		return refuse(ApplyFailed, "", "the API server finds the Secret invalid (%s)", clip(strings.Join(fields, ", "))).hint("do the values fit the Secret's type?")
 	}
@@ -38,7 +42,8 @@ func (p *Plan) Refused(err error) *Refusal {
 
 // ImmutableRefusal is the refusal of a change of an immutable Secret.
 func (p *Plan) ImmutableRefusal() *Refusal {
-	return refuse(ImmutableConflict, "", "the Secret %s is immutable and would have to change", p.Secret.Name).hint("delete the Secret; it is written again at once")
+	return refuse(ImmutableConflict, "", "the Secret %s is immutable and would have to change", p.Secret.Name).
+		hint("delete the Secret; it is written again at once. Or set spec.onImmutable: " + seal.OnImmutableRecreate)
 }
 
 // kindOf is the machine-readable part of an API error, or a word for the absence of one.
@@ -49,14 +54,19 @@ func kindOf(err error) string {
 	return "no answer"
 }
 
-// invalidFields lists the fields that a 422 is about; their names come from the Secret's structure and its data keys.
-func invalidFields(err error) []string {
+// causes lists what a 422 is about.
+func causes(err error) []metav1.StatusCause {
 	var status apierrors.APIStatus
 	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
 		return nil
 	}
+	return status.Status().Details.Causes
+}
+
+// invalidFields lists the fields that a 422 is about; their names come from the Secret's structure and its data keys.
+func invalidFields(err error) []string {
 	var fields []string
-	for _, cause := range status.Status().Details.Causes {
+	for _, cause := range causes(err) {
 		if !slices.Contains(fields, cause.Field) {
 			fields = append(fields, cause.Field)
 		}

@@ -29,15 +29,35 @@ func invalid(paths ...string) error {
 	return apierrors.NewInvalid(schema.GroupKind{Kind: "Secret"}, "db", list)
 }
 
+// forbidden is how the API server answers a change of an immutable Secret.
+func forbidden(paths ...string) error {
+	var list field.ErrorList
+	for _, p := range paths {
+		if p == "type" {
+			list = append(list, field.Invalid(field.NewPath(p), canary, canary))
+			continue
+		}
+		list = append(list, field.Forbidden(field.NewPath(p), canary))
+	}
+	return apierrors.NewInvalid(schema.GroupKind{Kind: "Secret"}, "db", list)
+}
+
+// quota is how the API server answers a Secret that a quota has no room for.
+func quota(used, limited string) error {
+	return apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "db",
+		errors.New("exceeded quota: q, requested: count/secrets=1, used: count/secrets="+used+", limited: count/secrets="+limited))
+}
+
 func answers() map[string]answer {
 	secrets := schema.GroupResource{Resource: "secrets"}
 	terminating := apierrors.NewForbidden(secrets, "db", errors.New(canary))
 	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: "NamespaceTerminating", Message: canary, Field: "metadata.namespace"}}
 	return map[string]answer{
-		"another type together with other data": {invalid("type", "data"), unseal.ImmutableConflict, "immutable"},
-		"an immutable Secret":                   {invalid("immutable"), unseal.ImmutableConflict, "delete the Secret"},
+		"another type together with other data": {forbidden("type", "data"), unseal.ImmutableConflict, "immutable"},
+		"an immutable Secret":                   {forbidden("immutable"), unseal.ImmutableConflict, "delete the Secret"},
 		"values that do not fit the type":       {invalid("data[.dockerconfigjson]"), unseal.ApplyFailed, "(data[.dockerconfigjson])"},
 		"a refusal by policy":                   {apierrors.NewForbidden(secrets, "db", errors.New(canary)), unseal.ApplyFailed, "(Forbidden)"},
+		"a quota":                               {quota("5", "5"), unseal.ApplyFailed, "quota of namespace prod"},
 		"a namespace that goes":                 {terminating, unseal.Pending, "namespace prod"},
 		"a namespace that is gone":              {apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "prod"), unseal.Pending, "namespace prod"},
 		"a Secret that is too large":            {apierrors.NewRequestEntityTooLargeError(canary), unseal.TooLarge, "size"},

@@ -100,4 +100,9 @@ const (
 	ConditionReady       = "Ready"
 	ConditionReconciling = "Reconciling"
 	ConditionStalled     = "Stalled"
+	// ConditionDegraded is on Keyrings, and only while true: the keys work, but not as they should in production.
+	ConditionDegraded = "Degraded"
 )
+
+// ReasonAuditNotPersistent is the reason of ConditionDegraded while the audit log goes with the controller's pod.
+const ReasonAuditNotPersistent = "AuditNotPersistent"

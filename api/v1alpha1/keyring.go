@@ -13,6 +13,8 @@ import (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Active",type=string,JSONPath=`.status.activeKey`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Degraded",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Degraded")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="the name of a keyring is at most 63 characters long: it stands in every sealed file"
 type Keyring struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -118,7 +120,7 @@ type KeyringStatus struct {
 	// observedGeneration is the generation that the conditions speak of; -1 until the controller has seen the object.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready and, only while true, Reconciling or Stalled (kstatus).
+	// conditions are Ready and, only while true, Reconciling or Stalled (kstatus), and Degraded.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -62,16 +62,18 @@ func (o *options) addFlags(cmd *cobra.Command, env func(string) string) {
 	f.SortFlags = false
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig to use (default: the pod's ServiceAccount)")
 	f.StringVar(&o.Namespace, "namespace", env("POD_NAMESPACE"), "the controller's own namespace, where its keys are (default: $POD_NAMESPACE)")
+	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "open GitSecrets in these namespaces only, and read and write nothing in others: no right in the whole cluster is needed but that to Keyrings (default: all)")
 	f.StringVar(&o.AuditLog, "audit-log", "", "path of the audit log, on a volume of its own; required")
+	f.BoolVar(&o.AuditEphemeral, "audit-ephemeral", false, "say so if the audit log is on a volume that goes with the pod: every Keyring then shows Degraded")
 	f.StringVar(&o.Replica, "replica", replica, "name of this process in the audit log (default: $POD_NAME, or the host's name)")
 	f.IntVar(&o.Workers, "workers", 8, "how many GitSecrets are looked at at a time")
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "where to serve /metrics; 0: nowhere")
 	f.StringVar(&o.HealthAddress, "health-bind-address", ":8081", "where to serve /healthz and /readyz; 0: nowhere")
 	f.StringVar(&o.RecipientsAddress, "recipients-bind-address", ":8082", "where to serve the public keys, /v1/recipients; 0: nowhere")
 	f.BoolVar(&o.Elect.Enabled, "leader-elect", true, "let several replicas agree on the one that works")
-	f.DurationVar(&o.Elect.LeaseDuration, "leader-elect-lease-duration", 15*time.Second, "how long a leader that has died is waited for; shorter ones make more requests and lose the lead when the API server is slow")
-	f.DurationVar(&o.Elect.RenewDeadline, "leader-elect-renew-deadline", 10*time.Second, "how long a leader that cannot renew goes on")
-	f.DurationVar(&o.Elect.RetryPeriod, "leader-elect-retry-period", 2*time.Second, "how often each replica asks for the lead")
+	f.DurationVar(&o.Elect.LeaseDuration, "leader-elect-lease-duration", 4*time.Second, "how long a leader that has died is waited for, at least 1s")
+	f.DurationVar(&o.Elect.RenewDeadline, "leader-elect-renew-deadline", 3*time.Second, "how long a leader that cannot renew goes on; an API server that is slower than this loses it the lead, and its process starts again. With many such losses in the log, set all three four times as long")
+	f.DurationVar(&o.Elect.RetryPeriod, "leader-elect-retry-period", 500*time.Millisecond, "how often the leader renews and the others ask; with 500ms the leader makes 2 requests a second, every other replica about 1")
 	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "DEBUG, INFO, WARN or ERROR")
 }
 

@@ -87,6 +87,9 @@ func Check(s *Spec) (*Checked, error) {
 	if s.DeletionPolicy != "" && s.DeletionPolicy != DeletionDelete && s.DeletionPolicy != DeletionRetain {
 		return nil, formatErr("deletionPolicy", "must be Delete or Retain")
 	}
+	if s.OnImmutable != "" && s.OnImmutable != OnImmutableRefuse && s.OnImmutable != OnImmutableRecreate {
+		return nil, formatErr("onImmutable", "must be Refuse or Recreate")
+	}
 	if g := s.Signature; g != nil && (!signerRE.MatchString(g.Signer) || g.SSHSig == "" || len(g.SSHSig) > maxSSHSig) {
 		return nil, formatErr("signature", "needs signer (SHA256:…) and sshsig of at most 16 KiB")
 	}

@@ -112,6 +112,7 @@ var (
 			"metadata": {fields: map[string]*shape{"labels": texts, "annotations": texts}}, "data": texts,
 		}},
 		"deletionPolicy": text,
+		"onImmutable":    text,
 		"suspend":        {scalar: "bool"},
 		"signature":      {fields: map[string]*shape{"signer": text, "sshsig": text}},
 	}}

@@ -150,6 +150,9 @@ func (s *Spec) options() map[string]string {
 	if s.DeletionPolicy != "" {
 		m["deletionPolicy"] = s.DeletionPolicy
 	}
+	if s.OnImmutable != "" {
+		m["onImmutable"] = s.OnImmutable
+	}
 	if s.Suspend {
 		m["suspend"] = "true"
 	}

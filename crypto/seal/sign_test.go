@@ -62,7 +62,7 @@ func signers(t testing.TB) map[string]ssh.Signer {
 func signable(t testing.TB) (*seal.Spec, map[string]string) {
 	t.Helper()
 	w := newWorld(t)
-	w.spec.DeletionPolicy, w.spec.Suspend = seal.DeletionRetain, true
+	w.spec.DeletionPolicy, w.spec.OnImmutable, w.spec.Suspend = seal.DeletionRetain, seal.OnImmutableRecreate, true
 	w.spec.Template.Metadata = &seal.TemplateMetadata{Labels: map[string]string{"app": "db"}, Annotations: map[string]string{"note": "n"}}
 	w.spec.Signature = nil
 	return w.spec, map[string]string{"waxwing.io/rollback": "allow", "example.com/note": "x"}

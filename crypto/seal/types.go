@@ -9,6 +9,12 @@ const (
 	DeletionRetain = "Retain"
 )
 
+// What becomes of an immutable Secret that would have to change.
+const (
+	OnImmutableRefuse   = "Refuse"
+	OnImmutableRecreate = "Recreate"
+)
+
 // Spec is the spec of a GitSecret (section 2). Byte strings stay in their text form, so that decoding is strict in one place, Check.
 //
 // +kubebuilder:object:generate=true
@@ -52,6 +58,12 @@ type Spec struct {
 	// +optional
 	// +kubebuilder:validation:Enum=Delete;Retain
 	DeletionPolicy string `json:"deletionPolicy,omitempty"`
+
+	// onImmutable says what becomes of an immutable Secret that would have to change: Refuse leaves it as it is, Recreate deletes it and makes it anew, so
+	// that for a moment there is none; absent means Refuse. A Secret that was not written from this object is never deleted.
+	// +optional
+	// +kubebuilder:validation:Enum=Refuse;Recreate
+	OnImmutable string `json:"onImmutable,omitempty"`
 
 	// suspend stops the controller from opening this object; an existing Secret stays as it is.
 	// +optional

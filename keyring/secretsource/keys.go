@@ -31,7 +31,7 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 		}
 		k, err := readKey(name, secret)
 		if err != nil {
-			faults = append(faults, keyring.Problem{Where: where(secret.Name), Msg: err.Error()})
+			faults = append(faults, keyring.Problem{Where: where(secret.Name), Msg: err.Error(), KeyID: keyIDOf(secret.Name)})
 			continue
 		}
 		keys = append(keys, keyring.Stored{Key: k, Where: where(secret.Name), Version: secret.ResourceVersion})

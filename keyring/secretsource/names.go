@@ -44,6 +44,14 @@ func KeySecretName(keyring, id string) string {
 	return "waxwing-key-" + keyring + "-" + id[:min(len(id), seal.KeyIDDisplay)]
 }
 
+// keyIDOf is the id, of 16 digits, that the name of a key's Secret says; empty where it says none.
+func keyIDOf(secretName string) string {
+	if _, ok := KeyringOf(secretName); !ok || !strings.HasPrefix(secretName, "waxwing-key-") {
+		return ""
+	}
+	return secretName[len(secretName)-seal.KeyIDDisplay:]
+}
+
 // StatementSecretName is the name of the Secret of a keyring's statement key.
 func StatementSecretName(keyring string) string { return "waxwing-statement-" + keyring }
 

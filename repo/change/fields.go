@@ -64,7 +64,7 @@ func shownContent(s seal.Spec) map[string]string {
 		}
 		return "false"
 	}
-	out := map[string]string{"spec.type": s.Type, "spec.deletionPolicy": s.DeletionPolicy, "spec.suspend": yes(s.Suspend)}
+	out := map[string]string{"spec.type": s.Type, "spec.deletionPolicy": s.DeletionPolicy, "spec.onImmutable": s.OnImmutable, "spec.suspend": yes(s.Suspend)}
 	if s.Immutable != nil {
 		out["spec.immutable"] = yes(*s.Immutable)
 	}

@@ -85,8 +85,10 @@ func (w *world) rules() []rule {
 
 		{name: "template members", ours: template(map[string]any{"x": "1"}), theirs: template(map[string]any{"z": "2"}), check: data(map[string]string{"x": "1", "z": "2"})},
 		{name: "one template member", ours: template(map[string]any{"x": "1"}), theirs: template(map[string]any{"x": "2"}), conflicts: []string{"template.data.x"}},
-		{name: "options", ours: spec("suspend", true), theirs: both(spec("deletionPolicy", "Retain"), spec("immutable", true)),
-			check: func(s *seal.Spec) bool { return s.Suspend && s.DeletionPolicy == "Retain" && *s.Immutable }},
+		{name: "options", ours: spec("suspend", true), theirs: both(spec("deletionPolicy", "Retain"), both(spec("immutable", true), spec("onImmutable", "Recreate"))),
+			check: func(s *seal.Spec) bool {
+				return s.Suspend && s.DeletionPolicy == "Retain" && *s.Immutable && s.OnImmutable == "Recreate"
+			}},
 		{name: "type", ours: spec("type", "Opaque"), theirs: spec("type", "example.org/other"), conflicts: []string{"type"}},
 		{name: "labels", ours: meta("labels", map[string]any{"x": "1"}), theirs: meta("labels", map[string]any{"z": "1"})},
 		{name: "an annotation", ours: meta("annotations", map[string]any{"x": "1"}), theirs: meta("annotations", map[string]any{"x": "2"}),

@@ -72,6 +72,7 @@ type signed struct {
 	Annotations map[string]string
 	Data        map[string]string
 	Deletion    string
+	OnImmutable string
 	Suspend     bool
 	OnObject    map[string]string
 }
@@ -79,7 +80,7 @@ type signed struct {
 func (s *sealed) signed() signed {
 	spec := s.spec()
 	c := signed{
-		For: spec.For, Type: spec.Type, Deletion: spec.DeletionPolicy, Suspend: spec.Suspend,
+		For: spec.For, Type: spec.Type, Deletion: spec.DeletionPolicy, OnImmutable: spec.OnImmutable, Suspend: spec.Suspend,
 		Items: map[string]seal.Item{}, Envelopes: map[string]seal.Envelope{},
 		Labels: map[string]string{}, Annotations: map[string]string{}, Data: map[string]string{}, OnObject: map[string]string{},
 	}

@@ -60,7 +60,7 @@ func documentsThatOpen(w *world) []vector {
 	null := func(path ...string) forge.Tree { return doc.Set(nil, path...) }
 	return []vector{
 		w.ok("the smallest usual document", doc),
-		w.ok("every member of spec that may be there", full),
+		w.ok("every member of spec that may be there", full.Set("Recreate", "spec", "onImmutable")),
 		w.ok("neither items nor envelopes", empty, none),
 		w.ok("items and envelopes that are empty objects, and no identity", empty.Set(map[string]any{}, "spec", "items").Set(map[string]any{}, "spec", "envelopes"), none, openedBy()),
 		w.ok("an envelope that no item names is checked, and not opened", doc.Delete("spec", "items"), none, openedBy()),
@@ -71,6 +71,8 @@ func documentsThatOpen(w *world) []vector {
 		w.ok("an item that is null counts as absent", null("spec", "items", "ghost")),
 		w.ok("an envelope and a label that are null count as absent", null("spec", "envelopes", "ghost").Set(nil, "spec", "template", "metadata", "labels", "ghost")),
 		w.ok("an empty deletionPolicy", doc.Set("", "spec", "deletionPolicy")),
+		w.ok("onImmutable that says what its absence means", doc.Set("Refuse", "spec", "onImmutable")),
+		w.ok("an empty onImmutable", doc.Set("", "spec", "onImmutable")),
 		w.okText("white space around everything", " \r\n\t"+strings.ReplaceAll(string(doc.JSON()), `":`, "\" :\n\t ")+"\n\n"),
 		w.okText("member names and values with escapes", strings.ReplaceAll(edit(doc, `"spec":`, `"\u0073pec":`), `"Opaque"`, `"\u004fpaque"`)),
 		w.okText("a whole surrogate pair as escapes", edit(doc.Set("PLACE", "metadata", "annotations", "note"), "PLACE", `\ud83d\ude00 \uD83D\uDE00`)),
@@ -189,6 +191,9 @@ func documentTypes(w *world) []vector {
 		{map[string]any{"a": true}, []string{"spec", "template", "metadata", "labels"}},
 		{"delete", []string{"spec", "deletionPolicy"}},
 		{"Orphan", []string{"spec", "deletionPolicy"}},
+		{"recreate", []string{"spec", "onImmutable"}},
+		{"Delete", []string{"spec", "onImmutable"}},
+		{true, []string{"spec", "onImmutable"}},
 		{1, []string{"spec", "suspend"}},
 		{"x", []string{"spec", "signature"}},
 		{[]any{}, []string{"metadata"}},

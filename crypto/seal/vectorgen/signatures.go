@@ -36,11 +36,12 @@ func signaturesThatVerify(w *world) []vector {
 	full := w.full()
 	key := forge.Ed25519()
 	good := full.Sign(key)
+	everything := full.Set("Recreate", "spec", "onImmutable")
 	blob := forge.SSHSig{}.Blob(full.Message(), key)
-	absent := doc.Set(false, "spec", "suspend").Set("", "spec", "deletionPolicy").Set(map[string]any{}, "spec", "template").Set(nil, "spec", "immutable")
+	absent := doc.Set(false, "spec", "suspend").Set("", "spec", "deletionPolicy").Set("", "spec", "onImmutable").Set(map[string]any{}, "spec", "template").Set(nil, "spec", "immutable")
 	return []vector{
 		w.ok("ssh-ed25519", doc.Sign(key), signed),
-		w.ok("everything that a signature covers", good, signed),
+		w.ok("everything that a signature covers", everything.Sign(key), signed),
 		w.ok("ecdsa-sha2-nistp256", full.Sign(forge.ECDSA(elliptic.P256())), signed),
 		w.ok("ecdsa-sha2-nistp384", full.Sign(forge.ECDSA(elliptic.P384())), signed),
 		w.ok("ecdsa-sha2-nistp521", full.Sign(forge.ECDSA(elliptic.P521())), signed),
@@ -66,6 +67,7 @@ func signaturesThatVerify(w *world) []vector {
 // signaturesOfAChangedDocument: one change after signing each.
 func signaturesOfAChangedDocument(w *world) []vector {
 	good := w.full().Sign(forge.Ed25519())
+	recreated := w.full().Set("Recreate", "spec", "onImmutable").Sign(forge.Ed25519())
 	later := forge.New(w.f, sealedAt)
 	cluster := w.placed(seal.For{Scope: "cluster"}, w.at)
 	bad := func(description string, doc forge.Tree) vector {
@@ -90,6 +92,9 @@ func signaturesOfAChangedDocument(w *world) []vector {
 		bad("the template removed", good.Delete("spec", "template")),
 		bad("deletionPolicy changed", good.Set("Delete", "spec", "deletionPolicy")),
 		bad("deletionPolicy removed", good.Delete("spec", "deletionPolicy")),
+		bad("onImmutable added", good.Set("Recreate", "spec", "onImmutable")),
+		bad("onImmutable changed", recreated.Set("Refuse", "spec", "onImmutable")),
+		bad("onImmutable removed", recreated.Delete("spec", "onImmutable")),
 		bad("suspend removed", good.Delete("spec", "suspend")),
 		bad("a signed annotation changed", good.Set("deny", "metadata", "annotations", "waxwing.io/rollback")),
 		bad("a signed annotation removed", good.Delete("metadata", "annotations", "waxwing.io/rollback")),

@@ -32,6 +32,9 @@ func (t Tree) Message() []byte {
 	if policy := text("spec", "deletionPolicy"); policy != "" {
 		options["deletionPolicy"] = policy
 	}
+	if on := text("spec", "onImmutable"); on != "" {
+		options["onImmutable"] = on
+	}
 	if suspend, _ := t.Get("spec", "suspend").(bool); suspend {
 		options["suspend"] = "true"
 	}

@@ -53,7 +53,7 @@ export function parseDocument(bytes) {
   if (top.get("kind", "string", true) !== "GitSecret") throw invalid("kind");
   const metadata = new Struct(top.get("metadata", "object") ?? new Map(), "metadata");
   const spec = new Struct(top.get("spec", "object", true), "spec", [
-    "format", "for", "items", "envelopes", "type", "immutable", "template", "deletionPolicy", "suspend", "signature",
+    "format", "for", "items", "envelopes", "type", "immutable", "template", "deletionPolicy", "onImmutable", "suspend", "signature",
   ]);
   if (spec.get("format", "number", true).text !== "1") throw invalid("spec.format");
   const doc = {
@@ -69,10 +69,12 @@ export function parseDocument(bytes) {
     immutable: spec.get("immutable", "boolean"),
     template: parseTemplate(spec.get("template", "object")),
     deletionPolicy: spec.get("deletionPolicy", "string") ?? "",
+    onImmutable: spec.get("onImmutable", "string") ?? "",
     suspend: spec.get("suspend", "boolean") ?? false,
     signature: parseSignature(spec.get("signature", "object")),
   };
   if (!["", "Delete", "Retain"].includes(doc.deletionPolicy)) throw invalid("spec.deletionPolicy");
+  if (!["", "Refuse", "Recreate"].includes(doc.onImmutable)) throw invalid("spec.onImmutable");
   for (const item of doc.items.values()) {
     if (!doc.envelopes.has(item.envelope)) throw invalid("an item names an envelope that is not there");
   }

@@ -11,6 +11,7 @@ export function signedMessage(doc) {
   const text = (map) => MAP(map, LP);
   const options = new Map();
   if (doc.deletionPolicy !== "") options.set("deletionPolicy", doc.deletionPolicy);
+  if (doc.onImmutable !== "") options.set("onImmutable", doc.onImmutable);
   if (doc.suspend) options.set("suspend", "true");
   const annotations = new Map([...doc.annotations].filter(([key]) => key.startsWith("waxwing.io/")));
   return Buffer.concat([
