@@ -56,6 +56,7 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan)
 		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}, 0)
 	}
 	out, conflict := r.unseal(ctx, in, p)
+	r.report.rolledBack(ctx, in, out)
 	recorded := outcomeOf(out)
 	if conflict {
 		recorded = audit.Outcome{Reason: "Conflict", Message: errConflict.Error()}
@@ -70,7 +71,6 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan)
 		// The caches will catch up; the status has nothing to say about it.
 		return reconcile.Result{RequeueAfter: r.gather.seen.retry(keyOf(in.Object))}, nil
 	}
-	r.report.rolledBack(ctx, in, out)
 	return r.report.tried(ctx, in, out, r.gather.now().Sub(began))
 }
 
@@ -89,6 +89,7 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 		return unseal.Outcome{}, true
 	}
 	if err != nil {
+		r.undo(ctx, in, err)
 		return refused(err), false
 	}
 	mark, _ := p.Remember()
