@@ -64,6 +64,7 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan)
 		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}, 0)
 	}
 	out, conflict := r.unseal(ctx, in, p)
+	r.report.rolledBack(ctx, in, out)
 	recorded := outcomeOf(out)
 	if conflict {
 		recorded = audit.Outcome{Reason: "Conflict", Message: errConflict.Error()}
@@ -79,7 +80,6 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan)
 		r.report.metrics.retries.Inc()
 		return reconcile.Result{RequeueAfter: r.gather.seen.retry(keyOf(in.Object))}, nil
 	}
-	r.report.rolledBack(ctx, in, out)
 	return r.report.tried(ctx, in, out, r.gather.now().Sub(began))
 }
 
@@ -98,6 +98,7 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 		return unseal.Outcome{}, true
 	}
 	if err != nil {
+		r.undo(ctx, in, err)
 		return refused(err), false
 	}
 	mark, _ := p.Remember()

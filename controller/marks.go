@@ -127,6 +127,7 @@ func (s *markStore) load(ctx context.Context) error {
 	for i := range all.Items {
 		if sh := s.named(all.Items[i].Name); sh != nil {
 			sh.absorb(&all.Items[i])
+			sh.complain(ctx)
 		}
 	}
 	s.loaded.Store(true)

@@ -79,8 +79,24 @@ func (sh *markShard) fetch(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("reading it: %w", err)
 	}
-	sh.store.changedBy(sh.absorb(cm))
+	changed := sh.absorb(cm)
+	if len(changed) > 0 {
+		sh.store.log.InfoContext(ctx, "somebody else has changed marks", "configmap", sh.name, "changed", len(changed), "first", changed[:min(len(changed), 10)])
+		sh.complain(ctx)
+	}
+	sh.store.changedBy(changed)
 	return nil
+}
+
+// complain tells of entries that are no marks.
+func (sh *markShard) complain(ctx context.Context) {
+	sh.mu.Lock()
+	damaged := slices.Sorted(maps.Keys(sh.damaged))
+	sh.mu.Unlock()
+	if len(damaged) > 0 {
+		sh.store.log.ErrorContext(ctx, "entries are no marks: objects that hang on them are refused until somebody removes them", "configmap", sh.name,
+			"entries", len(damaged), "first", damaged[:min(len(damaged), 10)])
+	}
 }
 
 func (sh *markShard) unsavedDelta() delta {

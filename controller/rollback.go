@@ -28,6 +28,16 @@ func (r *gitSecrets) remember(ctx context.Context, in *unseal.Input, mark *unsea
 	}
 }
 
+// undo forgets a version that was opened and that the Secret did not take for certain, so that Git may go back from it.
+func (r *gitSecrets) undo(ctx context.Context, in *unseal.Input, err error) {
+	switch refused(err).Reason {
+	case unseal.ImmutableConflict, unseal.TargetConflict:
+		if in.Marks.Loaded && !in.Marks.Damaged {
+			r.remember(ctx, in, &in.Marks.Mark)
+		}
+	}
+}
+
 // rolledBack says in an event that an object went back.
 func (r *reporter) rolledBack(ctx context.Context, in *unseal.Input, out unseal.Outcome) {
 	if out.RolledBack == "" {

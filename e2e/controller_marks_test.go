@@ -320,3 +320,71 @@ func TestAFullConfigMapOfMarksMakesRoom(t *testing.T) {
 		t.Errorf("the object's own mark: %+v", m)
 	}
 }
+
+// TestObjectsBeforeMarksGetTheirs is an installation from before marks, or one that has lost some: unchanged objects are marked as they stand, and nothing is opened
+// for it.
+func TestObjectsBeforeMarksGetTheirs(t *testing.T) {
+	w := newWorld(t)
+	log := filepath.Join(t.TempDir(), "audit.jsonl")
+	ctl := w.controllerWithLog(t, log)
+	first, second := w.version(t, "db", "first"), w.version(t, "db", "second")
+	w.put(t, second)
+	w.opened(t, "db", "second")
+	w.seen(t, "db")
+	w.shardOf(t, "db")
+	ctl.Kill()
+	w.mark(t, "db", "null")
+	ctl = w.controllerWithLog(t, log)
+	if m := w.allMarked(t, 1)["db"]; m.Newest() != envelope(second) {
+		t.Errorf("the mark: %+v", m)
+	}
+	if n := ctl.intents(t, "db"); n != 1 {
+		t.Errorf("it was opened %d times", n)
+	}
+	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
+	w.put(t, first)
+	w.refused(t, "db", unseal.RollbackDenied, "second")
+}
+
+// TestAChangeThatTheSecretDidNotTakeCanBeReverted holds that a version whose write is refused for certain, because the Secret is immutable, is none that going
+// back from is denied.
+func TestAChangeThatTheSecretDidNotTakeCanBeReverted(t *testing.T) {
+	w := newWorld(t)
+	w.controller(t)
+	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
+	yes := true
+	first, second := w.version(t, "db", "first"), w.version(t, "db", "second")
+	first.Spec.Immutable, second.Spec.Immutable = &yes, &yes
+	w.put(t, first)
+	w.opened(t, "db", "first")
+	w.put(t, second)
+	w.refused(t, "db", unseal.ImmutableConflict, "first")
+	w.put(t, first)
+	w.eventually(t, "db", unseal.Unsealed)
+	w.opened(t, "db", "first")
+}
+
+// TestObjectsShareTheWriteOfTheirMarks holds that objects that wait for the same ConfigMap at a time are written together.
+func TestObjectsShareTheWriteOfTheirMarks(t *testing.T) {
+	w := newWorld(t)
+	log := filepath.Join(t.TempDir(), "audit.jsonl")
+	ctl := w.controllerWithLog(t, log)
+	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
+	const objects = 160
+	var sealed []*v1alpha1.GitSecret
+	for i := range objects {
+		sealed = append(sealed, w.version(t, fmt.Sprintf("db-%d", i), "first"))
+	}
+	ctl.Kill()
+	for _, o := range sealed {
+		w.create(t, o)
+	}
+	writes := w.writesOfMarks(t)
+	w.controllerWithLog(t, log, "--workers", "64", "--leader-elect=false")
+	w.allMarked(t, objects)
+	n := writes()
+	t.Logf("%d writes of marks for %d objects", n, objects)
+	if n >= objects*9/10 {
+		t.Errorf("%d writes of marks for %d objects", n, objects)
+	}
+}

@@ -23,7 +23,9 @@ func TestSignedStaysSigned(t *testing.T) {
 	w := newWorld(t)
 	w.controller(t)
 	alice, bob, mallory := sshKey(t), sshKey(t), sshKey(t)
-	kr := w.rules(t, "signed", func(s *v1alpha1.KeyringSpec) { s.Signers = []v1alpha1.Signer{listed("alice", alice), listed("bob", bob)} })
+	kr := w.rules(t, "signed", func(s *v1alpha1.KeyringSpec) {
+		s.Signers = []v1alpha1.Signer{listed("alice", alice), listed("bob", bob)}
+	})
 	unsigned, signed, forged := w.version(t, "db", "unsigned"), w.version(t, "db", "signed"), w.version(t, "db", "forged")
 	sign(t, signed, alice)
 	sign(t, forged, mallory)

@@ -113,10 +113,14 @@ func TestRulesCountWithoutTheSource(t *testing.T) {
 func TestAnUnusableSignerIsSaid(t *testing.T) {
 	b := newBench(t)
 	kr := ring("default")
+	b.mustEnsure(kr)
 	kr.Spec.Signers = []v1alpha1.Signer{{Name: "alice", Key: "ssh-ed25519 AAAA"}}
 	res, err := b.m.Ensure(t.Context(), kr)
 	if err != nil || res.Ready || !res.Stalled || res.Reason != keyring.ReasonSignerInvalid || !strings.Contains(res.Message, "alice") || res.Note == "" || len(res.Keys) != 1 {
 		t.Errorf("%+v, %v", res, err)
+	}
+	if p, _ := b.live.Load().Policy("default"); !p.Limited {
+		t.Error("the list does not count")
 	}
 	if !b.opens(res.Keys[0].ID) {
 		t.Error("its key does not open")

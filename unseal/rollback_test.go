@@ -117,6 +117,21 @@ func TestGoingBack(t *testing.T) {
 	}
 }
 
+// TestAnOverrideNeedsASignerOfToday holds that a signature that was accepted once, of somebody who may not sign any more, does not let an object go back.
+func TestAnOverrideNeedsASignerOfToday(t *testing.T) {
+	mine := newKey(t, "prod-eu")
+	people := map[string]ssh.Signer{"alice": sshKey(t), "bob": sshKey(t)}
+	o := sealed(t, strict(), mine)
+	o.Annotations = map[string]string{v1alpha1.AnnotationRollbackFrom: later}
+	sign(t, o, people["alice"])
+	in := input(o, governed(t, mine, spec(people, "deny", "alice")))
+	in.Marks = known(unseal.Mark{})
+	mark, _ := unseal.Decide(in).Plan.Remember()
+	mark.Items = all(o, later)
+	in.Marks, in.Ring = known(*mark), governed(t, mine, spec(people, "deny", "bob"))
+	wantRefusal(t, unseal.Decide(in), unseal.RollbackDenied, "no signer who is listed now has signed")
+}
+
 func merge(a, b map[string]unseal.Seen) map[string]unseal.Seen {
 	for name, s := range b {
 		a[name] = s

@@ -129,6 +129,11 @@ func TestTemplateMetadataIsGranted(t *testing.T) {
 			}
 		})
 	}
+	empty := sealed(t, strict(), mine)
+	empty.Spec.Items, empty.Spec.Envelopes, empty.Spec.Template = nil, nil, template("example.com/team", "x")
+	all := mine.part(keyring.Active)
+	all.Policy.TemplateMetadata = []string{"example.com/team"}
+	wantRefusal(t, unseal.Decide(input(empty, ringOf(all))), unseal.PolicyDenied, "example.com/team")
 	// Two envelopes, each opened by a key of another keyring.
 	both := sealed(t, strict(), mine)
 	second := sealed(t, strict(), other)
