@@ -19,10 +19,10 @@ import (
 // large is from what size of its values and wraps on an object is measured.
 const large = seal.MaxDocument / 2
 
-// stored is the size of a large object as the API server has it, without its status; 0 for one that is not large, or whose status was written. The cache has not
-// all of the object.
+// stored is the size of a large object as the API server has it, without its status; 0 for one that is not large, or whose status was written with room to spare.
+// The cache has not all of the object.
 func (g *gatherer) stored(ctx context.Context, o *v1alpha1.GitSecret) (int, error) {
-	if o.Status.ObservedGeneration == o.Generation {
+	if o.Status.ObservedGeneration == o.Generation && unseal.ReasonOf(o.Status) != unseal.TooLarge {
 		return 0, nil
 	}
 	size := 0
