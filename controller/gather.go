@@ -34,7 +34,7 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (*unsea
 	if err := g.cache.Get(ctx, key, o); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	o.Status = g.seen.latest(o)
+	o.Status, o.ResourceVersion = g.seen.latest(o)
 	secret, err := g.secret(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("reading the metadata of Secret %s: %w", key, err)
@@ -64,6 +64,9 @@ func (g *gatherer) secret(ctx context.Context, o *v1alpha1.GitSecret) (*metav1.O
 	}
 	return metadata(ctx, g.live, "Secret", keyOf(o))
 }
+
+// secretKind is the kind of Secret.
+var secretKind = corev1.SchemeGroupVersion.WithKind("Secret")
 
 // metadata reads the metadata of a core object; nil where there is none.
 func metadata(ctx context.Context, from client.Reader, kind string, key types.NamespacedName) (*metav1.ObjectMeta, error) {

@@ -35,24 +35,33 @@ func newMemory(jitter func() float64) *memory {
 	return &memory{notes: map[types.NamespacedName]note{}, jitter: jitter}
 }
 
-// latest is the newer of the object's own status and the one that was written last. The caller must not change it.
-func (m *memory) latest(o *v1alpha1.GitSecret) v1alpha1.GitSecretStatus {
+// latest is the newer of the object's own status and the one that was written last, and the object's version with it. The caller must not change it.
+func (m *memory) latest(o *v1alpha1.GitSecret) (status v1alpha1.GitSecretStatus, version string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, ok := m.notes[keyOf(o)]
 	if !ok || n.uid != o.UID || n.version == "" || !older(o.ResourceVersion, n.version) {
-		return o.Status
+		return o.Status, o.ResourceVersion
 	}
-	return n.status
+	return n.status, n.version
 }
 
-// wrote notes the status of o after it was written.
-func (m *memory) wrote(o *v1alpha1.GitSecret) {
+// wrote notes that the status of o was written, which gave it a version.
+func (m *memory) wrote(o *v1alpha1.GitSecret, version string, status v1alpha1.GitSecretStatus) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := m.notes[keyOf(o)]
-	n.uid, n.version, n.status = o.UID, o.ResourceVersion, *o.Status.DeepCopy()
+	n.uid, n.version, n.status = o.UID, version, status
 	m.notes[keyOf(o)] = n
+}
+
+// doubt forgets what was written last, because the API server says otherwise.
+func (m *memory) doubt(key types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n, ok := m.notes[key]; ok {
+		m.notes[key] = note{tries: n.tries}
+	}
 }
 
 // retry is how long to wait before the next try: twice as long each time up to a minute, and without end.

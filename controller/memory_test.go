@@ -30,21 +30,21 @@ func TestLatestStatusIsTheNewerOfCacheAndMemory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMemory(func() float64 { return 0 })
-			m.wrote(object("u", "100", "memory"))
-			if got := m.latest(c.cached).OpenedWith; got != c.want {
-				t.Errorf("got that of the %s, want that of the %s", got, c.want)
+			m.wrote(object("u", "1", ""), "100", v1alpha1.GitSecretStatus{OpenedWith: "memory"})
+			if got, _ := m.latest(c.cached); got.OpenedWith != c.want {
+				t.Errorf("got that of the %s, want that of the %s", got.OpenedWith, c.want)
 			}
 		})
 	}
 	m := newMemory(func() float64 { return 0 })
 	m.retry(keyOf(object("u", "1", "")))
-	if got := m.latest(object("u", "99", "cache")).OpenedWith; got != "cache" {
-		t.Errorf("tries alone gave a status: %q", got)
+	if got, _ := m.latest(object("u", "99", "cache")); got.OpenedWith != "cache" {
+		t.Errorf("tries alone gave a status: %q", got.OpenedWith)
 	}
-	m.wrote(object("u", "100", "memory"))
+	m.wrote(object("u", "1", ""), "100", v1alpha1.GitSecretStatus{OpenedWith: "memory"})
 	m.forget(keyOf(object("u", "100", "")))
-	if got := m.latest(object("u", "99", "cache")).OpenedWith; got != "cache" {
-		t.Errorf("a forgotten object is remembered: %q", got)
+	if got, _ := m.latest(object("u", "99", "cache")); got.OpenedWith != "cache" {
+		t.Errorf("a forgotten object is remembered: %q", got.OpenedWith)
 	}
 }
 

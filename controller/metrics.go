@@ -18,6 +18,7 @@ const collectTimeout = time.Second
 type metrics struct {
 	total   *prometheus.CounterVec
 	seconds prometheus.Histogram
+	events  prometheus.Counter
 }
 
 // newMetrics registers the metrics; those about all objects are counted from the cache when they are asked for.
@@ -31,10 +32,13 @@ func newMetrics(reg prometheus.Registerer, cache client.Reader) (*metrics, error
 			Buckets: []float64{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10},
 		}),
 	}
+	m.events = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "waxwing_events_dropped_total", Help: "Events about GitSecrets that were not made because there were too many at once; the statuses tell all of them.",
+	})
 	for _, row := range unseal.Table() {
 		m.total.WithLabelValues(string(row.Reason))
 	}
-	for _, c := range []prometheus.Collector{m.total, m.seconds, &population{cache: cache, objects: gitSecretsDesc(), keys: keysDesc()}} {
+	for _, c := range []prometheus.Collector{m.total, m.seconds, m.events, &population{cache: cache, objects: gitSecretsDesc(), keys: keysDesc()}} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}

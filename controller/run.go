@@ -111,7 +111,7 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
 		},
 		writer: secretWriter{mgr.GetClient()},
 		report: &reporter{
-			status: mgr.GetClient(), events: events, audit: log, metrics: counters, seen: seen, ring: live, now: cfg.Now, log: cfg.Log,
+			status: mgr.GetClient(), events: newAnnouncer(events, counters.events.Inc, cfg.Now), audit: log, metrics: counters, seen: seen, ring: live, now: cfg.Now, log: cfg.Log,
 		},
 		audit: log, log: cfg.Log,
 	}

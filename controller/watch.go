@@ -76,7 +76,7 @@ func (r *gitSecrets) waitingForKeys(ctx context.Context) []reconcile.Request {
 	var requests []reconcile.Request
 	for i := range all.Items {
 		o := &all.Items[i]
-		if unseal.ReasonOf(r.gather.seen.latest(o)).WokenByKeys() {
+		if status, _ := r.gather.seen.latest(o); unseal.ReasonOf(status).WokenByKeys() {
 			requests = append(requests, reconcile.Request{NamespacedName: keyOf(o)})
 		}
 	}

@@ -29,16 +29,12 @@ type secretWriter struct{ client client.Writer }
 
 // write makes the Secret what p and c say, on top of existing (nil: none). The error is errConflict or a *unseal.Refusal.
 func (w secretWriter) write(ctx context.Context, p *unseal.Plan, c *unseal.Contents, existing *metav1.ObjectMeta) (metav1.ObjectMeta, error) {
-	version := absent
-	if existing != nil {
-		version = existing.ResourceVersion
-	}
 	// A Secret that is taken over may have keys that are not ours; they have to go before it becomes immutable.
 	immutable := p.Immutable
 	if p.Adopts {
 		immutable = nil
 	}
-	written, err := w.exact(ctx, p, c, immutable, version)
+	written, err := w.first(ctx, p, c, immutable, existing)
 	if err != nil && p.TypeChanges(err) && existing != nil {
 		written, err = w.replace(ctx, p, c, existing)
 	}
@@ -49,10 +45,22 @@ func (w secretWriter) write(ctx context.Context, p *unseal.Plan, c *unseal.Conte
 	switch {
 	case err == nil || errors.As(err, &refusal):
 		return written, err
-	case unseal.Conflict(err):
+	case unseal.Conflict(err) || errors.Is(err, errConflict):
 		return written, errConflict
 	}
 	return written, p.Refused(err)
+}
+
+// first makes the Secret, or applies it on top of the existing one. An immutable one is applied also where there is none: the upgrade that a created Secret
+// needs would change one that has to stay as it is.
+func (w secretWriter) first(ctx context.Context, p *unseal.Plan, c *unseal.Contents, immutable *bool, existing *metav1.ObjectMeta) (metav1.ObjectMeta, error) {
+	switch {
+	case existing != nil:
+		return w.exact(ctx, p, c, immutable, existing.ResourceVersion)
+	case immutable != nil && *immutable:
+		return w.exact(ctx, p, c, immutable, absent)
+	}
+	return w.create(ctx, p, c, immutable)
 }
 
 // replace deletes a Secret and makes it anew, because the API server never changes a Secret's type. Between the two there is no Secret; if the controller
@@ -93,12 +101,12 @@ func (w secretWriter) rehearse(ctx context.Context, p *unseal.Plan, c *unseal.Co
 
 // exact applies the Secret at a version, and removes the keys that the API server then answers besides ours: those of other field managers.
 func (w secretWriter) exact(ctx context.Context, p *unseal.Plan, c *unseal.Contents, immutable *bool, version string) (metav1.ObjectMeta, error) {
-	body, err := applyBody(p, c, immutable, version)
-	if err != nil {
-		return metav1.ObjectMeta{}, err
+	written, foreign, err := w.apply(ctx, p, c, immutable, version)
+	if err == nil && created(written) {
+		if version, err = w.upgrade(ctx, p, written); err == nil {
+			written, foreign, err = w.apply(ctx, p, c, immutable, version)
+		}
 	}
-	defer clear(body)
-	written, foreign, err := w.patch(ctx, p, c, client.RawPatch(types.ApplyPatchType, body), client.ForceOwnership)
 	if err != nil || len(foreign) == 0 {
 		return written, err
 	}
@@ -114,6 +122,16 @@ func (w secretWriter) exact(ctx context.Context, p *unseal.Plan, c *unseal.Conte
 	}
 	written, _, err = w.patch(ctx, p, c, client.RawPatch(types.MergePatchType, patch))
 	return written, err
+}
+
+// apply is one server-side apply at a version; it gives what patch gives.
+func (w secretWriter) apply(ctx context.Context, p *unseal.Plan, c *unseal.Contents, immutable *bool, version string) (metav1.ObjectMeta, []string, error) {
+	body, err := applyBody(p, c, immutable, version)
+	if err != nil {
+		return metav1.ObjectMeta{}, nil, err
+	}
+	defer clear(body)
+	return w.patch(ctx, p, c, client.RawPatch(types.ApplyPatchType, body), client.ForceOwnership)
 }
 
 // patch gives the Secret's metadata and the data keys that c does not have.
