@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -49,7 +50,7 @@ func (w secretWriter) upgrade(ctx context.Context, p *unseal.Plan, m metav1.Obje
 		return m.ResourceVersion, err
 	}
 	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name}}
-	answer.SetGroupVersionKind(secretKind)
+	answer.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	if err := w.client.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(unseal.FieldManager)); err != nil {
 		return "", err
 	}

@@ -28,13 +28,9 @@ type gitSecrets struct {
 // Reconcile looks at one object. An error is one of the caches or of the status; everything about the object itself is in its status.
 func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	r.report.events.begin()
-	in, err := r.gather.gather(ctx, req.NamespacedName)
-	if err != nil {
-		return reconcile.Result{}, err
-	}
-	if in == nil {
-		r.gather.seen.forget(req.NamespacedName)
-		return reconcile.Result{}, nil
+	in, again, err := r.gather.gather(ctx, req.NamespacedName)
+	if err != nil || in == nil {
+		return reconcile.Result{RequeueAfter: again}, err
 	}
 	d := unseal.Decide(*in)
 	switch d.Action {

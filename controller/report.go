@@ -23,6 +23,7 @@ type reporter struct {
 	audit   audit.Log
 	metrics *metrics
 	seen    *memory
+	bodies  *bodies
 	ring    *keyring.Live
 	now     func() time.Time
 	log     *slog.Logger
@@ -74,6 +75,9 @@ func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcom
 	}
 	if before != out.Reason {
 		r.changed(ctx, in, out, before)
+	}
+	if r.seen.looked(in, out, after) {
+		r.bodies.drop(key)
 	}
 	row, _ := out.Reason.Row()
 	if row.Then == unseal.Retrying {

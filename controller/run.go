@@ -30,8 +30,6 @@ const (
 	off = "0"
 	// leaseName is the Lease of leader election.
 	leaseName = "waxwing-controller"
-	// startup is how long the sources of keyrings have, after a start, before an object whose key is in none of those read so far is told that one is away.
-	startup = 30 * time.Second
 )
 
 // Run runs the controller until ctx ends. It returns nil then, and an error if it could not start or is not the leader any more. It sets the process-wide
@@ -48,11 +46,12 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	mgr, err := newManager(cfg, logger)
+	bodies := newBodies(newMemory(cfg.Jitter), maxBodies)
+	mgr, err := newManager(cfg, logger, bodies)
 	if err != nil {
 		return err
 	}
-	if err := add(mgr, cfg, log); err != nil {
+	if err := add(mgr, cfg, log, bodies); err != nil {
 		return err
 	}
 	cfg.Log.InfoContext(ctx, "starting", "version", cfg.Version, "namespace", cfg.Namespace, "replica", cfg.Replica, "workers", cfg.Workers)
@@ -62,7 +61,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
+func newManager(cfg Config, logger logr.Logger, bodies *bodies) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("registering kinds: %w", err)
@@ -74,7 +73,7 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 	mgr, err := ctrl.NewManager(to, ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        logger,
-		Cache:                         cacheOptions(),
+		Cache:                         cacheOptions(bodies),
 		Metrics:                       metricsserver.Options{BindAddress: cfg.MetricsAddress},
 		HealthProbeBindAddress:        cfg.HealthAddress,
 		LeaderElection:                cfg.Elect.Enabled,
@@ -92,26 +91,25 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 }
 
 // add registers everything that runs.
-func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
+func add(mgr ctrl.Manager, cfg Config, log *audit.File, bodies *bodies) error {
 	live := &keyring.Live{}
 	rings := keyring.NewManager(keyring.Config{Secret: cfg.SecretSource, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
 	counters, err := newMetrics(crmetrics.Registry, mgr.GetCache())
 	if err != nil {
 		return err
 	}
-	seen := newMemory(cfg.Jitter)
 	events := mgr.GetEventRecorder(unseal.FieldManager)
 	keyrings := &KeyringReconciler{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log,
 	}
 	gitSecrets := &gitSecrets{
 		gather: &gatherer{
-			cache: mgr.GetCache(), live: mgr.GetAPIReader(), ring: live, seen: seen, home: cfg.Namespace,
-			now: cfg.Now, startupEnds: cfg.Now().Add(startup),
+			cache: mgr.GetCache(), live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, bodies: bodies, home: cfg.Namespace, now: cfg.Now,
 		},
 		writer: secretWriter{mgr.GetClient()},
 		report: &reporter{
-			status: mgr.GetClient(), events: newAnnouncer(events, counters.events.Inc, cfg.Now), audit: log, metrics: counters, seen: seen, ring: live, now: cfg.Now, log: cfg.Log,
+			status: mgr.GetClient(), events: newAnnouncer(events, counters.events.Inc, cfg.Now), audit: log, metrics: counters,
+			seen: bodies.seen, bodies: bodies, ring: live, now: cfg.Now, log: cfg.Log,
 		},
 		audit: log, log: cfg.Log,
 	}

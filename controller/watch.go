@@ -11,6 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -24,19 +26,21 @@ import (
 // reconcileTimeout bounds one look at an object; a worker that waits longer for the API server gives the object back.
 const reconcileTimeout = time.Minute
 
-// setup registers the reconciler: for GitSecrets whose spec or annotations (a signature covers some) have changed, for Secrets of the same name, which may
-// be theirs, and for all objects that wait for keys when the ring has changed.
+// setup registers the reconciler: for GitSecrets whose spec or own annotations (a signature covers them) have changed, for Secrets of the same name, which may
+// be theirs, and for all objects that wait for keys when the ring has changed. What the first list of a start brings has a low priority in the queue, so that
+// what changes meanwhile need not wait for it. A replica that waits for the lead fills its caches meanwhile.
 func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan struct{}) error {
 	sameName := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}}}
 	})
 	err := builder.ControllerManagedBy(mgr).
 		Named("gitsecret").
-		For(&v1alpha1.GitSecret{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
-		WatchesMetadata(&corev1.Secret{}, sameName, builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
+		For(&v1alpha1.GitSecret{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: specChanged})).
+		WatchesMetadata(&corev1.Secret{}, sameName, builder.WithPredicates(predicate.Funcs{CreateFunc: r.secretMade, UpdateFunc: r.secretChanged})).
 		WatchesRawSource(r.whenKeysChange(ringChanged)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
+			EnableWarmup:            new(true),
 			ReconciliationTimeout:   reconcileTimeout,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 		}).
@@ -47,7 +51,27 @@ func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan 
 	return nil
 }
 
-// whenKeysChange queues the objects that wait for keys after each change of the ring.
+// specChanged says whether a GitSecret has to be looked at. One that has become older, as after etcd was restored, may have lost its status.
+func specChanged(e event.UpdateEvent) bool {
+	return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || marks(e.ObjectOld.GetAnnotations()) != marks(e.ObjectNew.GetAnnotations()) ||
+		older(e.ObjectNew.GetResourceVersion(), e.ObjectOld.GetResourceVersion())
+}
+
+// secretMade passes over the Secrets that we have made ourselves.
+func (r *gitSecrets) secretMade(e event.CreateEvent) bool {
+	return !r.gather.seen.wroteSecret(client.ObjectKeyFromObject(e.Object), e.Object.GetUID(), e.Object.GetResourceVersion())
+}
+
+// secretChanged passes over our own writes.
+func (r *gitSecrets) secretChanged(e event.UpdateEvent) bool {
+	was, is, key := e.ObjectOld.GetResourceVersion(), e.ObjectNew.GetResourceVersion(), client.ObjectKeyFromObject(e.ObjectNew)
+	if older(is, was) {
+		r.gather.seen.doubt(key)
+	}
+	return was != is && !r.gather.seen.wroteSecret(key, e.ObjectNew.GetUID(), is)
+}
+
+// whenKeysChange queues the objects that wait for keys after each change of the ring, behind what changes otherwise: they may be all there are.
 func (r *gitSecrets) whenKeysChange(changed <-chan struct{}) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		go func() {
@@ -56,14 +80,22 @@ func (r *gitSecrets) whenKeysChange(changed <-chan struct{}) source.Source {
 				case <-ctx.Done():
 					return
 				case <-changed:
-					for _, req := range r.waitingForKeys(ctx) {
-						queue.Add(req)
-					}
+					addBehind(queue, r.waitingForKeys(ctx))
 				}
 			}
 		}()
 		return nil
 	})
+}
+
+func addBehind(queue workqueue.TypedRateLimitingInterface[reconcile.Request], all []reconcile.Request) {
+	if q, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		q.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, all...)
+		return
+	}
+	for _, req := range all {
+		queue.Add(req)
+	}
 }
 
 // waitingForKeys lists the objects whose outcome may change with the keys.
