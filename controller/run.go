@@ -68,6 +68,7 @@ func newManager(cfg Config, logger logr.Logger, bodies *bodies) (ctrl.Manager, e
 	}
 	to := rest.CopyConfig(cfg.REST)
 	to.QPS = -1
+	to.DisableCompression = true // compressing sealed values takes the API server longer than sending them
 	to.UserAgent = "waxwing-controller/" + cfg.Version
 	to.WarningHandler = rest.NoWarnings{} // a warning about a Secret may quote it
 	mgr, err := ctrl.NewManager(to, ctrl.Options{
