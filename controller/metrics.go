@@ -21,6 +21,7 @@ type metrics struct {
 	seconds  prometheus.Histogram
 	retries  prometheus.Counter
 	heldBack prometheus.Counter
+	events   prometheus.Counter
 }
 
 // newMetrics registers the metrics; those about all objects are counted from the cache when they are asked for.
@@ -40,10 +41,13 @@ func newMetrics(reg prometheus.Registerer, cache client.Reader) (*metrics, error
 			Name: "waxwing_openings_held_back_total", Help: "Times that a GitSecret was not opened again yet, because somebody else changes its Secret again and again.",
 		}),
 	}
+	m.events = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "waxwing_events_dropped_total", Help: "Events about GitSecrets that were not made because there were too many at once; the statuses tell all of them.",
+	})
 	for _, row := range unseal.Table() {
 		m.total.WithLabelValues(string(row.Reason))
 	}
-	for _, c := range []prometheus.Collector{m.total, m.seconds, m.retries, m.heldBack, &population{cache: cache, objects: gitSecretsDesc(), keys: keysDesc(), ready: readyDesc()}} {
+	for _, c := range []prometheus.Collector{m.total, m.seconds, m.retries, m.heldBack, m.events, &population{cache: cache, objects: gitSecretsDesc(), keys: keysDesc(), ready: readyDesc()}} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}
