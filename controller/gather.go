@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,45 +17,92 @@ import (
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
-// gatherer collects what is decided by. Everything comes from caches, except where they are behind what was written before.
+const (
+	// startup is how long the sources of keyrings have, after a start, before an object whose key is in none of those read so far is told that one is away.
+	startup = 30 * time.Second
+	// firstKeys is how long objects that were never looked at wait for them at the most, and how often they ask.
+	firstKeys, firstKeysEvery = 5 * time.Second, 200 * time.Millisecond
+)
+
+// gatherer collects what is decided by. Everything comes from caches, except where they are behind what was written before, and the sealed part of an object
+// that is looked at again.
 type gatherer struct {
-	cache client.Reader // GitSecrets, and the metadata of Secrets and Namespaces
-	live  client.Reader
-	ring  *keyring.Live
-	seen  *memory
-	marks marks
-	home  string
+	cache  client.Reader // GitSecrets without their sealed part, and the metadata of Secrets and Namespaces
+	live   client.Reader
+	ring   *keyring.Live
+	seen   *memory
+	bodies *bodies
+	pace   *pace
+	marks  marks
+	home   string
 	// namespaced is true where Namespaces cannot be read; one that is being deleted is then known by the API server's refusal.
 	namespaced bool
 	now        func() time.Time
-	// startupEnds is when a keyring whose source was not read yet counts as unavailable.
-	startupEnds time.Time
+
+	once  sync.Once
+	began time.Time
 }
 
-// gather gives nil where there is no object.
-func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (*unseal.Input, error) {
+// gather gives nil where there is nothing to decide, and then when to look again, if at all.
+func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (in *unseal.Input, again time.Duration, err error) {
+	g.once.Do(func() { g.began = g.now() }) // not before this replica has the lead
 	o := &v1alpha1.GitSecret{}
 	if err := g.cache.Get(ctx, key, o); err != nil {
-		return nil, client.IgnoreNotFound(err)
+		if apierrors.IsNotFound(err) {
+			g.seen.forget(key)
+			g.bodies.drop(key)
+			g.pace.forget(key)
+			return nil, 0, nil
+		}
+		return nil, 0, err
 	}
-	o.Status = g.seen.latest(o)
-	secret, err := g.secret(ctx, o)
+	o.Status, o.ResourceVersion = g.seen.latest(o)
+	if in, err = g.around(ctx, o); err != nil {
+		return nil, 0, err
+	}
+	if again, quiet := g.seen.quiet(in); quiet {
+		if again {
+			return nil, g.seen.retry(key), nil
+		}
+		return nil, 0, nil
+	}
+	if g.waitsForFirstKeys(in) {
+		return nil, firstKeysEvery, nil
+	}
+	switch {
+	case !consistent(o, in.Secret):
+		err = g.confirm(ctx, in)
+	case !g.bodies.get(o):
+		err = g.fetch(ctx, in)
+	}
+	if err == errBehind {
+		return nil, g.seen.retry(key), nil
+	}
+	if err == nil {
+		in.NoRoom = g.seen.hasNoRoom(in.Object)
+		in.Stored, err = g.stored(ctx, in.Object)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the metadata of Secret %s: %w", key, err)
+		return nil, 0, err
+	}
+	return in, 0, nil
+}
+
+// around is the input for o as the caches have it.
+func (g *gatherer) around(ctx context.Context, o *v1alpha1.GitSecret) (*unseal.Input, error) {
+	secret, err := metadata(ctx, g.cache, "Secret", keyOf(o))
+	if err != nil {
+		return nil, fmt.Errorf("reading the metadata of Secret %s: %w", keyOf(o), err)
 	}
 	terminating, err := g.terminating(ctx, o.Namespace)
 	if err != nil {
 		return nil, fmt.Errorf("reading namespace %s: %w", o.Namespace, err)
 	}
-	stored, err := g.stored(ctx, o)
-	if err != nil {
-		return nil, err
-	}
 	now := g.now()
 	return &unseal.Input{
-		Object: o, Secret: secret, Ring: g.ring.Load(), Marks: g.marks.of(ctx, key), Now: now, Home: g.home,
-		NamespaceTerminating: terminating, Stored: stored, NoRoom: g.seen.hasNoRoom(o),
-		Starting: now.Before(g.startupEnds),
+		Object: o, Secret: secret, Ring: g.ring.Load(), Marks: g.marks.of(ctx, keyOf(o)), Now: now, Home: g.home,
+		NamespaceTerminating: terminating,
+		Starting:             now.Before(g.began.Add(startup)),
 	}, nil
 }
 
@@ -67,18 +115,10 @@ func (g *gatherer) terminating(ctx context.Context, name string) (bool, error) {
 	return namespace != nil && namespace.DeletionTimestamp != nil, err
 }
 
-// secret is the metadata of the object's Secret: from the cache, unless that is older than what the status knows of, or has nothing where the status knows
-// of a Secret. A stale answer would not do harm (the write has a precondition), but it would have values opened for nothing.
-func (g *gatherer) secret(ctx context.Context, o *v1alpha1.GitSecret) (*metav1.ObjectMeta, error) {
-	cached, err := metadata(ctx, g.cache, "Secret", keyOf(o))
-	if err != nil {
-		return nil, err
-	}
-	ref := o.Status.Secret
-	if ref == nil || (cached != nil && !older(cached.ResourceVersion, ref.ResourceVersion)) {
-		return cached, nil
-	}
-	return metadata(ctx, g.live, "Secret", keyOf(o))
+// waitsForFirstKeys says whether an object of which nothing is known yet waits a moment longer, because no keyring was read yet. A start where there are many
+// would have them all written twice.
+func (g *gatherer) waitsForFirstKeys(in *unseal.Input) bool {
+	return unseal.ReasonOf(in.Object.Status) == "" && in.Now.Before(g.began.Add(firstKeys)) && (in.Ring == nil || len(in.Ring.Unavailable()) > 0)
 }
 
 // metadata reads the metadata of a core object; nil where there is none.

@@ -31,14 +31,10 @@ type gitSecrets struct {
 
 // Reconcile looks at one object. An error is one of the caches or of the status; everything about the object itself is in its status.
 func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	in, err := r.gather.gather(ctx, req.NamespacedName)
-	if err != nil {
-		return reconcile.Result{}, err
-	}
-	if in == nil {
-		r.gather.seen.forget(req.NamespacedName)
-		r.pace.forget(req.NamespacedName)
-		return reconcile.Result{}, nil
+	r.report.events.begin()
+	in, again, err := r.gather.gather(ctx, req.NamespacedName)
+	if err != nil || in == nil {
+		return reconcile.Result{RequeueAfter: again}, err
 	}
 	d := unseal.Decide(*in)
 	switch d.Action {
@@ -46,7 +42,7 @@ func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		r.remember(ctx, in, d.Remember)
 		return r.report.decided(ctx, in, d)
 	case unseal.Open:
-		if wait, news := r.pace.wait(in.Object, in.Now); wait > 0 {
+		if wait, news := r.gather.pace.wait(in.Object, in.Now); wait > 0 {
 			r.report.contested(ctx, in, news)
 			return reconcile.Result{RequeueAfter: wait}, nil
 		}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -110,8 +111,9 @@ func addMarks(mgr ctrl.Manager, cfg Config, objects client.Reader) (*markStore, 
 	return s, mgr.Add(s)
 }
 
-// whenMarksChange watches the ConfigMaps of marks (their metadata only) and queues the objects whose mark somebody else has changed or removed.
-func (s *markStore) whenMarksChange(mgr ctrl.Manager) (source.Source, error) {
+// whenMarksChange watches the ConfigMaps of marks (their metadata only) and queues the objects whose mark somebody else has changed or removed, after it has told
+// changed of each.
+func (s *markStore) whenMarksChange(mgr ctrl.Manager, objects client.Reader, changed func(types.NamespacedName)) (source.Source, error) {
 	only := cache.Config{LabelSelector: labels.SelectorFromSet(labels.Set{labelMarks: "true"})}
 	configMaps, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
@@ -136,7 +138,10 @@ func (s *markStore) whenMarksChange(mgr ctrl.Manager) (source.Source, error) {
 				s.log.ErrorContext(ctx, "watching marks", "error", err)
 			}
 		}()
-		go s.queueWoken(ctx, mgr.GetCache(), queue)
+		go s.queueWoken(ctx, objects, func(req reconcile.Request) {
+			changed(req.NamespacedName)
+			queue.Add(req)
+		})
 		return nil
 	}), nil
 }
@@ -161,7 +166,7 @@ func (s *markStore) handler(ctx context.Context) toolscache.ResourceEventHandler
 	}
 }
 
-func (s *markStore) queueWoken(ctx context.Context, objects client.Reader, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+func (s *markStore) queueWoken(ctx context.Context, objects client.Reader, add func(reconcile.Request)) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -174,7 +179,7 @@ func (s *markStore) queueWoken(ctx context.Context, objects client.Reader, queue
 		s.mu.Unlock()
 		for _, key := range keys {
 			for _, req := range s.requests(ctx, objects, key) {
-				queue.Add(req)
+				add(req)
 			}
 		}
 	}

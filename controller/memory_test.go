@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/unseal"
 )
 
 func object(uid, version, openedWith string) *v1alpha1.GitSecret {
@@ -30,21 +32,21 @@ func TestLatestStatusIsTheNewerOfCacheAndMemory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMemory(func() float64 { return 0 })
-			m.wrote(object("u", "100", "memory"))
-			if got := m.latest(c.cached).OpenedWith; got != c.want {
-				t.Errorf("got that of the %s, want that of the %s", got, c.want)
+			m.wrote(object("u", "1", ""), "100", v1alpha1.GitSecretStatus{OpenedWith: "memory"})
+			if got, _ := m.latest(c.cached); got.OpenedWith != c.want {
+				t.Errorf("got that of the %s, want that of the %s", got.OpenedWith, c.want)
 			}
 		})
 	}
 	m := newMemory(func() float64 { return 0 })
 	m.retry(keyOf(object("u", "1", "")))
-	if got := m.latest(object("u", "99", "cache")).OpenedWith; got != "cache" {
-		t.Errorf("tries alone gave a status: %q", got)
+	if got, _ := m.latest(object("u", "99", "cache")); got.OpenedWith != "cache" {
+		t.Errorf("tries alone gave a status: %q", got.OpenedWith)
 	}
-	m.wrote(object("u", "100", "memory"))
+	m.wrote(object("u", "1", ""), "100", v1alpha1.GitSecretStatus{OpenedWith: "memory"})
 	m.forget(keyOf(object("u", "100", "")))
-	if got := m.latest(object("u", "99", "cache")).OpenedWith; got != "cache" {
-		t.Errorf("a forgotten object is remembered: %q", got)
+	if got, _ := m.latest(object("u", "99", "cache")); got.OpenedWith != "cache" {
+		t.Errorf("a forgotten object is remembered: %q", got.OpenedWith)
 	}
 }
 
@@ -69,6 +71,81 @@ func TestRetriesGrowToAMinuteAndNeverEnd(t *testing.T) {
 		if got := m.retry(key); got != want[0] {
 			t.Errorf("after a success: %s", got)
 		}
+	}
+}
+
+// TestMemoryGoesBackWithTheAPIServer holds that what was written before etcd was restored from a backup is not taken for the present.
+func TestMemoryGoesBackWithTheAPIServer(t *testing.T) {
+	for name, c := range map[string]struct {
+		shown []string // versions that the cache is given before and after the write of version 100
+		after []string
+		want  string
+	}{
+		"the write comes":                         {[]string{"90"}, []string{"100"}, "cache"},
+		"a change from before the write comes":    {[]string{"90"}, []string{"95"}, "memory"},
+		"the write was shown and is gone":         {[]string{"90"}, []string{"100", "80"}, "cache"},
+		"the write was not shown and is gone":     {[]string{"90"}, []string{"80"}, "cache"},
+		"a list brings the version before it":     {[]string{"90"}, []string{"90"}, "cache"},
+		"nothing is shown":                        {[]string{"90"}, nil, "memory"},
+		"the write was shown before it was noted": {[]string{"90", "100"}, nil, "cache"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMemory(func() float64 { return 0 })
+			version := ""
+			show := func(versions []string) {
+				for _, v := range versions {
+					m.shown(object("u", v, "cache"))
+					version = v
+				}
+			}
+			show(c.shown)
+			m.wrote(object("u", "90", ""), "100", v1alpha1.GitSecretStatus{OpenedWith: "memory"})
+			show(c.after)
+			if got, _ := m.latest(object("u", version, "cache")); got.OpenedWith != c.want {
+				t.Errorf("got that of the %s, want that of the %s", got.OpenedWith, c.want)
+			}
+		})
+	}
+}
+
+func TestNothingIsLookedAtTwice(t *testing.T) {
+	ring := &keyring.Ring{}
+	input := func(change func(*unseal.Input)) *unseal.Input {
+		in := &unseal.Input{Object: object("u", "100", ""), Ring: ring, Secret: &metav1.ObjectMeta{UID: "s", ResourceVersion: "50"}}
+		in.Object.Generation = 3
+		change(in)
+		return in
+	}
+	none := func(*unseal.Input) {}
+	for name, c := range map[string]struct {
+		out          unseal.Outcome
+		after        time.Duration
+		change       func(*unseal.Input)
+		again, quiet bool
+	}{
+		"nothing has changed":            {unseal.Outcome{Reason: unseal.Tampered}, 0, none, false, true},
+		"only the status has":            {unseal.Outcome{Reason: unseal.Tampered}, 0, func(in *unseal.Input) { in.Object.ResourceVersion = "101" }, false, true},
+		"somebody else's annotation":     {unseal.Outcome{Reason: unseal.Tampered}, 0, func(in *unseal.Input) { in.Object.Annotations = map[string]string{"a": "b"} }, false, true},
+		"an annotation of ours":          {unseal.Outcome{Reason: unseal.Tampered}, 0, func(in *unseal.Input) { in.Object.Annotations = map[string]string{"waxwing.io/a": "b"} }, false, false},
+		"the spec":                       {unseal.Outcome{Reason: unseal.Tampered}, 0, func(in *unseal.Input) { in.Object.Generation++ }, false, false},
+		"another object of the name":     {unseal.Outcome{Reason: unseal.Tampered}, 0, func(in *unseal.Input) { in.Object.UID = "v" }, false, false},
+		"the keys":                       {unseal.Outcome{Reason: unseal.NoMatchingKey}, 0, func(in *unseal.Input) { in.Ring = &keyring.Ring{} }, false, false},
+		"the Secret":                     {unseal.Outcome{Reason: unseal.TargetConflict}, 0, func(in *unseal.Input) { in.Secret.ResourceVersion = "51" }, false, false},
+		"the Secret is gone":             {unseal.Outcome{Reason: unseal.TargetConflict}, 0, func(in *unseal.Input) { in.Secret = nil }, false, false},
+		"the namespace is being deleted": {unseal.Outcome{Reason: unseal.Tampered}, 0, func(in *unseal.Input) { in.NamespaceTerminating = true }, false, false},
+		"it is retried for its keys":     {unseal.Outcome{Reason: unseal.KeySourceUnavailable}, 0, none, true, true},
+		"it is retried for the API":      {unseal.Outcome{Reason: unseal.ApplyFailed}, 0, none, false, false},
+		"a date is waited for":           {unseal.Outcome{Reason: unseal.PolicyDenied}, time.Hour, none, false, false},
+		"the cache has no write of ours yet": {
+			unseal.Outcome{Reason: unseal.Unsealed, Secret: &v1alpha1.SecretRef{UID: "s", ResourceVersion: "60"}}, 0, none, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMemory(func() float64 { return 0 })
+			m.looked(input(none), c.out, c.after)
+			if again, quiet := m.quiet(input(c.change)); again != c.again || quiet != c.quiet {
+				t.Errorf("quiet %t, tried again %t", quiet, again)
+			}
+		})
 	}
 }
 

@@ -21,6 +21,7 @@ type metrics struct {
 	seconds  prometheus.Histogram
 	retries  prometheus.Counter
 	heldBack prometheus.Counter
+	events   prometheus.Counter
 	// rollbacks that were let through.
 	rollbacks prometheus.Counter
 }
@@ -45,11 +46,14 @@ func newMetrics(reg prometheus.Registerer, cache client.Reader, store *markStore
 			Name: "waxwing_rollbacks_total", Help: "GitSecrets that went back to an older envelope and were let through.",
 		}),
 	}
+	m.events = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "waxwing_events_dropped_total", Help: "Events about GitSecrets that were not made because there were too many at once; the statuses tell all of them.",
+	})
 	for _, row := range unseal.Table() {
 		m.total.WithLabelValues(string(row.Reason))
 	}
 	for _, c := range []prometheus.Collector{
-		m.total, m.seconds, m.retries, m.heldBack, m.rollbacks, newMarksCollector(store),
+		m.total, m.seconds, m.retries, m.heldBack, m.events, m.rollbacks, newMarksCollector(store),
 		&population{cache: cache, objects: gitSecretsDesc(), keys: keysDesc(), ready: readyDesc()},
 	} {
 		if err := reg.Register(c); err != nil {

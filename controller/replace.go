@@ -19,7 +19,7 @@ type tell func(reason, message string)
 // there is no Secret; if the controller dies there, the next look makes it. A Secret that is not ours stays, and an immutable one unless the object says
 // otherwise.
 func (w secretWriter) replace(ctx context.Context, p *unseal.Plan, c *unseal.Contents, existing *metav1.ObjectMeta, frozen bool, tell tell) (metav1.ObjectMeta, error) {
-	if !frozen && p.Immutable != nil && *p.Immutable {
+	if !frozen {
 		// The answer was about the type alone, which says nothing of the rest.
 		var err error
 		if frozen, err = w.frozen(ctx, p, existing); err != nil {

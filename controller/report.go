@@ -6,9 +6,8 @@ import (
 	"log/slog"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/client-go/tools/events"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -20,10 +19,11 @@ import (
 // reporter tells what became of an object: status, event, audit note, metrics, log; and says when to look again.
 type reporter struct {
 	status  client.StatusClient
-	events  events.EventRecorder
+	events  *announcer
 	audit   audit.Log
 	metrics *metrics
 	seen    *memory
+	bodies  *bodies
 	ring    *keyring.Live
 	now     func() time.Time
 	log     *slog.Logger
@@ -62,17 +62,25 @@ func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcom
 	before := unseal.ReasonOf(o.Status)
 	next := out.Status(o.Status, o.Generation, r.now())
 	if !apiequality.Semantic.DeepEqual(o.Status, next) {
-		changed := o.DeepCopy()
-		changed.Status = next
-		if err := r.status.Status().Patch(ctx, changed, client.MergeFrom(o), client.FieldOwner(unseal.FieldManager)); tooLarge(err) {
+		version, err := patchStatus(ctx, r.status, o, next)
+		if apierrors.IsConflict(err) {
+			// Nobody has to hear of it: the object has changed, and is looked at again.
+			r.seen.doubt(key)
+			return reconcile.Result{RequeueAfter: r.seen.retry(key)}, nil
+		}
+		if tooLarge(err) {
 			return r.noRoom(ctx, in, out)
-		} else if err != nil {
+		}
+		if err != nil {
 			return reconcile.Result{}, client.IgnoreNotFound(fmt.Errorf("writing the status of %s: %w", key, err))
 		}
-		r.seen.wrote(changed)
+		r.seen.wrote(o, version, next)
 	}
 	if before != out.Reason {
 		r.changed(ctx, in, out, before)
+	}
+	if r.seen.looked(in, out, after) {
+		r.bodies.drop(key)
 	}
 	row, _ := out.Reason.Row()
 	if row.Then == unseal.Retrying {
@@ -88,14 +96,11 @@ func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcom
 }
 
 func (r *reporter) changed(ctx context.Context, in *unseal.Input, out unseal.Outcome, before unseal.Reason) {
-	kind, level := corev1.EventTypeWarning, slog.LevelWarn
-	row, _ := out.Reason.Row()
-	if row.Then == unseal.Settled {
-		kind, level = corev1.EventTypeNormal, slog.LevelInfo
+	level := slog.LevelWarn
+	if row, _ := out.Reason.Row(); row.Then == unseal.Settled {
+		level = slog.LevelInfo
 	}
 	r.log.Log(ctx, level, "GitSecret "+string(out.Reason), "gitsecret", keyOf(in.Object).String(), "uid", in.Object.UID, "generation", in.Object.Generation,
 		"before", before, "message", out.Message)
-	if out.Reason != unseal.Pending {
-		r.events.Eventf(in.Object, nil, kind, string(out.Reason), "Unseal", "%s", out.Message)
-	}
+	r.events.changed(in, out, before)
 }

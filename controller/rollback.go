@@ -45,5 +45,5 @@ func (r *reporter) rolledBack(ctx context.Context, in *unseal.Input, out unseal.
 	}
 	r.metrics.rollbacks.Inc()
 	r.log.WarnContext(ctx, "GitSecret "+unseal.EventRolledBack, "gitsecret", keyOf(in.Object).String(), "uid", in.Object.UID, "message", out.RolledBack)
-	r.events.Eventf(in.Object, nil, corev1.EventTypeWarning, unseal.EventRolledBack, "Unseal", "%s", shorten(out.RolledBack, maxEvent))
+	r.events.say(in.Object, corev1.EventTypeWarning, unseal.EventRolledBack, shorten(out.RolledBack, maxEvent))
 }

@@ -32,8 +32,6 @@ const (
 	off = "0"
 	// leaseName is the Lease of leader election.
 	leaseName = "waxwing-controller"
-	// startup is how long the sources of keyrings have, after a start, before an object whose key is in none of those read so far is told that one is away.
-	startup = 30 * time.Second
 )
 
 // Run runs the controller until ctx ends. It returns nil then, and an error if it could not start or is not the leader any more. It sets the process-wide
@@ -50,11 +48,12 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	mgr, err := newManager(cfg, logger)
+	bodies := newBodies(newMemory(cfg.Jitter), maxBodies)
+	mgr, err := newManager(cfg, logger, bodies)
 	if err != nil {
 		return err
 	}
-	if err := add(mgr, cfg, log); err != nil {
+	if err := add(mgr, cfg, log, bodies); err != nil {
 		return err
 	}
 	cfg.Log.InfoContext(ctx, "starting", "version", cfg.Version, "namespace", cfg.Namespace, "replica", cfg.Replica, "workers", cfg.Workers)
@@ -64,10 +63,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
-	caches := cacheOptions()
+func newManager(cfg Config, logger logr.Logger, bodies *bodies) (ctrl.Manager, error) {
+	caches := cacheOptions(bodies)
 	if len(cfg.Namespaces) > 0 {
-		caches = onlyIn(cfg.Namespace)
+		caches = onlyIn(cfg.Namespace, bodies)
 	}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
@@ -75,6 +74,7 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 	}
 	to := rest.CopyConfig(cfg.REST)
 	to.QPS = -1
+	to.DisableCompression = true // compressing sealed values takes the API server longer than sending them
 	to.UserAgent = "waxwing-controller/" + cfg.Version
 	to.WarningHandler = rest.NoWarnings{} // a warning about a Secret may quote it
 	mgr, err := ctrl.NewManager(to, ctrl.Options{
@@ -98,10 +98,10 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 }
 
 // add registers everything that runs.
-func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
+func add(mgr ctrl.Manager, cfg Config, log *audit.File, bodies *bodies) error {
 	live := &keyring.Live{}
 	rings := keyring.NewManager(keyring.Config{Secret: cfg.SecretSource, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
-	reader, listed, err := readers(mgr, cfg)
+	reader, listed, err := readers(mgr, cfg, bodies)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
 	if err != nil {
 		return err
 	}
-	marksChanged, err := store.whenMarksChange(mgr)
+	marksChanged, err := store.whenMarksChange(mgr, reader, bodies.seen.lookAgain)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,6 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
 	if err != nil {
 		return err
 	}
-	seen := newMemory(cfg.Jitter)
 	events := mgr.GetEventRecorder(unseal.FieldManager)
 	keyrings := &KeyringReconciler{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log,
@@ -125,13 +124,13 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
 	}
 	gitSecrets := &gitSecrets{
 		gather: &gatherer{
-			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: seen, marks: store, home: cfg.Namespace,
-			now: cfg.Now, startupEnds: cfg.Now().Add(startup),
+			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, bodies: bodies, pace: newPace(), marks: store,
+			home: cfg.Namespace, now: cfg.Now,
 		},
-		pace:   newPace(),
 		writer: secretWriter{mgr.GetClient()},
 		report: &reporter{
-			status: mgr.GetClient(), events: events, audit: log, metrics: counters, seen: seen, ring: live, now: cfg.Now, log: cfg.Log,
+			status: mgr.GetClient(), events: newAnnouncer(events, counters.events.Inc, cfg.Now), audit: log, metrics: counters,
+			seen: bodies.seen, bodies: bodies, ring: live, now: cfg.Now, log: cfg.Log,
 		},
 		marks: store, audit: log, log: cfg.Log, namespaces: listed,
 	}
@@ -145,7 +144,7 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.File) error {
 }
 
 // readers gives what GitSecrets and the metadata of Secrets are read from: the manager's cache, or in namespaced mode one for each namespace.
-func readers(mgr ctrl.Manager, cfg Config) (client.Reader, *namespaces, error) {
+func readers(mgr ctrl.Manager, cfg Config, bodies *bodies) (client.Reader, *namespaces, error) {
 	gauges, err := newConditionMetrics(crmetrics.Registry, cfg)
 	if err != nil || len(cfg.Namespaces) == 0 {
 		return mgr.GetCache(), nil, err
@@ -154,7 +153,7 @@ func readers(mgr ctrl.Manager, cfg Config) (client.Reader, *namespaces, error) {
 		names: slices.Compact(slices.Sorted(slices.Values(cfg.Namespaces))), home: mgr.GetCache(), live: mgr.GetAPIReader(),
 		tell: gauges.reachable, log: cfg.Log, jitter: cfg.Jitter, caches: map[string]cache.Cache{}, synced: map[string]bool{},
 		open: func(name string) (cache.Cache, error) {
-			o := onlyIn(name)
+			o := onlyIn(name, bodies)
 			o.Scheme, o.Mapper, o.HTTPClient = mgr.GetScheme(), mgr.GetRESTMapper(), mgr.GetHTTPClient()
 			return cache.New(mgr.GetConfig(), o)
 		},

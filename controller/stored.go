@@ -19,10 +19,10 @@ import (
 // large is from what size of its values and wraps on an object is measured.
 const large = seal.MaxDocument / 2
 
-// stored is the size of a large object as the API server has it, without its status; 0 for one that is not large, or whose status was written. The cache has not
-// all of the object.
+// stored is the size of a large object as the API server has it, without its status; 0 for one that is not large, or whose status was written with room to spare.
+// The cache has not all of the object.
 func (g *gatherer) stored(ctx context.Context, o *v1alpha1.GitSecret) (int, error) {
-	if o.Status.ObservedGeneration == o.Generation {
+	if o.Status.ObservedGeneration == o.Generation && unseal.ReasonOf(o.Status) != unseal.TooLarge {
 		return 0, nil
 	}
 	size := 0
@@ -37,15 +37,12 @@ func (g *gatherer) stored(ctx context.Context, o *v1alpha1.GitSecret) (int, erro
 	if size < large {
 		return 0, nil
 	}
-	var found v1alpha1.GitSecretList
-	if err := g.live.List(ctx, &found, client.InNamespace(o.Namespace), client.MatchingFields{"metadata.name": o.Name}); err != nil {
-		return 0, fmt.Errorf("measuring %s: %w", keyOf(o), err)
+	found := &v1alpha1.GitSecret{}
+	if err := g.live.Get(ctx, keyOf(o), found); err != nil {
+		return 0, client.IgnoreNotFound(fmt.Errorf("measuring %s: %w", keyOf(o), err))
 	}
-	if len(found.Items) != 1 {
-		return 0, nil // it has just been deleted
-	}
-	found.Items[0].Status = v1alpha1.GitSecretStatus{}
-	b, err := json.Marshal(&found.Items[0])
+	found.Status = v1alpha1.GitSecretStatus{}
+	b, err := json.Marshal(found)
 	return len(b), err
 }
 
@@ -64,7 +61,8 @@ func (r *reporter) noRoom(ctx context.Context, in *unseal.Input, out unseal.Outc
 	if out.Reason != unseal.TooLarge {
 		return reconcile.Result{RequeueAfter: r.seen.retry(keyOf(o))}, nil
 	}
+	r.bodies.drop(keyOf(o))
 	r.metrics.count(unseal.TooLarge)
-	r.events.Eventf(o, nil, corev1.EventTypeWarning, string(unseal.TooLarge), "Unseal", "the object is so large that not even its status can be stored: nothing is opened; split it")
+	r.events.say(o, corev1.EventTypeWarning, string(unseal.TooLarge), "the object is so large that not even its status can be stored: nothing is opened; split it")
 	return reconcile.Result{}, nil
 }

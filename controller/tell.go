@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -12,7 +13,7 @@ import (
 // event tells something about an object that its status does not show.
 func (r *reporter) event(ctx context.Context, o *v1alpha1.GitSecret, reason, message string) {
 	r.log.InfoContext(ctx, "GitSecret "+reason, "gitsecret", keyOf(o).String(), "uid", o.UID, "generation", o.Generation, "message", message)
-	r.events.Eventf(o, nil, corev1.EventTypeNormal, reason, "Unseal", "%s", message)
+	r.events.say(o, corev1.EventTypeNormal, reason, message)
 }
 
 // EventContested is the reason of the event about a Secret that somebody else changes again and again.
@@ -27,6 +28,5 @@ func (r *reporter) contested(ctx context.Context, in *unseal.Input, news bool) {
 	o := in.Object
 	by := unseal.Rival(in.Secret)
 	r.log.WarnContext(ctx, "GitSecret "+EventContested, "gitsecret", keyOf(o).String(), "uid", o.UID, "generation", o.Generation, "by", by)
-	r.events.Eventf(o, nil, corev1.EventTypeWarning, EventContested, "Unseal",
-		"Secret %s is changed again and again by %s; from now on it is set right every %s only", o.Name, by, pause)
+	r.events.say(o, corev1.EventTypeWarning, EventContested, fmt.Sprintf("Secret %s is changed again and again by %s; from now on it is set right every %s only", o.Name, by, pause))
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -27,22 +28,24 @@ import (
 // reconcileTimeout bounds one look at an object; a worker that waits longer for the API server gives the object back.
 const reconcileTimeout = time.Minute
 
-// setup registers the reconciler: for GitSecrets whose spec or annotations (a signature covers some) have changed, for Secrets of the same name, which may
-// be theirs, for all objects that the keys concern when the ring has changed, and for those whose marks somebody else has changed.
+// setup registers the reconciler: for GitSecrets whose spec or own annotations (a signature covers them) have changed, for Secrets of the same name, which may
+// be theirs, for all objects that the keys concern when the ring has changed, and for those whose marks somebody else has changed. What the first list of a
+// start brings has a low priority in the queue, so that what changes meanwhile need not wait for it. A replica that waits for the lead fills its caches meanwhile.
 func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan struct{}, marksChanged source.Source) error {
 	sameName := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}}}
 	})
-	changedObject := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	changedObject := predicate.Funcs{UpdateFunc: specChanged}
+	changedSecret := predicate.Funcs{CreateFunc: r.secretMade, UpdateFunc: r.secretChanged}
 	b := builder.ControllerManagedBy(mgr).Named("gitsecret")
 	if r.namespaces == nil {
 		b = b.For(&v1alpha1.GitSecret{}, builder.WithPredicates(changedObject)).
-			WatchesMetadata(&corev1.Secret{}, sameName, builder.WithPredicates(predicate.ResourceVersionChangedPredicate{}))
+			WatchesMetadata(&corev1.Secret{}, sameName, builder.WithPredicates(changedSecret))
 	} else {
 		b = b.WatchesRawSource(r.namespaces.source(func(c cache.Cache) []source.Source {
 			return []source.Source{
 				source.Kind[client.Object](c, &v1alpha1.GitSecret{}, &handler.EnqueueRequestForObject{}, changedObject),
-				source.Kind[client.Object](c, secretMetadata(), sameName, predicate.ResourceVersionChangedPredicate{}),
+				source.Kind[client.Object](c, secretMetadata(), sameName, changedSecret),
 			}
 		}))
 	}
@@ -51,6 +54,7 @@ func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan 
 		WatchesRawSource(marksChanged).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
+			EnableWarmup:            new(true),
 			ReconciliationTimeout:   reconcileTimeout,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 		}).
@@ -67,7 +71,27 @@ func secretMetadata() *metav1.PartialObjectMetadata {
 	return m
 }
 
-// whenKeysChange queues the objects that a change of the ring concerns, after each change.
+// specChanged says whether a GitSecret has to be looked at. One that has become older, as after etcd was restored, may have lost its status.
+func specChanged(e event.UpdateEvent) bool {
+	return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || ownAnnotations(e.ObjectOld.GetAnnotations()) != ownAnnotations(e.ObjectNew.GetAnnotations()) ||
+		older(e.ObjectNew.GetResourceVersion(), e.ObjectOld.GetResourceVersion())
+}
+
+// secretMade passes over the Secrets that we have made ourselves.
+func (r *gitSecrets) secretMade(e event.CreateEvent) bool {
+	return !r.gather.seen.wroteSecret(client.ObjectKeyFromObject(e.Object), e.Object.GetUID(), e.Object.GetResourceVersion())
+}
+
+// secretChanged passes over our own writes.
+func (r *gitSecrets) secretChanged(e event.UpdateEvent) bool {
+	was, is, key := e.ObjectOld.GetResourceVersion(), e.ObjectNew.GetResourceVersion(), client.ObjectKeyFromObject(e.ObjectNew)
+	if older(is, was) {
+		r.gather.seen.doubt(key)
+	}
+	return was != is && !r.gather.seen.wroteSecret(key, e.ObjectNew.GetUID(), is)
+}
+
+// whenKeysChange queues the objects that a change of the ring concerns, after each change, behind what changes otherwise: they may be all there are.
 func (r *gitSecrets) whenKeysChange(changed <-chan struct{}) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		go func() {
@@ -76,7 +100,7 @@ func (r *gitSecrets) whenKeysChange(changed <-chan struct{}) source.Source {
 				case <-ctx.Done():
 					return
 				case <-changed:
-					r.queueWoken(ctx, queue)
+					addBehind(queue, r.concerned(ctx))
 				}
 			}
 		}()
@@ -84,25 +108,30 @@ func (r *gitSecrets) whenKeysChange(changed <-chan struct{}) source.Source {
 	})
 }
 
-// queueWoken queues the objects whose outcome may have changed with the keys. Those that have their Secret come after all others: nothing of it will change.
-func (r *gitSecrets) queueWoken(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+func addBehind(queue workqueue.TypedRateLimitingInterface[reconcile.Request], all []reconcile.Request) {
+	if q, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		q.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, all...)
+		return
+	}
+	for _, req := range all {
+		queue.Add(req)
+	}
+}
+
+// concerned lists the objects whose outcome may have changed with the keys: those that wait for one, and those whose key may not open them any more.
+func (r *gitSecrets) concerned(ctx context.Context) []reconcile.Request {
 	var all v1alpha1.GitSecretList
 	if err := r.gather.cache.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		r.log.ErrorContext(ctx, "listing the GitSecrets that changed keyrings concern", "error", err)
-		return
+		return nil
 	}
 	ring := r.gather.ring.Load()
-	later, hasPriorities := queue.(priorityqueue.PriorityQueue[reconcile.Request])
+	var requests []reconcile.Request
 	for i := range all.Items {
 		o := &all.Items[i]
-		status := r.gather.seen.latest(o)
-		req := reconcile.Request{NamespacedName: keyOf(o)}
-		switch {
-		case !unseal.Woken(o, status, ring):
-		case unseal.ReasonOf(status) == unseal.Unsealed && hasPriorities:
-			later.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, req)
-		default:
-			queue.Add(req)
+		if status, _ := r.gather.seen.latest(o); unseal.Woken(o, status, ring) {
+			requests = append(requests, reconcile.Request{NamespacedName: keyOf(o)})
 		}
 	}
+	return requests
 }

@@ -28,41 +28,54 @@ type secretWriter struct{ client client.Writer }
 // write makes the Secret what p and c say, on top of existing (nil: none). tell hears of a Secret that had to be deleted for it. The error is errConflict
 // or a *unseal.Refusal.
 func (w secretWriter) write(ctx context.Context, p *unseal.Plan, c *unseal.Contents, existing *metav1.ObjectMeta, tell tell) (metav1.ObjectMeta, error) {
-	version := absent
-	if existing != nil {
-		version = existing.ResourceVersion
-	}
-	// Keys that are not ours have to go before the Secret becomes immutable.
-	immutable, later := p.Immutable, p.Adopts || p.Foreign(existing)
-	if later {
+	// Keys that have to go can go only before the Secret is immutable, so that comes last.
+	immutable, last := p.Immutable, existing != nil && p.Immutable != nil && *p.Immutable
+	if last {
 		immutable = nil
 	}
-	written, err := w.exact(ctx, p, c, immutable, version)
-	if err != nil && existing != nil && (p.TypeChanges(err) || unseal.Frozen(err)) {
-		written, err = w.replace(ctx, p, c, existing, unseal.Frozen(err), tell)
-		later = false
+	written, err := w.first(ctx, p, c, immutable, existing)
+	frozen := unseal.Frozen(err)
+	if frozen && last {
+		last = false
+		written, err = w.exact(ctx, p, c, p.Immutable, existing.ResourceVersion)
 	}
-	if err == nil && later && p.Immutable != nil {
+	if err != nil && existing != nil && (p.TypeChanges(err) || unseal.Frozen(err)) {
+		last = false
+		written, err = w.replace(ctx, p, c, existing, frozen || unseal.Frozen(err), tell)
+	}
+	if err == nil && last {
 		written, err = w.exact(ctx, p, c, p.Immutable, written.ResourceVersion)
 	}
 	var refusal *unseal.Refusal
 	switch {
 	case err == nil || errors.As(err, &refusal):
 		return written, err
-	case unseal.Conflict(err):
+	case unseal.Conflict(err) || errors.Is(err, errConflict):
 		return written, errConflict
 	}
 	return written, p.Refused(err)
 }
 
+// first makes the Secret, or applies it on top of the existing one. An immutable one is applied also where there is none: the upgrade that a created Secret
+// needs would change one that has to stay as it is.
+func (w secretWriter) first(ctx context.Context, p *unseal.Plan, c *unseal.Contents, immutable *bool, existing *metav1.ObjectMeta) (metav1.ObjectMeta, error) {
+	switch {
+	case existing != nil:
+		return w.exact(ctx, p, c, immutable, existing.ResourceVersion)
+	case immutable != nil && *immutable:
+		return w.exact(ctx, p, c, immutable, absent)
+	}
+	return w.create(ctx, p, c, immutable)
+}
+
 // exact applies the Secret at a version, and removes the keys that the API server then answers besides ours: those of other field managers.
 func (w secretWriter) exact(ctx context.Context, p *unseal.Plan, c *unseal.Contents, immutable *bool, version string) (metav1.ObjectMeta, error) {
-	body, err := applyBody(p, c, immutable, version)
-	if err != nil {
-		return metav1.ObjectMeta{}, err
+	written, foreign, err := w.apply(ctx, p, c, immutable, version)
+	if err == nil && created(written) {
+		if version, err = w.upgrade(ctx, p, written); err == nil {
+			written, foreign, err = w.apply(ctx, p, c, immutable, version)
+		}
 	}
-	defer clear(body)
-	written, foreign, err := w.patch(ctx, p, c, client.RawPatch(types.ApplyPatchType, body), client.ForceOwnership)
 	if err != nil || len(foreign) == 0 {
 		return written, err
 	}
@@ -78,6 +91,16 @@ func (w secretWriter) exact(ctx context.Context, p *unseal.Plan, c *unseal.Conte
 	}
 	written, _, err = w.patch(ctx, p, c, client.RawPatch(types.MergePatchType, patch))
 	return written, err
+}
+
+// apply is one server-side apply at a version; it gives what patch gives.
+func (w secretWriter) apply(ctx context.Context, p *unseal.Plan, c *unseal.Contents, immutable *bool, version string) (metav1.ObjectMeta, []string, error) {
+	body, err := applyBody(p, c, immutable, version)
+	if err != nil {
+		return metav1.ObjectMeta{}, nil, err
+	}
+	defer clear(body)
+	return w.patch(ctx, p, c, client.RawPatch(types.ApplyPatchType, body), client.ForceOwnership)
 }
 
 // patch gives the Secret's metadata and the data keys that c does not have.

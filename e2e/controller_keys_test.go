@@ -117,10 +117,10 @@ func (w *world) state(t *testing.T, key *corev1.Secret, to keyring.State) {
 	})
 }
 
-// touch has the controller look at an object whose outcome does not depend on its keys.
+// touch has the controller look at an object, by an annotation that it may have to go by, whose outcome does not depend on its keys.
 func touch(t *testing.T, w *world, o *v1alpha1.GitSecret) {
 	t.Helper()
-	w.update(t, o, func() { o.Annotations = map[string]string{"example.com/touched": time.Now().String()} })
+	w.update(t, o, func() { o.Annotations = map[string]string{"waxwing.io/touched": time.Now().String()} })
 }
 
 func TestKeyringsOpenOnlyWhatTheyAllow(t *testing.T) {

@@ -45,7 +45,7 @@ func namespacedRights() (cluster, inHome, inDefault, inEach []rbacv1.PolicyRule)
 		rule("events.k8s.io", []string{"events"}, "create", "patch"), // events about Keyrings, which are in no namespace
 	}
 	inEach = []rbacv1.PolicyRule{
-		rule("waxwing.io", []string{"gitsecrets"}, "list", "watch"),
+		rule("waxwing.io", []string{"gitsecrets"}, "get", "list", "watch"),
 		rule("waxwing.io", []string{"gitsecrets/status"}, "patch"),
 		rule("", []string{"secrets"}, "get", "list", "watch", "create", "patch", "delete"),
 		rule("events.k8s.io", []string{"events"}, "create", "patch"),

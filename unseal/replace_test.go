@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
@@ -73,35 +72,5 @@ func TestMayReplace(t *testing.T) {
 				t.Errorf("it may be replaced: %s %s", reason, message)
 			}
 		})
-	}
-}
-
-// TestForeignKeysAreSeen holds that keys of others are told from ours by the managed fields, so that they can go before a Secret becomes immutable.
-func TestForeignKeysAreSeen(t *testing.T) {
-	k := newKey(t, "prod-eu")
-	o := sealed(t, strict(), k)
-	o.Spec.Template = &seal.Template{Data: map[string]string{"url": "x"}}
-	plan := unseal.Decide(input(o, ringOf(k.part(keyring.Active)))).Plan
-	for name, c := range map[string]struct {
-		fields string
-		want   bool
-	}{
-		"our keys, whoever holds them":  {`{"f:data":{".":{},"f:user":{},"f:url":{}}}`, false},
-		"another key":                   {`{"f:data":{"f:user":{},"f:extra":{}}}`, true},
-		"another key as stringData":     {`{"f:stringData":{"f:extra":{}}}`, true},
-		"nothing but metadata":          {`{"f:metadata":{"f:labels":{"f:extra":{}}}}`, false},
-		"fields that cannot be read":    {`{`, true},
-		"a key that an item's contains": {`{"f:data":{"f:use":{}}}`, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := ours(o)
-			s.ManagedFields = []metav1.ManagedFieldsEntry{entry("somebody", metav1.ManagedFieldsOperationUpdate, c.fields)}
-			if got := plan.Foreign(s); got != c.want {
-				t.Errorf("got %t", got)
-			}
-		})
-	}
-	if plan.Foreign(nil) {
-		t.Error("a Secret that is not there has keys")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -128,17 +127,22 @@ func (f fields) at(path ...string) fields {
 	return f
 }
 
-// intact says, from the managed fields of a Secret that somebody has changed, that nothing of ours was touched: we still own all that we apply, and
+// intact says, from the managed fields of a Secret that somebody has changed, that nothing of ours was touched: we still own all that we write, and
 // nobody else has written data or a type. (A server-side apply of stringData changes data without owning it, so that counts as well.)
+//
+// Our entry is an Apply, or an Update where the Secret was created and not applied since. An Update that is younger than the Secret is none of ours: we
+// create and apply only.
 func (p *Plan) intact(s *metav1.ObjectMeta) bool {
-	ours := false
+	ours := 0
 	for _, entry := range s.ManagedFields {
 		var f fields
 		if entry.FieldsV1 == nil || json.Unmarshal(entry.FieldsV1.GetRawBytes(), &f) != nil {
 			return false
 		}
-		if entry.Manager == FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply {
-			ours = p.owns(f)
+		if entry.Manager == FieldManager && entry.Subresource == "" && (entry.Operation == metav1.ManagedFieldsOperationApply || madeWith(s, entry)) {
+			if ours++; !p.owns(f) {
+				return false
+			}
 			continue
 		}
 		for _, name := range []string{"f:data", "f:stringData", "f:type", "f:immutable"} {
@@ -147,12 +151,18 @@ func (p *Plan) intact(s *metav1.ObjectMeta) bool {
 			}
 		}
 	}
-	return ours
+	return ours == 1
+}
+
+// madeWith says whether the entry is of the request that made the Secret. The API server stamps it before it stamps the Secret.
+func madeWith(s *metav1.ObjectMeta, entry metav1.ManagedFieldsEntry) bool {
+	return entry.Operation == metav1.ManagedFieldsOperationUpdate && entry.Time != nil && !entry.Time.After(s.CreationTimestamp.Time)
 }
 
 // owns says whether f is what applying p leaves us with.
 func (p *Plan) owns(f fields) bool {
 	data, meta := f.at("f:data"), f.at("f:metadata")
+	delete(data, ".") // the map itself, which an Update owns and an Apply does not
 	keys := slices.Clone(p.Items)
 	for key := range p.programs {
 		keys = append(keys, key)
@@ -166,31 +176,6 @@ func (p *Plan) owns(f fields) bool {
 	return typed && immutable == (p.Immutable != nil) && len(data) == len(keys) && has(data, "f:", keys) &&
 		has(meta.at("f:labels"), "f:", slices.Collect(maps.Keys(p.Secret.Labels))) && has(meta.at("f:annotations"), "f:", slices.Collect(maps.Keys(p.Secret.Annotations))) &&
 		has(meta.at("f:ownerReferences"), "", owners)
-}
-
-// Foreign says whether the Secret (nil: none) has keys that are not the object's, as far as managed fields tell.
-func (p *Plan) Foreign(s *metav1.ObjectMeta) bool {
-	if s == nil {
-		return false
-	}
-	return slices.ContainsFunc(s.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
-		var f fields
-		if entry.FieldsV1 == nil || json.Unmarshal(entry.FieldsV1.GetRawBytes(), &f) != nil {
-			return true
-		}
-		return p.foreign(f.at("f:data")) || p.foreign(f.at("f:stringData"))
-	})
-}
-
-func (p *Plan) foreign(data fields) bool {
-	for name := range data {
-		key, isKey := strings.CutPrefix(name, "f:")
-		_, rendered := p.programs[key]
-		if isKey && !rendered && !slices.Contains(p.Items, key) {
-			return true
-		}
-	}
-	return false
 }
 
 func has(f fields, prefix string, names []string) bool {

@@ -2,7 +2,9 @@ package unseal_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +20,16 @@ const asApplied = `{
 	"f:metadata": {
 		"f:annotations": {"f:waxwing.io/origin": {}}, "f:labels": {"f:app.kubernetes.io/managed-by": {}},
 		"f:ownerReferences": {"k:{\"uid\":\"uid-of-db\"}": {}}
+	},
+	"f:type": {}
+}`
+
+// asCreated are the managed fields after the Secret was created, as the API server writes them.
+const asCreated = `{
+	"f:data": {".": {}, "f:password": {}, "f:user": {}},
+	"f:metadata": {
+		"f:annotations": {".": {}, "f:waxwing.io/origin": {}}, "f:labels": {".": {}, "f:app.kubernetes.io/managed-by": {}},
+		"f:ownerReferences": {".": {}, "k:{\"uid\":\"uid-of-db\"}": {}}
 	},
 	"f:type": {}
 }`
@@ -56,6 +68,15 @@ func TestDecideKeepsWhatIsUnchanged(t *testing.T) {
 		}
 	}
 	update := metav1.ManagedFieldsOperationUpdate
+	// created has the managed fields of a Secret that was created from the object, by a request of so long after the Secret's own time.
+	created := func(after time.Duration, fields string, more ...metav1.ManagedFieldsEntry) func(*unseal.Input) {
+		return func(in *unseal.Input) {
+			e := entry(unseal.FieldManager, update, fields)
+			in.Secret.CreationTimestamp = metav1.NewTime(now())
+			e.Time = &metav1.Time{Time: now().Add(after)}
+			in.Secret.ResourceVersion, in.Secret.ManagedFields = "78", append(more, e)
+		}
+	}
 	for name, c := range map[string]struct {
 		change func(*unseal.Input)
 		want   unseal.Action
@@ -84,6 +105,14 @@ func TestDecideKeepsWhatIsUnchanged(t *testing.T) {
 			left(`{"f:data":{"f:password":{},"f:user":{}},"f:type":{},"f:metadata":{"f:annotations":{"f:waxwing.io/origin":{}},"f:ownerReferences":{"k:{\"uid\":\"uid-of-db\"}":{}}}}`), unseal.Open},
 		"an owner that somebody has taken out is repaired": {
 			left(`{"f:data":{"f:password":{},"f:user":{}},"f:type":{},"f:metadata":{"f:annotations":{"f:waxwing.io/origin":{}},"f:labels":{"f:app.kubernetes.io/managed-by":{}}}}`), unseal.Open},
+		"a Secret that was created from it is kept": {created(0, asCreated, entry("someone", update, `{"f:metadata":{"f:labels":{"f:a":{}}}}`)), unseal.Report},
+		"a value that somebody has taken out of a created Secret is repaired": {
+			created(0, strings.Replace(asCreated, `, "f:user": {}`, "", 1)), unseal.Open},
+		"a label that somebody has taken out of a created Secret is repaired": {
+			created(0, strings.Replace(asCreated, `"f:app.kubernetes.io/managed-by": {}`, "", 1)), unseal.Open},
+		"a created Secret that somebody has changed in our name is repaired": {created(time.Second, asCreated), unseal.Open},
+		"a created Secret whose fields were not made an apply's yet is repaired": {
+			created(0, asCreated, entry(unseal.FieldManager, metav1.ManagedFieldsOperationApply, asApplied)), unseal.Open},
 		"a Secret whose managed fields were emptied is repaired": {
 			func(in *unseal.Input) { in.Secret.ResourceVersion, in.Secret.ManagedFields = "78", nil }, unseal.Open},
 	} {

@@ -66,7 +66,7 @@ func (o *options) addFlags(cmd *cobra.Command, env func(string) string) {
 	f.StringVar(&o.AuditLog, "audit-log", "", "path of the audit log, on a volume of its own; required")
 	f.BoolVar(&o.AuditEphemeral, "audit-ephemeral", false, "say so if the audit log is on a volume that goes with the pod: every Keyring then shows Degraded")
 	f.StringVar(&o.Replica, "replica", replica, "name of this process in the audit log (default: $POD_NAME, or the host's name)")
-	f.IntVar(&o.Workers, "workers", 8, "how many GitSecrets are looked at at a time")
+	f.IntVar(&o.Workers, "workers", 16, "how many GitSecrets are looked at at a time; they mostly wait for the API server")
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "where to serve /metrics; 0: nowhere")
 	f.StringVar(&o.HealthAddress, "health-bind-address", ":8081", "where to serve /healthz and /readyz; 0: nowhere")
 	f.StringVar(&o.RecipientsAddress, "recipients-bind-address", ":8082", "where to serve the public keys, /v1/recipients; 0: nowhere")

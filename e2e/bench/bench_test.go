@@ -9,10 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/waxwing-io/waxwing/e2e/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard()) // or controller-runtime complains that there is none
+	harness.Main(m)
+}
 
 // row is one figure with its baseline, in the same unit.
 type row struct {

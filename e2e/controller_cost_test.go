@@ -1,0 +1,106 @@
+package e2e_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/waxwing-io/waxwing/audit"
+)
+
+// tally counts the requests that name a namespace, which are those about single objects in it.
+type tally struct {
+	in string
+
+	mu     sync.Mutex
+	counts map[string]int // by method and resource
+}
+
+func (y *tally) holds(r *http.Request) bool {
+	_, path, ok := strings.Cut(r.URL.Path, "/namespaces/"+y.in+"/")
+	if !ok {
+		return false
+	}
+	parts := strings.Split(path, "/")
+	what := r.Method + " " + parts[0]
+	if len(parts) > 2 {
+		what += "/" + parts[2]
+	}
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.counts[what]++
+	return false
+}
+
+// total gives the sum since the last call, and what it is made of.
+func (y *tally) total() (n int, text string) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	var parts []string
+	for _, what := range slices.Sorted(maps.Keys(y.counts)) {
+		n += y.counts[what]
+		parts = append(parts, fmt.Sprintf("%d %s", y.counts[what], what))
+	}
+	clear(y.counts)
+	return n, strings.Join(parts, ", ")
+}
+
+// looks is how often the controller has looked at a GitSecret.
+func (r *replica) looks() (n int) {
+	body, err := get("http://" + r.metrics + "/metrics")
+	if err != nil {
+		return 0
+	}
+	for _, m := range regexp.MustCompile(`(?m)^controller_runtime_reconcile_total\{controller="gitsecret",result="\w+"\} (\d+)`).FindAllSubmatch(body, -1) {
+		k, _ := strconv.Atoi(string(m[1]))
+		n += k
+	}
+	return n
+}
+
+// TestStartsAskLittleOfTheAPIServer holds what a start costs: two requests for each object that has to be opened, and none for one that is well.
+func TestStartsAskLittleOfTheAPIServer(t *testing.T) {
+	w := newWorld(t)
+	first := w.controller(t)
+	w.holder(t)
+	first.Kill()
+	const n = 100
+	for i := range n {
+		w.create(t, w.sealed(t, fmt.Sprintf("s%02d", i), "user", "password"))
+	}
+	y := &tally{in: w.namespace, counts: map[string]int{}}
+	g := w.gate(t, y.holds)
+
+	cold := w.controllerBehind(t, g)
+	ready := regexp.MustCompile(`(?m)^waxwing_unseal_total\{reason="Unsealed"\} ` + strconv.Itoa(n) + `$`)
+	until(w.ctx, t, "all are opened", func() bool {
+		body, err := get("http://" + cold.metrics + "/metrics")
+		return err == nil && ready.Match(body)
+	})
+	for i := range n {
+		w.seen(t, fmt.Sprintf("s%02d", i))
+	}
+	if got, what := y.total(); got > 2.1*n {
+		t.Errorf("%d requests for %d objects: %s", got, n, what)
+	}
+	cold.Kill()
+	y.total()
+
+	again := w.controllerBehind(t, g)
+	until(w.ctx, t, "all are looked at", func() bool { return again.looks() >= n })
+	again.ready(t)
+	if got, what := y.total(); got > 0 {
+		t.Errorf("%d requests for objects that are well: %s", got, what)
+	}
+	for _, rec := range again.records(t) {
+		if rec.Operation != nil && rec.Operation.Action == audit.ActionUnseal {
+			t.Errorf("%s was opened again", rec.Operation.Object.Name)
+		}
+	}
+}
