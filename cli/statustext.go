@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -94,6 +95,9 @@ func dashed(text string) string {
 
 func gitCell(row *standing.Row) cell {
 	text := strings.ReplaceAll(string(row.Git), "-", " ")
+	if row.WrapsOnly {
+		text += " (wraps)"
+	}
 	switch row.Git {
 	case standing.InSync:
 		return cell{text, ""}
@@ -185,17 +189,17 @@ func (t *reportText) table(rows [][]cell) {
 	}
 }
 
-// tell explains what is wrong, with a way out where there is one: first the objects about which the controller has something to say.
+// tell explains what is wrong: what the controller says of objects, and below that what can be done, once for each kind.
 func (r *statusReport) tell(t *reportText, rows []*standing.Row) {
 	told := 0
-	hints := map[string]bool{}
-	var order []string
-	for _, row := range rows {
-		if h := statusHint(row); h != "" && !hints[h] {
-			hints[h] = true
-			order = append(order, h)
+	var hints []string
+	for i, row := range rows {
+		hints = append(hints, statusHint(row))
+		again := i > 0 && statusPlace(rows[i-1]) == statusPlace(row)
+		if again && row.File != "" && rows[i-1].File != "" {
+			hints = append(hints, "several files have the same object: the cluster has the one that was applied last")
 		}
-		if !row.Wrong || row.Message == "" {
+		if !row.Wrong || row.Message == "" || again {
 			continue
 		}
 		if told++; told <= maxTold {
@@ -205,10 +209,11 @@ func (r *statusReport) tell(t *reportText, rows []*standing.Row) {
 	if told > maxTold {
 		t.note(0, fmt.Sprintf("and %d more; -o json has all", told-maxTold))
 	}
-	for _, h := range order {
+	hints = slices.DeleteFunc(unique(hints), func(h string) bool { return h == "" })
+	for _, h := range hints {
 		t.note(0, "hint: "+h)
 	}
-	if told > 0 || len(order) > 0 {
+	if told > 0 || len(hints) > 0 {
 		t.line(0, "")
 	}
 }
@@ -230,9 +235,9 @@ func statusHint(row *standing.Row) string {
 		return "?: no namespace is known for the file; name it with -n, or in its environment of .seal.yaml, or look everywhere with -A"
 	case row.Ready == standing.Unseen && row.Wrong:
 		return "unseen: is the controller running? seal doctor --cluster"
-	case row.Wrong && row.Secret == standing.SecretMissing, row.Wrong && row.Secret == standing.SecretChanged:
+	case row.Ready == standing.Yes && (row.Secret == standing.SecretMissing || row.Secret == standing.SecretChanged):
 		return "Secret " + string(row.Secret) + ": the controller puts it right by itself; if it stays so, seal doctor --cluster"
-	case row.Wrong && row.Secret == standing.SecretOld:
+	case row.Ready == standing.Yes && row.Secret == standing.SecretOld:
 		return "Secret old: is the controller running? seal doctor --cluster"
 	case hasWraps(row, standing.WrapsCompromised):
 		return "compromised: renew the values: seal edit, or seal the Secret again"

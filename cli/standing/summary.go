@@ -11,13 +11,13 @@ type Summary struct {
 	Ready   int `json:"ready"` // as Git has them, or in no file
 	Wrong   int `json:"wrong"`
 	Rewrap  int `json:"rewrap"` // that have wraps for keys which are no longer sealed to; these are not wrong
-
-	by map[string]int
+	// By counts those that are not ready, and those that are only ready elsewhere, by what is to be said of them.
+	By map[string]int `json:"by"`
 }
 
 // Summarize counts rows.
 func Summarize(rows []Row) Summary {
-	s := Summary{Objects: len(rows), by: map[string]int{}}
+	s := Summary{Objects: len(rows), By: map[string]int{}}
 	for i := range rows {
 		r := &rows[i]
 		if r.NeedsRewrap() {
@@ -26,17 +26,17 @@ func Summarize(rows []Row) Summary {
 		switch {
 		case r.Wrong:
 			s.Wrong++
-			s.by[r.Why]++
+			s.By[r.Why]++
 		case r.Git == Elsewhere:
-			s.by["for another cluster"]++
+			s.By["for another cluster"]++
 		case r.Ready == Yes:
 			s.Ready++
 		case r.Ready == Suspended:
-			s.by["suspended"]++
+			s.By["suspended"]++
 		case r.Ready == Deleting:
-			s.by[whyDeleting]++
+			s.By[whyDeleting]++
 		default:
-			s.by["not known"]++
+			s.By["not known"]++
 		}
 	}
 	return s
@@ -54,7 +54,7 @@ func (s Summary) Text() string {
 	}
 	for _, what := range []string{whyBroken, whyNotApplied, whyDiffers, whyStalled, whyWaiting, whyNotReady, whyUnseen, whyDeleting, whySecret, whyCompromised,
 		"suspended", "for another cluster", "not known"} {
-		if n := s.by[what]; n > 0 {
+		if n := s.By[what]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
 	}
