@@ -16,7 +16,7 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
-const crdHint = "apply the CRDs of this version: helm upgrade, or kubectl apply -f config/crd"
+const crdHint = "apply the CRDs of this version: helm upgrade, or kubectl apply -f with its manifests"
 
 // checkKinds looks at the CRDs. false ends the checks: without them there is nothing else to ask for.
 func (c *clusterDoctor) checkKinds(ctx context.Context) bool {

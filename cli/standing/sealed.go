@@ -124,12 +124,12 @@ func compare(git, cluster *Sealed) (state Git, wrapsOnly bool) {
 	return Differs, wrapsOnly
 }
 
-// ahead counts the holders of a whose wraps replace those that b has.
+// ahead counts the holders of a whose wraps have replaced more keys than those in b, which are among them.
 func ahead(a, b []Holder) (n int) {
 	for _, h := range a {
 		for _, old := range b {
-			replaced := func(id string) bool { return slices.Contains(h.Before, id) }
-			if h.Name == old.Name && !slices.Equal(h.Keys, old.Keys) && slices.ContainsFunc(old.Keys, replaced) && !slices.ContainsFunc(h.Keys, replaced) {
+			known := func(id string) bool { return slices.Contains(h.Before, id) }
+			if h.Name == old.Name && len(h.Before) > len(old.Before) && !slices.ContainsFunc(old.Before, func(id string) bool { return !known(id) }) {
 				n++
 			}
 		}
