@@ -116,12 +116,12 @@ func clockDiagnosis(s *cluster.Server) diagnosis {
 	switch {
 	case ahead > tooFarAhead:
 		d.State = healthFail
-		d.Message = fmt.Sprintf("the clock here is %s ahead of the API server's: the controller refuses what is sealed now for over %s", skew.Round(time.Second), tooFarAhead)
+		d.Message = fmt.Sprintf("the clock here is %s ahead of the API server's, and the controller refuses what is dated more than %s ahead", spanWords(skew), spanWords(tooFarAhead))
 	case ahead > clockSlack:
-		d.State, d.Message = healthWarn, fmt.Sprintf("the clock here is %s ahead of the API server's; from %s on, the controller refuses what is sealed here", skew.Round(time.Second), tooFarAhead)
+		d.State, d.Message = healthWarn, fmt.Sprintf("the clock here is %s ahead of the API server's; from %s on, the controller refuses what is sealed here", spanWords(skew), spanWords(tooFarAhead))
 	case behind > clockSlack:
 		d.State = healthWarn
-		d.Message = fmt.Sprintf("the clock here is %s behind the API server's: what is sealed here may look older than the value that it replaces", skew.Round(time.Second))
+		d.Message = fmt.Sprintf("the clock here is %s behind the API server's: what is sealed here may look older than the value that it replaces", spanWords(skew))
 	default:
 		d.Message, d.Hint = "the clocks here and of the API server agree", ""
 	}

@@ -11,7 +11,7 @@ import (
 
 const (
 	// maxColumn is how wide a column becomes for the sake of one cell; longer cells stick out.
-	maxColumn = 40
+	maxColumn = 100
 	// maxTold is how many objects are explained below the table.
 	maxTold = 20
 )

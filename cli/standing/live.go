@@ -75,6 +75,9 @@ func ReadLive(doc []byte) (Live, error) {
 	default:
 		l.Ready = No
 	}
+	if l.Ready == Unseen {
+		l.Reason, l.Message, l.Since = "", "", time.Time{} // of another version
+	}
 	return l, nil
 }
 
