@@ -107,12 +107,12 @@ func runStatus(ctx context.Context, env *Env, o *statusOptions, args []string) e
 		return err
 	}
 	r := newStatusReport(standing.Join(files, look))
-	r.problemsOnly, r.warnings = o.problems, ask.warnings
+	failure := errors.Join(unread, unasked)
+	r.problemsOnly, r.warnings, r.failure = o.problems, ask.warnings, failure
 	if err := o.output.write(env, r.json(), r.text); err != nil {
 		return err
 	}
 	warn(env.Stderr, ask.warnings...)
-	failure := errors.Join(unread, unasked)
 	if r.summary.Wrong > 0 && unasked == nil {
 		failure = errors.Join(failure, findings())
 	}

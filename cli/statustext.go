@@ -22,6 +22,7 @@ type statusReport struct {
 	summary      standing.Summary
 	problemsOnly bool
 	warnings     []string
+	failure      error // why something could not be read or asked
 }
 
 func newStatusReport(rows []standing.Row) *statusReport {
@@ -39,11 +40,13 @@ func (r *statusReport) shown() []*standing.Row {
 }
 
 func (r *statusReport) json() any {
-	warnings := r.warnings
-	if warnings == nil {
-		warnings = []string{}
+	failures := []string{}
+	if r.failure != nil {
+		for _, err := range split(r.failure) {
+			failures = append(failures, err.Error())
+		}
 	}
-	return map[string]any{"objects": r.shown(), "summary": r.summary, "warnings": warnings}
+	return map[string]any{"objects": r.shown(), "summary": r.summary, "warnings": append([]string{}, r.warnings...), "errors": failures}
 }
 
 func (r *statusReport) text(t *reportText) {
