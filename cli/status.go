@@ -32,9 +32,9 @@ listing them is allowed.
 EXIT STATUS
   0  all that was looked at is in Git and in the cluster as it should be
   1  a file cannot be read, or the cluster cannot be asked; what is known is shown
-  5  an object is not applied, not in sync, broken, not ready (but for suspended ones), its Secret is
-     old, changed or missing, or it is sealed for a compromised key; what is only in the cluster, is
-     for another cluster or has to be rewrapped does not count`
+  5  an object is not applied, not in sync, broken, not ready (but for suspended ones), of no known
+     namespace, its Secret is old, changed or missing, or it is sealed for a compromised key; what is
+     only in the cluster, is for another cluster or has to be rewrapped does not count`
 
 const statusExample = `  seal status
   seal status clusters/prod --context prod

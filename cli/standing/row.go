@@ -121,6 +121,7 @@ const (
 	whyDeleting    = "being deleted"
 	whySecret      = "with a Secret that is not as it was written"
 	whyCompromised = "sealed for a compromised key"
+	whyUnknown     = "not known"
 )
 
 // judge fills in whether the row is wrong. Git comes first: what was not applied cannot be ready.
@@ -135,6 +136,8 @@ func (r *Row) why() string {
 		return whyBroken
 	case NotApplied:
 		return whyNotApplied
+	case Unknown:
+		return whyUnknown // nobody may take it for well
 	case Elsewhere:
 		return ""
 	}

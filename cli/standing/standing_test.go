@@ -250,13 +250,13 @@ func TestJoin(t *testing.T) {
 		"not applied":                              {[]File{inProd(base)}, Look{}, "prod/db not-applied db.yaml WRONG: not applied"},
 		"only in the cluster":                      {nil, Look{Objects: []Live{db}, Rest: true}, "prod/db cluster-only yes ok"},
 		"only in the cluster, and not asked for":   {nil, Look{Objects: []Live{db}}, ""},
-		"a namespace that could not be asked":      {[]File{file(t, "other", "db", "cluster", base)}, Look{}, "other/db unknown db.yaml"},
+		"a namespace that could not be asked":      {[]File{file(t, "other", "db", "cluster", base)}, Look{}, "other/db unknown db.yaml WRONG: not known"},
 		"a broken file":                            {[]File{broken}, Look{Objects: []Live{db}}, "prod/db broken yes ok db.yaml WRONG: broken"},
 		"two files, one object":                    {[]File{inProd(base), inProd("a@e2=2 e2/prod=k1 e2!5")}, Look{Objects: []Live{db}}, "prod/db in-sync yes ok db.yaml\nprod/db cluster-older yes ok db.yaml WRONG: not in sync"},
 		"kustomize gave it another name":           {[]File{file(t, "prod", "db", "namespace", base)}, Look{Objects: []Live{here("pre-db", "namespace", base)}, Rest: true}, "prod/pre-db in-sync yes ok db.yaml as db"},
 		"another object of that name is no match":  {[]File{file(t, "prod", "db", "namespace", base)}, Look{Objects: []Live{here("pre-db", "namespace", "a@e1=7 e1/prod=k1")}}, "prod/db not-applied db.yaml WRONG: not applied"},
 		"no namespace, two places":                 {[]File{file(t, "", "db", "cluster", base)}, Look{All: true, Objects: []Live{here("db", "cluster", base), live(t, "stage", "db", "cluster", "a@e0=1 e0/prod=k1", ready, nil)}}, "prod/db in-sync yes ok db.yaml\nstage/db differs yes ok db.yaml WRONG: not in sync"},
-		"no namespace, and not all were looked at": {[]File{file(t, "", "db", "cluster", base)}, Look{}, "/db unknown db.yaml"},
+		"no namespace, and not all were looked at": {[]File{file(t, "", "db", "cluster", base)}, Look{}, "/db unknown db.yaml WRONG: not known"},
 		"no namespace, and all were":               {[]File{file(t, "", "db", "cluster", base)}, Look{All: true}, "/db not-applied db.yaml WRONG: not applied"},
 		"no namespace, bound to another place":     {[]File{file(t, "", "db", "match:stage-*", base)}, Look{All: true, Objects: []Live{here("db", "cluster", "a@e5=1 e5/prod=k1")}}, "/db not-applied db.yaml WRONG: not applied"},
 		"for a keyring of another cluster":         {[]File{inProd(base)}, Look{Keyrings: map[string]Keyring{"prod": {Asked: true}}}, "prod/db elsewhere db.yaml"},
@@ -296,11 +296,11 @@ func TestTheSummaryCountsEveryRowOnce(t *testing.T) {
 	rows := []Row{
 		{Ready: Yes, Git: InSync}, {Ready: Yes, Git: ClusterOnly, SealedFor: []SealedFor{{Wraps: WrapsRewrap}}},
 		{Git: NotApplied, Wrong: true, Why: whyNotApplied}, {Ready: Stalled, Git: InSync, Wrong: true, Why: whyStalled},
-		{Git: Elsewhere}, {Ready: Suspended, Git: InSync}, {Git: Unknown}, {Ready: Deleting, Git: ClusterOnly},
+		{Git: Elsewhere}, {Ready: Suspended, Git: InSync}, {Git: Unknown, Wrong: true, Why: whyUnknown}, {Ready: Deleting, Git: ClusterOnly},
 	}
 	s := Summarize(rows)
 	want := "8 objects: 2 ready, 1 not applied, 1 stalled, 1 being deleted, 1 suspended, 1 for another cluster, 1 not known; 1 to rewrap"
-	if s.Text() != want || s.Wrong != 2 {
+	if s.Text() != want || s.Wrong != 3 {
 		t.Errorf("%s (%d wrong), not %s", s.Text(), s.Wrong, want)
 	}
 	sum := s.Ready

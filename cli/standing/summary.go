@@ -11,7 +11,7 @@ type Summary struct {
 	Ready   int `json:"ready"` // as Git has them, or in no file
 	Wrong   int `json:"wrong"`
 	Rewrap  int `json:"rewrap"` // that have wraps for keys which are no longer sealed to; these are not wrong
-	// By counts those that are not ready, and those that are only ready elsewhere, by what is to be said of them.
+	// By counts all others, by what is to be said of them.
 	By map[string]int `json:"by"`
 }
 
@@ -36,7 +36,7 @@ func Summarize(rows []Row) Summary {
 		case r.Ready == Deleting:
 			s.By[whyDeleting]++
 		default:
-			s.By["not known"]++
+			s.By[whyUnknown]++
 		}
 	}
 	return s
@@ -53,7 +53,7 @@ func (s Summary) Text() string {
 		parts = append(parts, fmt.Sprintf("%d ready", s.Ready))
 	}
 	for _, what := range []string{whyBroken, whyNotApplied, whyDiffers, whyStalled, whyWaiting, whyNotReady, whyUnseen, whyDeleting, whySecret, whyCompromised,
-		"suspended", "for another cluster", "not known"} {
+		"suspended", "for another cluster", whyUnknown} {
 		if n := s.By[what]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
