@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/waxwing-io/waxwing/cli/cluster"
 )
 
@@ -22,11 +24,14 @@ type fakePages struct {
 	gone    int // the page at which the version is gone; 0 for none
 	body    string
 	asked   []string
+	accept  string
+	query   string
 	objects []string
 }
 
 func (f *fakePages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	f.accept, f.query = r.Header.Get("Accept"), q.Get("labelSelector")
 	f.asked = append(f.asked, r.URL.Path+"?continue="+q.Get("continue"))
 	if f.body != "" {
 		_, _ = w.Write([]byte(f.body))
@@ -50,10 +55,11 @@ func (f *fakePages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"items": items, "kind": "List", "metadata": map[string]any{"continue": next}})
 }
 
-func (f *fakePages) list(t *testing.T, namespace string, each func(doc []byte) error) error {
+// client is one of the server, which ends with the test.
+func (f *fakePages) client(t *testing.T) *cluster.Client {
 	t.Helper()
 	server := httptest.NewTLSServer(f)
-	defer server.Close()
+	t.Cleanup(server.Close)
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	config := map[string]any{"apiVersion": "v1", "kind": "Config", "current-context": "a",
 		"clusters": []any{map[string]any{"name": "a", "cluster": map[string]any{"server": server.URL,
@@ -70,13 +76,35 @@ func (f *fakePages) list(t *testing.T, namespace string, each func(doc []byte) e
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.GitSecrets(t.Context(), namespace, func(doc []byte) error {
+	return c
+}
+
+func (f *fakePages) list(t *testing.T, namespace string, each func(doc []byte) error) error {
+	t.Helper()
+	return f.client(t).GitSecrets(t.Context(), namespace, func(doc []byte) error {
 		f.objects = append(f.objects, string(doc))
 		if each != nil {
 			return each(doc)
 		}
 		return nil
 	})
+}
+
+func TestSecretsAreAskedForWithoutDataAndOnlyOurs(t *testing.T) {
+	f := &fakePages{items: 3}
+	var names []string
+	if err := f.client(t).WrittenSecrets(t.Context(), "prod", func(m *metav1.ObjectMeta) { names = append(names, m.Name) }); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(f.accept, "as=PartialObjectMetadataList") || strings.Contains(f.accept, ",") {
+		t.Errorf("it accepts %s: the server may send data", f.accept)
+	}
+	if f.query != "app.kubernetes.io/managed-by=waxwing" {
+		t.Errorf("it asks for %s", f.query)
+	}
+	if strings.Join(names, " ") != "o0 o1 o2" {
+		t.Errorf("it finds %s", names)
+	}
 }
 
 func TestListsAreReadPageByPage(t *testing.T) {

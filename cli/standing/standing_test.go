@@ -41,8 +41,11 @@ func spec(t *testing.T, scope, short string) map[string]any {
 		}
 	}
 	bound := map[string]any{"scope": scope}
-	if scope == "strict" {
+	switch {
+	case scope == "strict":
 		bound["namespace"], bound["name"] = "prod", "db"
+	case strings.HasPrefix(scope, "match:"):
+		bound["name"] = "db"
 	}
 	return map[string]any{"format": 1, "for": bound, "items": items, "envelopes": envelopes}
 }
@@ -269,6 +272,10 @@ func TestJoin(t *testing.T) {
 		"unseen is":              {[]File{inProd(base)}, Look{Objects: []Live{live(t, "prod", "db", "strict", base, "", nil)}}, "prod/db in-sync unseen ok db.yaml WRONG: not seen by the controller"},
 		"deleted is, with a file": {[]File{inProd(base)}, Look{Objects: []Live{live(t, "prod", "db", "strict", base, ready, func(_, meta map[string]any) { meta["deletionTimestamp"] = "2026-11-02T00:00:00Z" })}},
 			"prod/db in-sync deleting ok db.yaml WRONG: being deleted"},
+		"deleted is not, without one": {nil, Look{Rest: true, Objects: []Live{live(t, "prod", "db", "strict", base, ready, func(_, meta map[string]any) { meta["deletionTimestamp"] = "2026-11-02T00:00:00Z" })}},
+			"prod/db cluster-only deleting ok"},
+		"no namespace, the same name, and bound to another place": {[]File{file(t, "", "db", "match:pro*", base)}, Look{All: true, Objects: []Live{here("db", "cluster", "a@e5=1 e5/prod=k1")}}, "/db not-applied db.yaml WRONG: not applied"},
+		"the same content in another namespace is no match":       {[]File{file(t, "prod", "db", "cluster", base)}, Look{All: true, Objects: []Live{live(t, "stage", "db", "cluster", base, ready, nil)}}, "prod/db not-applied db.yaml WRONG: not applied"},
 		"a missing Secret is":  {[]File{inProd(base)}, Look{Objects: []Live{db}, Secrets: map[Key]Written{}}, "prod/db in-sync yes missing db.yaml WRONG: with a Secret that is not as it was written"},
 		"a compromised key is": {[]File{inProd(base)}, Look{Objects: []Live{db}, Keyrings: map[string]Keyring{"prod": {Asked: true, Found: true, States: map[string]string{"k1": "Compromised"}}}}, "prod/db in-sync yes ok db.yaml WRONG: sealed for a compromised key"},
 		"an old key is not":    {[]File{inProd(base)}, Look{Objects: []Live{db}, Keyrings: map[string]Keyring{"prod": {Asked: true, Found: true, States: map[string]string{"k1": "Deactivated"}}}}, "prod/db in-sync yes ok db.yaml"},
