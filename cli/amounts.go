@@ -43,3 +43,16 @@ func sizeWords(n int) string {
 	}
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }
+
+// spanWords is how long something is, to the nearest unit that people would say.
+func spanWords(d time.Duration) string {
+	for _, unit := range []struct {
+		size time.Duration
+		name string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		if d >= 2*unit.size {
+			return countOf(int(d.Round(unit.size)/unit.size), unit.name)
+		}
+	}
+	return countOf(int(d.Round(time.Second)/time.Second), "second")
+}

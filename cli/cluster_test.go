@@ -24,13 +24,15 @@ type answer struct {
 func serveCluster(env *testscript.Env, k keys) error {
 	const keyring, other = "/apis/waxwing.io/v1alpha1/keyrings/prod", "/apis/waxwing.io/v1alpha1/keyrings/default"
 	const configMap = "/api/v1/namespaces/waxwing-system/configmaps/waxwing-recipients-prod"
-	ready := answer{200, map[string]any{"status": map[string]any{"recipients": string(k.note), "statementKey": k.vkey}}}
+	conditions := []any{map[string]any{"type": "Ready", "status": "True", "reason": "KeyActive", "message": "sealing to a key"}}
+	ready := answer{200, map[string]any{"metadata": map[string]any{"name": "prod"}, "status": map[string]any{"recipients": string(k.note), "statementKey": k.vkey, "conditions": conditions}}}
 	unready := answer{200, map[string]any{"status": map[string]any{"conditions": []any{
 		map[string]any{"type": "Ready", "status": "False", "reason": "KeySourceUnavailable", "message": "the key Secret cannot be read"}}}}}
 	notFound := answer{404, map[string]any{"kind": "Status", "reason": "NotFound", "code": 404,
 		"message": `keyrings.waxwing.io "default" not found`, "details": map[string]any{"name": "default", "group": "waxwing.io", "kind": "keyrings"}}}
 	forbidden := answer{403, map[string]any{"kind": "Status", "reason": "Forbidden", "code": 403,
 		"message": `keyrings.waxwing.io "prod" is forbidden: User "dev" cannot get resource "keyrings" in API group "waxwing.io" at the cluster scope`}}
+	unauthorized := answer{401, map[string]any{"kind": "Status", "reason": "Unauthorized", "code": 401, "message": "Unauthorized"}}
 	published := answer{200, map[string]any{"data": map[string]any{"recipients.note": string(k.note), "statement-key": k.vkey}}}
 	noteOnly := answer{200, map[string]any{"data": map[string]any{"recipients.note": string(k.note)}}}
 	contexts := map[string]map[string]answer{
@@ -44,10 +46,18 @@ func serveCluster(env *testscript.Env, k keys) error {
 		"older":        {keyring: {200, map[string]any{"status": map[string]any{"recipients": string(k.oldNote), "statementKey": k.vkey}}}},
 		"forged":       {keyring: {200, map[string]any{"status": map[string]any{"recipients": string(k.note), "statementKey": k.otherVkey}}}},
 		"uninstalled":  {},
-		"unauthorized": {keyring: {401, map[string]any{"kind": "Status", "reason": "Unauthorized", "code": 401, "message": "Unauthorized"}}},
+		"unauthorized": {keyring: unauthorized, "/version": unauthorized},
 		"proxy":        {keyring: {502, "<html>bad gateway</html>"}},
 		"elsewhere":    {keyring: {302, "moved"}},
 	}
+	healthy, err := healthyCluster()
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"admin", "older", "nobody", "unready"} {
+		maps.Copy(contexts[name], healthy)
+	}
+	maps.Copy(contexts, sickClusters(contexts["admin"]))
 	maps.Copy(contexts["admin"], secretsOfACluster())
 	maps.Copy(contexts["dev"], secretsForbidden())
 	for name, answers := range contexts {

@@ -18,10 +18,19 @@ import (
 
 const doctorLong = `Go through what seal needs here, and say of each thing whether it is well and what to do if not: git
 and the repository, .seal.yaml and its notes, what seal install adds, identity files, the editor, the
-SSH agent, and with --cluster the keyrings in the cluster.
+SSH agent; and with --cluster, --context or --kubeconfig the cluster:
 
-Nothing is changed. With --cluster, --context or --kubeconfig the cluster is asked for each keyring
-that is pinned; without them nothing leaves this machine.`
+  cluster     the API server answers; its version
+  clock       how far the clock here is from the API server's
+  CRDs        installed, served, and with all fields that this seal writes
+  rights      what you may do in the namespace of your context, and which commands need it
+  keyring     ready; pin and note are what it publishes. Without a pin, all keyrings
+  controller  one leads, and its replicas are ready
+  volume      the audit log lies on a volume that stays
+  versions    the controller is as new as this seal
+
+Nothing is changed, and without one of these flags nothing leaves this machine. What cannot be seen
+without a right is skipped, and is no failure. The exit status is 5 if a line begins with fail.`
 
 const doctorExample = `  seal doctor
   seal doctor --context prod
@@ -53,7 +62,7 @@ func newDoctorCommand(env *Env) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&o.cluster, "cluster", false, "ask the cluster for the keyrings that are pinned")
+	flags.BoolVar(&o.cluster, "cluster", false, "look at the cluster, too")
 	flags.StringVar(&o.fetch.context, "context", "", "the `CONTEXT` of the kubeconfig; implies --cluster")
 	flags.StringVar(&o.fetch.kubeconfig, "kubeconfig", "", "the kubeconfig `FILE`; implies --cluster")
 	flags.StringVarP(&o.fetch.namespace, "namespace", "n", "waxwing-system", "the `NAMESPACE` of the controller")
@@ -69,6 +78,7 @@ const (
 	healthOK   health = "ok"
 	healthWarn health = "warn"
 	healthFail health = "fail"
+	healthSkip health = "skip" // it could not be looked at
 )
 
 // diagnosis is one line of the report.

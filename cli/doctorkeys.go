@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/waxwing-io/waxwing/cli/cluster"
-	"github.com/waxwing-io/waxwing/crypto/statement"
 	"github.com/waxwing-io/waxwing/repo"
 )
 
@@ -101,74 +98,4 @@ func (d *doctor) checkHolder(h repo.Holder) {
 		}
 		d.say("holder", healthOK, "", "%s", text)
 	}
-}
-
-// checkCluster asks for each keyring that is pinned. A keyring that is not there may be in another cluster.
-func (d *doctor) checkCluster(ctx context.Context, holders []repo.Holder) {
-	asked := false
-	for _, h := range holders {
-		if h.StatementKey == "" {
-			continue
-		}
-		asked = true
-		err := d.checkKeyring(ctx, h)
-		var status *cluster.StatusError
-		switch {
-		case err == nil:
-			continue
-		case errors.Is(err, cluster.ErrNoKeyring):
-			d.say("cluster", healthWarn, "if it is in another cluster, name that with --context", "%s: %v", h.Name, err)
-			continue
-		case errors.As(err, &status), errors.Is(err, cluster.ErrForbidden), errors.Is(err, cluster.ErrNotReady):
-			d.say("cluster", healthFail, hint(withClusterHint(err)), "%s: %v", h.Name, err)
-			continue
-		case errors.Is(err, context.DeadlineExceeded):
-			d.say("cluster", healthFail, "is the cluster up, and does the network lead there? --timeout waits longer", "the cluster does not answer within %s", d.o.timeout)
-		default:
-			d.say("cluster", healthFail, hint(withClusterHint(err)), "%v", err)
-		}
-		// What is away is away for all keyrings.
-		return
-	}
-	if !asked {
-		d.say("cluster", healthWarn, "seal init --keyring NAME pins one", "no keyring is pinned: there is nothing to ask the cluster for")
-	}
-}
-
-// checkKeyring compares what the cluster publishes with pin and note.
-func (d *doctor) checkKeyring(ctx context.Context, h repo.Holder) error {
-	client, err := d.o.fetch.client(d.env)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, d.o.timeout)
-	defer cancel()
-	// A credential plugin of a kubeconfig may do anything in the meantime.
-	published, err := unlessDone(ctx, func() (*cluster.Published, error) { return client.Keyring(ctx, h.Name, d.o.fetch.namespace) })
-	if err != nil && ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		return err
-	}
-	r, err := statement.OpenRecipients(published.Note, h.StatementKey)
-	if err != nil {
-		d.say("cluster", healthFail, "if the keyring was made anew, check its new key with those who did, and change the pin; otherwise this is not the cluster that was meant",
-			"%s: what the cluster publishes is not signed by the key that is pinned: %v", h.Name, err)
-		return nil
-	}
-	fetch := fmt.Sprintf("seal keys fetch --keyring %s --save", h.Name)
-	set, err := h.Read()
-	switch {
-	case err != nil:
-		// The note itself was found wanting before.
-		d.say("cluster", healthWarn, fetch, "%s: the cluster publishes set %d", h.Name, r.Set)
-	case set.Statement.Set < r.Set:
-		d.say("cluster", healthWarn, fetch, "%s: the cluster publishes set %d, and the note has set %d", h.Name, r.Set, set.Statement.Set)
-	case set.Statement.Set > r.Set:
-		d.say("cluster", healthFail, "was the keyring restored from an old backup? Ask its administrators", "%s: the cluster publishes set %d, older than the note's %d", h.Name, r.Set, set.Statement.Set)
-	default:
-		d.say("cluster", healthOK, "", "%s: the note is what the cluster publishes, set %d of %s", h.Name, r.Set, strings.TrimSpace(r.At.UTC().Format(time.DateOnly)))
-	}
-	return nil
 }

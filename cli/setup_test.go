@@ -20,10 +20,10 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/statement"
 )
 
-// setUpRepository adds what scripts about whole repositories need: a classical keyring's note, a newer note, a key to sign with, and a cluster that never answers.
+// setUpRepository adds what scripts about whole repositories need: a classical keyring's note, a newer note, a key to sign with, a cluster that never answers, and one that a script puts together.
 func setUpRepository(env *testscript.Env, k keys) error {
 	dir := filepath.Join(env.WorkDir, "keys")
-	return errors.Join(classicalNote(env, dir, k), signingKey(env, dir), serveSilence(env, dir))
+	return errors.Join(classicalNote(env, dir, k), signingKey(env, dir), serveSilence(env, dir), serveFolder(env))
 }
 
 func classicalNote(env *testscript.Env, dir string, k keys) error {

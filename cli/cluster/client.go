@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,31 +97,55 @@ func (c *Client) get(ctx context.Context, v any, path ...string) error {
 
 // ask is get for a whole URL, and for an answer in the form that accept names.
 func (c *Client) ask(ctx context.Context, v any, from *url.URL, accept string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), nil)
+	resp, err := c.send(ctx, http.MethodGet, from, accept, nil)
 	if err != nil {
 		return err
 	}
+	defer resp.Body.Close()
+	return c.answer(resp, v)
+}
+
+// send makes a request; the caller closes the body of its answer.
+func (c *Client) send(ctx context.Context, method string, to *url.URL, accept string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, to.String(), body)
+	if err != nil {
+		return nil, err
+	}
 	req.Header.Set("Accept", accept)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("asking the API server %s: %w", c.base.Host, transportCause(err))
+		return nil, fmt.Errorf("asking the API server %s: %w", c.base.Host, transportCause(err))
 	}
-	defer resp.Body.Close()
+	return resp, nil
+}
+
+// answer decodes what was answered into v. A refusal is a *StatusError.
+func (c *Client) answer(resp *http.Response, v any) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("asking the API server %s: %w", c.base.Host, err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		refusal := &StatusError{Code: resp.StatusCode}
-		// What is no Status (a proxy's page) leaves the code to speak.
-		_ = json.Unmarshal(body, &refusal.Status)
-		refusal.Message = strings.TrimSpace(refusal.Message)
-		return refusal
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
+		return refusalOf(resp.StatusCode, bytes.NewReader(body))
 	}
 	if err := json.Unmarshal(body, v); err != nil {
 		return fmt.Errorf("asking the API server %s: the answer is not the JSON expected", c.base.Host)
 	}
 	return nil
+}
+
+// refusalOf reads a refusal. What is no Status (a proxy's page) leaves the code to speak.
+func refusalOf(code int, body io.Reader) error {
+	refusal := &StatusError{Code: code}
+	b, err := io.ReadAll(io.LimitReader(body, maxAnswer))
+	if err == nil {
+		_ = json.Unmarshal(b, &refusal.Status)
+	}
+	refusal.Message = strings.TrimSpace(refusal.Message)
+	return refusal
 }
 
 // transportCause strips the URL, which the message has already.

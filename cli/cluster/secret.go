@@ -14,8 +14,6 @@ import (
 const (
 	// pageSize is how many Secrets are listed at a time. Metadata alone can be half a megabyte for each, and an answer has to fit into maxAnswer.
 	pageSize = 5
-	// metadataOnly asks for a list without the data.
-	metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 )
 
 // Secret reads one Secret, with its data, as the API server has it. Both names must be ones that Kubernetes allows.
@@ -44,7 +42,7 @@ func (c *Client) SecretNames(ctx context.Context, namespace, selector string, wi
 		from := c.base.JoinPath("api", "v1", "namespaces", namespace, "secrets")
 		from.RawQuery = query.Encode()
 		var page metav1.PartialObjectMetadataList
-		if err := c.ask(ctx, &page, from, metadataOnly); err != nil {
+		if err := c.ask(ctx, &page, from, metadataList); err != nil {
 			return nil, err
 		}
 		for _, item := range page.Items {

@@ -63,8 +63,10 @@ func pages() map[string]page {
 		"explain.md":         {wants: []string{"db.yaml (GitSecret prod/db): would open where it stands", "your keys   yes, ", "error       spec.for: sealed for strict prod/db, not for staging/db", "exit 4"}},
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
 		"rewrap.md":          {wants: []string{"clusters/db.yaml (GitSecret prod/db): prod: stale", "example-not-a-secret"}},
-		"tree.md":            {wants: []string{"apps/web/all.yaml: document 2 (Secret prod/web)"}},
-		"seal.md":            {cluster: true, wants: []string{"kind: GitSecret", "password-not-a-secret", "USER_NAME: bot", "level=not-a-secret", "name: db-admin", "preview-not-a-secret"}},
+		"status.md": {cluster: true, wants: []string{"shop/db   in sync      yes    ok      default     db.yaml", "shop/web  not applied  -      -       default     web.yaml", "2 objects: 1 ready, 1 not applied",
+			"shop/db  cluster older  yes ", "2 objects: 2 ready", `"git": "in-sync"`, "ok    CRDs        gitsecrets v1alpha1 is established and served"}},
+		"tree.md": {wants: []string{"apps/web/all.yaml: document 2 (Secret prod/web)"}},
+		"seal.md": {cluster: true, wants: []string{"kind: GitSecret", "password-not-a-secret", "USER_NAME: bot", "level=not-a-secret", "name: db-admin", "preview-not-a-secret"}},
 		"sign.md": {wants: []string{
 			"ok              prod/db.yaml (GitSecret prod/db): signed by alice@example.org",
 			"bad signature   prod/db.yaml", "exit status 4", "unknown signer  prod/db.yaml", "exit status 5", `"findings": 0`,
@@ -72,7 +74,7 @@ func pages() map[string]page {
 		"signers.md":  {cluster: true, wants: []string{"requires it (hint: sign it: seal sign FILE)", "not among the signers of keyring", "gitsecret.waxwing.io/db condition met"}},
 		"rollback.md": {cluster: true, wants: []string{"goes back from envelope", `refuses that (there is no annotation waxwing.io/rollback-from)`, "rollback    asks to go back from envelope", "1 signed=", "secret/db condition met"}},
 		"setup.md": {cluster: true, wants: []string{"** is sealed for team", "wrote .git/hooks/pre-commit", "everything is installed already", "db.yaml (Secret db): is not sealed", "nothing found in ",
-			"ok    hook        the pre-commit hook runs seal check"}},
+			"ok    hook        the pre-commit hook runs seal check", "ok    controller  "}},
 	}
 }
 

@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// listPage is how many objects are asked for at a time: ten thousand are 50 requests.
+	listPage = 200
+	// maxPage bounds one page. It is read as a stream, an object at a time, so that this bounds time and not memory.
+	maxPage = 1 << 30
+)
+
+// list calls each for every object below from, page by page, in the server's order. Where a list takes longer than the server keeps its version, it goes on
+// with what there is by then. An error of each ends it.
+func (c *Client) list(ctx context.Context, from *url.URL, query url.Values, accept string, each func(item []byte) error) error {
+	query.Set("limit", strconv.Itoa(listPage))
+	for {
+		page := *from
+		page.RawQuery = query.Encode()
+		token, err := c.listPage(ctx, &page, accept, each)
+		var refusal *StatusError
+		if errors.As(err, &refusal) && refusal.Code == http.StatusGone && refusal.Continue != "" && query.Get("continue") != refusal.Continue {
+			query.Set("continue", refusal.Continue)
+			continue
+		}
+		if err != nil || token == "" {
+			return err
+		}
+		query.Set("continue", token)
+	}
+}
+
+func (c *Client) listPage(ctx context.Context, from *url.URL, accept string, each func(item []byte) error) (token string, err error) {
+	resp, err := c.send(ctx, http.MethodGet, from, accept, nil)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body := io.LimitReader(resp.Body, maxPage)
+	if resp.StatusCode != http.StatusOK {
+		return "", refusalOf(resp.StatusCode, body)
+	}
+	var broken error
+	token, err = readList(body, func(item []byte) error {
+		broken = each(item)
+		return broken
+	})
+	switch {
+	case broken != nil:
+		return "", broken
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case err != nil:
+		return "", fmt.Errorf("asking the API server %s: the list is not the JSON expected", c.base.Host)
+	}
+	return token, nil
+}
+
+// readList reads a list without holding more than one of its items, and gives the token of the next page.
+func readList(r io.Reader, each func(item []byte) error) (token string, err error) {
+	d := json.NewDecoder(r)
+	if err := delimiter(d, '{'); err != nil {
+		return "", err
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return "", err
+		}
+		switch name {
+		case "metadata":
+			var meta metav1.ListMeta
+			if err := d.Decode(&meta); err != nil {
+				return "", err
+			}
+			token = meta.Continue
+		case "items":
+			if err := readItems(d, each); err != nil {
+				return "", err
+			}
+		default:
+			var other json.RawMessage
+			if err := d.Decode(&other); err != nil {
+				return "", err
+			}
+		}
+	}
+	return token, delimiter(d, '}')
+}
+
+func readItems(d *json.Decoder, each func(item []byte) error) error {
+	first, err := d.Token()
+	if err != nil || first == nil { // null for none
+		return err
+	}
+	if first != json.Delim('[') {
+		return errNoList
+	}
+	var item json.RawMessage
+	for d.More() {
+		item = item[:0]
+		if err := d.Decode(&item); err != nil {
+			return err
+		}
+		if err := each(item); err != nil {
+			return err
+		}
+	}
+	return delimiter(d, ']')
+}
+
+var errNoList = errors.New("no list")
+
+func delimiter(d *json.Decoder, want json.Delim) error {
+	got, err := d.Token()
+	if err == nil && got != want {
+		return errNoList
+	}
+	return err
+}

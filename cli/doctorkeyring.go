@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/cli/cluster"
+	"github.com/waxwing-io/waxwing/crypto/statement"
+	"github.com/waxwing-io/waxwing/repo"
+)
+
+// conditionDegraded is true on a keyring that works, and lacks something.
+const conditionDegraded = "Degraded"
+
+// checkKeyrings asks for each keyring that is pinned, or without a pin for all that there are. false ends the checks: the cluster is away.
+func (c *clusterDoctor) checkKeyrings(ctx context.Context, holders []repo.Holder) bool {
+	pinned := false
+	for _, h := range holders {
+		if h.StatementKey == "" {
+			continue
+		}
+		pinned = true
+		if !c.checkPinned(ctx, h) {
+			return false
+		}
+	}
+	if !pinned {
+		c.checkUnpinned(ctx)
+	}
+	return true
+}
+
+// checkPinned looks at one keyring: how it is, and whether pin and note are what it publishes. One that is not there may be in another cluster.
+func (c *clusterDoctor) checkPinned(ctx context.Context, h repo.Holder) bool {
+	k, err := asked(ctx, c.doctor, func(ctx context.Context) (*v1alpha1.Keyring, error) { return c.client.KeyringObject(ctx, h.Name) })
+	if err == nil {
+		c.results = append(c.results, keyringDiagnoses(k)...)
+	}
+	published, err := asked(ctx, c.doctor, func(ctx context.Context) (*cluster.Published, error) { return c.client.Keyring(ctx, h.Name, c.home) })
+	var refusal *cluster.StatusError
+	switch {
+	case err == nil:
+		c.checkNote(h, published)
+	case errors.Is(err, cluster.ErrNoKeyring):
+		c.say("keyring", healthWarn, "if it is in another cluster, name that with --context", "%s: %v", h.Name, err)
+	case errors.As(err, &refusal), errors.Is(err, cluster.ErrForbidden), errors.Is(err, cluster.ErrNotReady):
+		c.say("keyring", healthFail, hint(withClusterHint(err)), "%s: %v", h.Name, err)
+	default:
+		c.away(err)
+		return false
+	}
+	return true
+}
+
+func (c *clusterDoctor) checkUnpinned(ctx context.Context) {
+	all, err := asked(ctx, c.doctor, c.client.Keyrings)
+	switch {
+	case refusedWith(err, http.StatusForbidden):
+		c.say("keyring", healthWarn, "seal init --keyring NAME pins one", "no keyring is pinned here, and you may not list those of the cluster")
+		return
+	case err != nil:
+		c.away(err)
+		return
+	case len(all) == 0:
+		c.say("keyring", healthFail, "is the controller running? It makes the keyring default at its first start", "the cluster has no keyring")
+		return
+	}
+	for i := range all {
+		c.results = append(c.results, keyringDiagnoses(&all[i])...)
+	}
+	c.say("keyring", healthWarn, "seal init --keyring "+shown(all[0].Name)+" pins one", "no keyring is pinned here: each command needs -R")
+}
+
+// keyringDiagnoses say how a keyring is, by its conditions.
+func keyringDiagnoses(k *v1alpha1.Keyring) (all []diagnosis) {
+	conditions := map[string]metav1.Condition{}
+	for _, c := range k.Status.Conditions {
+		conditions[c.Type] = c
+	}
+	describe := "kubectl describe keyring " + shown(k.Name)
+	text := func(c metav1.Condition) string { return c.Reason + ": " + c.Message }
+	ready, known := conditions[v1alpha1.ConditionReady]
+	switch {
+	case !known || k.Status.ObservedGeneration != k.Generation:
+		all = append(all, diagnosis{"keyring", healthFail, k.Name + ": the controller has not looked at it, or not at its last change", "is the controller running?"})
+	case ready.Status != metav1.ConditionTrue:
+		all = append(all, diagnosis{"keyring", healthFail, k.Name + " is not ready: " + text(ready), describe + " has the events; docs/reasons.md and docs/api.md explain the reason"})
+	default:
+		all = append(all, diagnosis{"keyring", healthOK, k.Name + " is ready: " + ready.Message, ""})
+	}
+	if c := conditions[conditionDegraded]; c.Status == metav1.ConditionTrue {
+		all = append(all, diagnosis{"keyring", healthWarn, k.Name + " is degraded: " + text(c), describe})
+	}
+	return all
+}
+
+// checkNote compares what the cluster publishes with pin and note.
+func (c *clusterDoctor) checkNote(h repo.Holder, published *cluster.Published) {
+	r, err := statement.OpenRecipients(published.Note, h.StatementKey)
+	if err != nil {
+		c.say("keyring", healthFail, "if the keyring was made anew, check its new key with those who did, and change the pin; otherwise this is not the cluster that was meant",
+			"%s: what the cluster publishes is not signed by the key that is pinned: %v", h.Name, err)
+		return
+	}
+	fetch := fmt.Sprintf("seal keys fetch --keyring %s --save", h.Name)
+	set, err := h.Read()
+	switch {
+	case err != nil:
+		// The note itself was found wanting before.
+		c.say("keyring", healthWarn, fetch, "%s: the cluster publishes set %d", h.Name, r.Set)
+	case set.Statement.Set < r.Set:
+		c.say("keyring", healthWarn, fetch, "%s: the cluster publishes set %d, and the note has set %d", h.Name, r.Set, set.Statement.Set)
+	case set.Statement.Set > r.Set:
+		c.say("keyring", healthFail, "was the keyring restored from an old backup? Ask its administrators", "%s: the cluster publishes set %d, older than the note's %d", h.Name, r.Set, set.Statement.Set)
+	default:
+		c.say("keyring", healthOK, "", "%s: the note is what the cluster publishes, set %d of %s", h.Name, r.Set, r.At.UTC().Format(time.DateOnly))
+	}
+}
