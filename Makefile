@@ -87,7 +87,8 @@ pictures: build prerequisites ## make README's pictures of terminals anew
 generate: ## regenerate deep copies and CRDs
 	@$(TOOL) controller-gen object paths=./crypto/seal paths=./api/...
 	@$(TOOL) controller-gen crd paths=./api/... output:crd:dir=config/crd
+	@$(TOOL) controller-gen crd paths=./api/... output:crd:dir=charts/waxwing/files/crds
 
 .PHONY: verify
 verify: generate ## fail if generated files differ from what is committed
-	@git diff --exit-code -- '*zz_generated*' config/crd
+	@git diff --exit-code -- '*zz_generated*' config/crd charts/waxwing/files/crds

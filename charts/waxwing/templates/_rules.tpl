@@ -1,0 +1,70 @@
+{{/* What the controller may do in the namespaces that it opens GitSecrets for: all of them, or those of .Values.namespaces. */}}
+{{- define "waxwing.rules.objects" -}}
+# controller/watch.go, controller/gather.go: look at GitSecrets
+- apiGroups: [waxwing.io]
+  resources: [gitsecrets]
+  verbs: [list, watch]
+# controller/report.go: say what became of them
+- apiGroups: [waxwing.io]
+  resources: [gitsecrets/status]
+  verbs: [patch]
+# list and watch: controller/watch.go notices changed and deleted Secrets (it asks for metadata only, but RBAC cannot tell that apart)
+# get: controller/gather.go asks for the metadata of one Secret where the watch is behind
+# create and patch: controller/write.go applies Secrets, and removes keys that are not sealed
+# delete: controller/write.go makes a Secret anew whose type changes
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end -}}
+
+{{/* What the controller may do with what belongs to no namespace, and the events that it writes. No Secrets. */}}
+{{- define "waxwing.rules.cluster" -}}
+# controller/gather.go: nothing is opened for a namespace that is being deleted
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list, watch]
+# controller/report.go: events on GitSecrets; controller/keyring_status.go: events on Keyrings, which are in the namespace default
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+# controller/keyring.go: look at Keyrings (get reads past the cache, so that the status that is compared is the stored one), and make the default one
+- apiGroups: [waxwing.io]
+  resources: [keyrings]
+  verbs: [get, list, watch, create]
+# controller/keyring_status.go: say how they are, and publish their recipients
+- apiGroups: [waxwing.io]
+  resources: [keyrings/status]
+  verbs: [patch]
+{{- end -}}
+
+{{/* What the controller may do in its own namespace besides. */}}
+{{- define "waxwing.rules.home" -}}
+{{- if .Values.namespaces }}
+# keyring/secretsource: makes and reads the Secrets with the keys; states and recipient sets are annotations of these
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, create, update]
+{{- else }}
+# keyring/secretsource: states and recipient sets are annotations of the Secrets with the keys (making and reading them is in the ClusterRole)
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [update]
+{{- end }}
+# controller/keyring_status.go: the recipients of each keyring, for people and programs without access to Keyrings
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [create, patch]
+# controller/run.go: leader election makes its Lease, which cannot be named in a rule before it exists
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+# controller/run.go: leader election holds and renews its own Lease only
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [waxwing-controller]
+  verbs: [get, update]
+# controller/run.go: leader election says in an event who leads
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
