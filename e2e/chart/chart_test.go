@@ -13,9 +13,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/waxwing-io/waxwing/e2e/harness"
 )
@@ -25,7 +27,11 @@ const (
 	chartDir = root + "/charts/waxwing"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) {
+	// controller-runtime's clients ask for a logger after a while; what they say is of no interest here.
+	log.SetLogger(logr.Discard())
+	harness.Main(m)
+}
 
 // helm is one version of helm, which sees nothing of the settings of whoever runs the tests.
 type helm struct {
@@ -153,7 +159,7 @@ func (r *release) remove(t *testing.T) {
 	}
 	r.run(t, "", "upgrade", r.name, chartDir, "--namespace", r.namespace, "--reuse-values", "--set", "crds.keep=false")
 	r.run(t, "", "uninstall", r.name, "--namespace", r.namespace)
-	harness.Eventually(context.WithoutCancel(t.Context()), t, "the kinds are gone", func(ctx context.Context) error { return r.absent(ctx, crd("keyrings"), crd("gitsecrets")) })
+	harness.Eventually(context.WithoutCancel(t.Context()), t, "the kinds are gone", func(ctx context.Context) error { return r.absent(ctx, t, crd("keyrings"), crd("gitsecrets")) })
 }
 
 // kubectl is what kubectl prints as the administrator.
@@ -166,28 +172,25 @@ func (r *release) kubectl(t *testing.T, args ...string) string {
 	return harness.Run(t, harness.Command{Path: path, Args: append([]string{"--kubeconfig", r.Kubeconfig()}, args...)})
 }
 
-// present is nil if the cluster has all objects, and fills them in.
-func (r *release) present(ctx context.Context, t testing.TB, objects ...*unstructured.Unstructured) error {
+// absent is nil if the cluster has none of the objects.
+func (r *release) absent(ctx context.Context, t testing.TB, objects ...*unstructured.Unstructured) error {
 	for _, o := range objects {
-		if err := r.Client(t).Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *release) absent(ctx context.Context, objects ...*unstructured.Unstructured) error {
-	cl, err := client.New(r.Config(), client.Options{})
-	if err != nil {
-		return err
-	}
-	for _, o := range objects {
-		err := cl.Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopy())
+		err := r.Client(t).Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopy())
 		if client.IgnoreNotFound(err) != nil {
 			return err
 		}
 		if err == nil {
 			return fmt.Errorf("%s %s is there", o.GetKind(), o.GetName())
+		}
+	}
+	return nil
+}
+
+// present is nil if the cluster has all objects.
+func (r *release) present(ctx context.Context, t testing.TB, objects ...*unstructured.Unstructured) error {
+	for _, o := range objects {
+		if err := r.Client(t).Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopy()); err != nil {
+			return err
 		}
 	}
 	return nil
