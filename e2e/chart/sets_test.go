@@ -54,11 +54,6 @@ func whatIsInstalled() map[string]set {
 			text:   []string{`waxwing.io/allow-deletion: "true"`},
 			noText: []string{"helm.sh/resource-policy"},
 		},
-		"with its namespace": {
-			values: "namespace: {create: true}\ncrds: {install: false}",
-			has:    []string{"Namespace/waxwing-system"},
-			text:   []string{"pod-security.kubernetes.io/enforce: restricted", "helm.sh/resource-policy: keep"},
-		},
 		"another name": {
 			values: "fullnameOverride: seals",
 			has:    []string{"ClusterRole/seals-view", "StatefulSet/seals-controller", "ValidatingAdmissionPolicy/seals-crd-guard"},
