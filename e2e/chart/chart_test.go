@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -79,13 +80,21 @@ type rendered struct {
 	objects []*unstructured.Unstructured
 }
 
+// renders remembers what was rendered in this process, because most tests look at all sets of values.
+var renders sync.Map
+
+// render is what helm template makes of values. It is shared: it must not be changed.
 func (h helm) render(t testing.TB, values string, args ...string) rendered {
 	t.Helper()
-	if !slices.Contains(args, "--namespace") {
-		args = append(args, "--namespace", "waxwing-system")
+	args = append([]string{"template", "waxwing", chartDir, "--namespace", "waxwing-system"}, args...)
+	key := strings.Join(append([]string{h.path, values}, args...), "\x00")
+	if r, ok := renders.Load(key); ok {
+		return r.(rendered)
 	}
-	text := h.run(t, values, append([]string{"template", "waxwing", chartDir}, args...)...)
-	return rendered{text, parse(t, text)}
+	text := h.run(t, values, args...)
+	r := rendered{text, parse(t, text)}
+	renders.Store(key, r)
+	return r
 }
 
 func parse(t testing.TB, text string) []*unstructured.Unstructured {

@@ -31,7 +31,7 @@ func TestManifestsConformToTheAPIServer(t *testing.T) {
 	manifests := t.TempDir()
 	h := newHelm(t, "helm", "")
 	for name, s := range sets() {
-		write(t, filepath.Join(manifests, strings.ReplaceAll(name, " ", "-")+".yaml"), h.render(t, s.values, s.args...).text)
+		write(t, filepath.Join(manifests, strings.ReplaceAll(name, " ", "-")+".yaml"), h.render(t, s.values).text)
 	}
 	write(t, filepath.Join(manifests, "keyring.yaml"), keyringManifest)
 	out, code := check(t, manifests)

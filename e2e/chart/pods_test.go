@@ -19,7 +19,7 @@ func TestPodsPassPodSecurityRestricted(t *testing.T) {
 	h := newHelm(t, "helm", "")
 	for name, s := range sets() {
 		t.Run(name, func(t *testing.T) {
-			pod := podOf(t, h.render(t, s.values, s.args...))
+			pod := podOf(t, h.render(t, s.values))
 			c.ApplyYAML(t, ns, `{apiVersion: v1, kind: ServiceAccount, metadata: {name: `+pod.Spec.ServiceAccountName+`}}`)
 			made, err := c.Clientset().CoreV1().Pods(ns).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 			if err != nil {

@@ -22,7 +22,7 @@ import (
 func TestNoRoleHasAWildcard(t *testing.T) {
 	h := newHelm(t, "helm", "")
 	for name, s := range sets() {
-		r := h.render(t, s.values, s.args...)
+		r := h.render(t, s.values)
 		namespaced := strings.Contains(s.values, "namespaces: [")
 		for _, o := range r.objects {
 			if o.GetKind() != "Role" && o.GetKind() != "ClusterRole" {

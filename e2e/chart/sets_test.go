@@ -3,7 +3,6 @@ package chart_test
 // set is one way to set the chart's values, and what must and must not come of it.
 type set struct {
 	values string   // YAML
-	args   []string // further arguments of helm template
 	has    []string // KIND/NAME of objects
 	hasNot []string
 	text   []string // in the rendered text
@@ -71,8 +70,10 @@ func rightSets() map[string]set {
 	return map[string]set{
 		"some namespaces": {
 			values: "namespaces: [prod, staging]",
-			has:    []string{"Role/prod/waxwing-controller", "RoleBinding/prod/waxwing-controller", "Role/staging/waxwing-controller", "RoleBinding/staging/waxwing-controller"},
-			text:   []string{"--namespaces=prod,staging", "verbs: [get, list, create, update]"},
+			has: []string{"Role/prod/waxwing-controller", "RoleBinding/prod/waxwing-controller", "Role/staging/waxwing-controller", "RoleBinding/staging/waxwing-controller",
+				"Role/default/waxwing-controller-keyring-events", "RoleBinding/default/waxwing-controller-keyring-events"},
+			text:   []string{"--namespaces=prod,staging", "verbs: [get, list, watch, create, update]"},
+			noText: []string{"resources: [namespaces]"},
 		},
 		"rights that somebody else makes": {
 			values: "rbac: {create: false}",

@@ -27,7 +27,7 @@ func TestTemplate(t *testing.T) {
 	}
 	for name, s := range all {
 		t.Run(name, func(t *testing.T) {
-			r := h.render(t, s.values, s.args...)
+			r := h.render(t, s.values)
 			ids := r.ids()
 			has := s.has
 			if !slices.Contains(s.hasNot, "StatefulSet/waxwing-controller") {

@@ -15,18 +15,28 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
+# controller/report.go: events on GitSecrets
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
 {{- end -}}
 
-{{/* What the controller may do with what belongs to no namespace, and the events that it writes. No Secrets. */}}
+{{/* Keyrings are in no namespace, and the events about them in the namespace default. */}}
+{{- define "waxwing.rules.keyring-events" -}}
+# controller/keyring_status.go: events on Keyrings
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end -}}
+
+{{/* What the controller may do with what belongs to no namespace. */}}
 {{- define "waxwing.rules.cluster" -}}
+{{- if not .Values.namespaces }}
 # controller/gather.go: nothing is opened for a namespace that is being deleted
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [list, watch]
-# controller/report.go: events on GitSecrets; controller/keyring_status.go: events on Keyrings, which are in the namespace default
-- apiGroups: [events.k8s.io]
-  resources: [events]
-  verbs: [create, patch]
+{{- end }}
 # controller/keyring.go: look at Keyrings (get reads past the cache, so that the status that is compared is the stored one), and make the default one
 - apiGroups: [waxwing.io]
   resources: [keyrings]
@@ -41,9 +51,10 @@
 {{- define "waxwing.rules.home" -}}
 {{- if .Values.namespaces }}
 # keyring/secretsource: makes and reads the Secrets with the keys; states and recipient sets are annotations of these
+# watch: controller/watch.go notices that a key has come (it asks for metadata only)
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, create, update]
+  verbs: [get, list, watch, create, update]
 {{- else }}
 # keyring/secretsource: states and recipient sets are annotations of the Secrets with the keys (making and reading them is in the ClusterRole)
 - apiGroups: [""]
@@ -66,5 +77,5 @@
 # controller/run.go: leader election says in an event who leads
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}

@@ -90,6 +90,14 @@ func Catalogue() []Tool {
 			LDFlags:  helm3Version,
 		},
 		{
+			Name:     "image",
+			Dir:      "tools/image",
+			Package:  ".",
+			Upstream: "github.com/google/go-containerregistry",
+			About:    "what builds the controller's image, with go-containerregistry",
+			Cost:     "a few seconds",
+		},
+		{
 			Name:     "kubeconform",
 			Dir:      "e2e/tools/kubeconform",
 			Package:  "github.com/yannh/kubeconform/cmd/kubeconform",
