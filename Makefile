@@ -97,11 +97,10 @@ pictures: build prerequisites ## make README's pictures of terminals anew
 	@docs/pictures/record.sh
 
 .PHONY: generate
-generate: ## regenerate deep copies and CRDs
+generate: ## regenerate deep copies, and the CRDs of the chart
 	@$(TOOL) controller-gen object paths=./crypto/seal paths=./api/...
-	@$(TOOL) controller-gen crd paths=./api/... output:crd:dir=config/crd
 	@$(TOOL) controller-gen crd paths=./api/... output:crd:dir=charts/waxwing/files/crds
 
 .PHONY: verify
 verify: generate ## fail if generated files differ from what is committed
-	@git diff --exit-code -- '*zz_generated*' config/crd charts/waxwing/files/crds
+	@git diff --exit-code -- '*zz_generated*' charts/waxwing/files/crds

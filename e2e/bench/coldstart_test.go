@@ -27,7 +27,7 @@ import (
 const (
 	coldWorkers = 8
 	coldRounds  = 3
-	home        = "waxwing-system"
+	home        = harness.WaxwingNamespace
 	account     = "waxwing-controller"
 )
 
@@ -44,8 +44,7 @@ func objects() int {
 // and one merge patch of the status an object.
 func BenchmarkColdStart(b *testing.B) {
 	c := harness.Start(b)
-	c.InstallCRDs(b, "../../config/crd")
-	c.ApplyDir(b, "", "../../config/rbac")
+	c.InstallWaxwing(b)
 	kube := c.Client(b, v1alpha1.AddToScheme)
 	binary := harness.BuildBinary(b, "./cmd/waxwing-controller")
 	watcher, err := client.NewWithWatch(c.Config(), client.Options{Scheme: kube.Scheme()})

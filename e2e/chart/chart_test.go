@@ -31,6 +31,8 @@ const (
 func TestMain(m *testing.M) {
 	// controller-runtime's clients ask for a logger after a while; what they say is of no interest here.
 	log.SetLogger(logr.Discard())
+	// The tests delete the kinds, so it is always a cluster of their own.
+	_ = os.Unsetenv("WAXWING_TEST_KUBECONFIG")
 	harness.Main(m)
 }
 
