@@ -10,6 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
+DIST    ?= dist
 # Packages with goroutines of their own run once more under the race detector.
 RACE    := ./cli/replace/... ./repo/scan/... ./audit/... ./keyring/... ./unseal/... ./controller/...
 # The commands that work on many files at a time, too.
@@ -29,8 +30,8 @@ man: ## write the manual pages of seal into dist/man
 	go run ./cli/mangen dist/man
 
 .PHONY: tools
-tools: ## build the test control plane and kubectl once, into the user's cache
-	@go run ./e2e/tools/fetch controlplane kubectl >/dev/null
+tools: ## build the test control plane, kubectl, helm and kubeconform once, into the user's cache
+	@go run ./e2e/tools/fetch controlplane kubectl helm helm3 kubeconform >/dev/null
 
 # What people have and a bare machine may lack: tmux is the terminal of the tests, ssh-keygen makes keys for docs/sign.md.
 .PHONY: prerequisites
@@ -68,6 +69,18 @@ cross: ## compile what must build elsewhere: seal on macOS and Windows, the form
 	@GOOS=windows GOARCH=amd64 go build -o /dev/null ./cmd/seal
 	@GOOS=js GOARCH=wasm go build ./crypto/...
 
+.PHONY: manifests
+manifests: ## render the chart into plain manifests: dist/crds.yaml and dist/waxwing.yaml
+	@helm=$$(go run ./e2e/tools/fetch helm); mkdir -p $(DIST); \
+	  render() { "$$helm" template waxwing charts/waxwing --namespace waxwing-system "$$@"; }; \
+	  render --show-only templates/crds.yaml >$(DIST)/crds.yaml; \
+	  render --set crds.install=false --set image.tag=$(VERSION) >$(DIST)/waxwing.yaml
+
+.PHONY: image
+image: ## build the controller's image for amd64 and arm64 into dist/waxwing-controller.tar and print its digest
+	@cd tools/image && go run . --root ../.. --version $(VERSION) --revision "$$(git rev-parse HEAD 2>/dev/null || true)" \
+	  --name waxwing-controller:$(VERSION) --out $(abspath $(DIST))/waxwing-controller.tar
+
 .PHONY: bench
 bench: tools ## print every measured figure as a ratio to a named baseline of the same run
 	@go run ./e2e/tools/fetch kubeseal rsabench sops >/dev/null
@@ -84,10 +97,10 @@ pictures: build prerequisites ## make README's pictures of terminals anew
 	@docs/pictures/record.sh
 
 .PHONY: generate
-generate: ## regenerate deep copies and CRDs
+generate: ## regenerate deep copies, and the CRDs of the chart
 	@$(TOOL) controller-gen object paths=./crypto/seal paths=./api/...
-	@$(TOOL) controller-gen crd paths=./api/... output:crd:dir=config/crd
+	@$(TOOL) controller-gen crd paths=./api/... output:crd:dir=charts/waxwing/files/crds
 
 .PHONY: verify
 verify: generate ## fail if generated files differ from what is committed
-	@git diff --exit-code -- '*zz_generated*' config/crd
+	@git diff --exit-code -- '*zz_generated*' charts/waxwing/files/crds

@@ -30,7 +30,7 @@ func healthyCluster() (map[string]answer, error) {
 		"/api/v1" + home + "/persistentvolumeclaims/audit-waxwing-controller-0": {200, map[string]any{"status": map[string]any{"phase": "Bound"}}},
 	}
 	for _, plural := range []string{"gitsecrets", "keyrings"} {
-		b, err := os.ReadFile(filepath.Join("..", "config", "crd", "waxwing.io_"+plural+".yaml"))
+		b, err := os.ReadFile(filepath.Join("..", "charts", "waxwing", "files", "crds", "waxwing.io_"+plural+".yaml"))
 		if err != nil {
 			return nil, err
 		}

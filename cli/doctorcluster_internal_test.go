@@ -48,7 +48,7 @@ func TestTheClockIsHeldAgainstTheServers(t *testing.T) {
 // shippedKind is the CRD of this version.
 func shippedKind(t *testing.T, plural string, change func(crd map[string]any)) *cluster.Kind {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "config", "crd", "waxwing.io_"+plural+".yaml"))
+	b, err := os.ReadFile(filepath.Join("..", "charts", "waxwing", "files", "crds", "waxwing.io_"+plural+".yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ import (
 )
 
 const (
-	home    = "waxwing-system"
+	home    = harness.WaxwingNamespace
 	account = "waxwing-controller"
 	// canary begins every value that these tests seal. It must turn up nowhere but in Secrets.
 	canary = "canary-not-a-secret-7d1e"
@@ -52,8 +52,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	c := harness.Start(t)
-	c.InstallCRDs(t, "../config/crd")
-	c.ApplyDir(t, "", "../config/rbac")
+	c.InstallWaxwing(t)
 	kubectl, err := harness.Tool(t.Context(), "kubectl")
 	if err != nil {
 		t.Fatal(err)

@@ -43,9 +43,10 @@ until_true() {
 }
 
 say "1. A control plane on loopback: etcd, kube-apiserver, kube-controller-manager"
-mapfile -t tools < <(cd "$root" && go run ./e2e/tools/fetch controlplane kubectl)
+mapfile -t tools < <(cd "$root" && go run ./e2e/tools/fetch controlplane kubectl helm)
 mkdir -p "$work/bin" "$work/repo"
 ln -s "${tools[1]}" "$work/bin/kubectl"
+ln -s "${tools[2]}" "$work/bin/helm"
 ln -s "$root/bin/seal" "$work/bin/seal"
 export PATH="$work/bin:$PATH" KUBECONFIG="$work/kubeconfig"
 "${tools[0]}" --dir "$work/cluster" --kubeconfig "$KUBECONFIG" >"$work/cluster.out" --log "$work/cluster.log" 2>&1 &
@@ -55,7 +56,7 @@ run kubectl version
 
 say "2. Waxwing: its kinds, its rights, its controller (a ServiceAccount with the RBAC that ships)"
 cd "$root"
-run kubectl apply -f config/crd -f config/rbac
+run helm install waxwing charts/waxwing --namespace waxwing-system --create-namespace --set replicas=0 --hide-notes
 kubectl -n waxwing-system create token waxwing-controller --duration 2h >"$work/token"
 (
   umask 077

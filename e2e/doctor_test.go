@@ -59,8 +59,14 @@ func TestDoctorLooksAtTheCluster(t *testing.T) {
 	)
 
 	t.Run("a StatefulSet whose pods do not run", func(t *testing.T) {
-		w.run(t, "apply", "-f", "../config/manager/statefulset.yaml", "-n", home)
-		t.Cleanup(func() { w.run(t, "delete", "-f", "../config/manager/statefulset.yaml", "-n", home) })
+		var set string
+		for _, o := range harness.RenderWaxwing(t) {
+			if o.GetKind() == "StatefulSet" {
+				set = file(t, o)
+			}
+		}
+		w.run(t, "apply", "-f", set, "-n", home)
+		t.Cleanup(func() { w.run(t, "delete", "-f", set, "-n", home) })
 		c.doctor(t, 5, "fail controller none of 1 replica of StatefulSet waxwing-controller is ready", "hint: kubectl -n waxwing-system describe statefulset waxwing-controller",
 			"fail volume the audit log has no volume yet: audit-waxwing-controller-0 (", "skip versions seal v0.0.0-e2e, controller latest: these cannot be compared")
 	})
@@ -153,7 +159,7 @@ func TestDoctorFollowsAnInstallation(t *testing.T) {
 	harness.Run(t, harness.Command{Path: "git", Args: []string{"init", "-q"}, Dir: c.dir})
 	c.doctor(t, 5, "ok cluster Kubernetes v1.", "fail CRDs the cluster does not know gitsecrets: there is no CRD gitsecrets.waxwing.io", "hint: install Waxwing there")
 
-	crd, err := os.ReadFile("../config/crd/waxwing.io_gitsecrets.yaml")
+	crd, err := os.ReadFile("../charts/waxwing/files/crds/waxwing.io_gitsecrets.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,8 +177,8 @@ func TestDoctorFollowsAnInstallation(t *testing.T) {
 		harness.Run(t, harness.Command{Path: kubectl, Args: []string{"--kubeconfig", p.Kubeconfig, "wait", "--for=condition=Established", "crd", "--all"}})
 	}
 	apply(file(t, old))
-	apply("../config/crd/waxwing.io_keyrings.yaml")
+	apply("../charts/waxwing/files/crds/waxwing.io_keyrings.yaml")
 	c.doctor(t, 5, "fail CRDs gitsecrets: the CRD is older than this seal: it does not know spec.suspend, and drops or refuses that", "hint: apply the CRDs of this version")
-	apply("../config/crd")
+	apply("../charts/waxwing/files/crds")
 	c.doctor(t, 5, "ok CRDs gitsecrets", "fail keyring the cluster has no keyring", "hint: is the controller running?", "fail controller no controller has ever led in namespace waxwing-system")
 }

@@ -531,7 +531,7 @@ func TestKeyringWithoutRightsIsTriedAgain(t *testing.T) {
 // keyringController runs the reconciler alone, as package controller wires it.
 func (b *keyringBench) keyringController() client.Client {
 	b.t.Helper()
-	b.InstallCRDs(b.t, "../config/crd")
+	b.InstallCRDs(b.t, "../charts/waxwing/files/crds")
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		b.t.Fatal(err)
@@ -703,7 +703,7 @@ func TestKeyringDefaultIsMadeOnlyWhereThereIsNone(t *testing.T) {
 		return
 	}
 	b := newKeyringBench(t)
-	b.InstallCRDs(t, "../config/crd")
+	b.InstallCRDs(t, "../charts/waxwing/files/crds")
 	ctx, c := t.Context(), b.Client(t, v1alpha1.AddToScheme)
 	names := func() []string {
 		var all v1alpha1.KeyringList

@@ -70,7 +70,7 @@ func (s crdSchema) paths(at string) []string {
 // fieldsOf are the paths of a kind's fields, without those that every kind has.
 func fieldsOf(t *testing.T, file string) []string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("../config/crd", file))
+	b, err := os.ReadFile(filepath.Join("../charts/waxwing/files/crds", file))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 
 const (
 	coldWorkers = 16 // of both sides; the controller's default
-	home        = "waxwing-system"
+	home        = harness.WaxwingNamespace
 	account     = "waxwing-controller"
 	probes      = 50
 	steadyAfter = 30 * time.Second
@@ -41,8 +41,7 @@ func sizes() []int {
 // Then it is started once more where everything is done.
 func BenchmarkColdStart(b *testing.B) {
 	c := harness.Start(b)
-	c.InstallCRDs(b, "../../config/crd")
-	c.ApplyDir(b, "", "../../config/rbac")
+	c.InstallWaxwing(b)
 	w := &coldWorld{Cluster: c, kube: c.Client(b, v1alpha1.AddToScheme), binary: harness.BuildBinary(b, "./cmd/waxwing-controller"), audit: b.TempDir() + "/audit.jsonl"}
 	run := w.start(b)
 	w.holders = []seal.Holder{w.keyring(b), breakGlass(b)}

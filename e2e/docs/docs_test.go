@@ -10,10 +10,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"io/fs"
+	"maps"
 	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +23,11 @@ import (
 	"github.com/waxwing-io/waxwing/e2e/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) {
+	// The pages install and uninstall releases of the whole cluster, so it is always one of their own.
+	_ = os.Unsetenv("WAXWING_TEST_KUBECONFIG")
+	harness.Main(m)
+}
 
 const root = "../.."
 
@@ -52,12 +58,14 @@ func commands(t *testing.T, page, end string) string {
 // page is a page of docs/ with commands, and what shows that they did what the page says.
 type page struct {
 	cluster bool     // a cluster with Waxwing in it is there, as the first two sections of getting-started.md make it
+	install bool     // a cluster is there, and the page installs Waxwing itself
 	wants   []string // in what the commands print
 }
 
 func pages() map[string]page {
 	return map[string]page{
-		"getting-started.md": {wants: []string{"gitsecret.waxwing.io/db condition met", "Unsealed", "example-not-a-secret"}},
+		"install.md":         {install: true, wants: []string{"statefulset.apps/waxwing-controller", "helm uninstall leaves the keys", "kept due to the resource policy", "keyrings.waxwing.io", "serverside-applied"}},
+		"getting-started.md": {install: true, wants: []string{"gitsecret.waxwing.io/db condition met", "Unsealed", "example-not-a-secret"}},
 		"edit.md":            {wants: []string{"  password: example-not-a-secret", "KEY ID", "identity   -", "another-example-not-a-secret"}},
 		"merge.md":           {wants: []string{"password: feature-not-a-secret", "token: main-not-a-secret", "items.user is changed on both sides", "user: feature-not-a-secret"}},
 		"explain.md":         {wants: []string{"db.yaml (GitSecret prod/db): would open where it stands", "your keys   yes, ", "error       spec.for: sealed for strict prod/db, not for staging/db", "exit 4"}},
@@ -92,17 +100,25 @@ func TestEveryPageWithCommandsIsRunHere(t *testing.T) {
 	}
 }
 
+// order is that of the names, but install.md, which begins with an empty cluster, comes first.
+func order() []string {
+	const first = "install.md"
+	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(pages())), func(name string) bool { return name == first })
+	return append([]string{first}, rest...)
+}
+
 func TestPages(t *testing.T) {
 	bin := programs(t)
-	for name, p := range pages() {
+	for _, name := range order() {
+		p := pages()[name]
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			env := []string{"HOME=" + t.TempDir(), "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "NO_COLOR=1",
 				"GIT_AUTHOR_NAME=docs", "GIT_AUTHOR_EMAIL=docs@example.invalid", "GIT_COMMITTER_NAME=docs", "GIT_COMMITTER_EMAIL=docs@example.invalid", "KUBECONFIG="}
 			script := "exec 2>&1\nset -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
-			if p.cluster || name == "getting-started.md" {
+			if p.cluster || p.install {
 				env[len(env)-1] += harness.Start(t).Kubeconfig()
-				if err := os.CopyFS(filepath.Join(dir, "config"), os.DirFS(filepath.Join(root, "config"))); err != nil {
+				if err := os.CopyFS(filepath.Join(dir, "charts"), os.DirFS(filepath.Join(root, "charts"))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -116,7 +132,9 @@ func TestPages(t *testing.T) {
 					t.Errorf("the page's commands did not show %q; they showed:\n%s", want, out)
 				}
 			}
-			checkSealed(t, dir)
+			if name != "install.md" { // which seals nothing
+				checkSealed(t, dir)
+			}
 		})
 	}
 }
@@ -138,13 +156,10 @@ func writeCertificate(t *testing.T, dir string) {
 // programs is a folder with the programs that the pages use.
 func programs(t *testing.T) string {
 	t.Helper()
-	kubectl, err := harness.Tool(t.Context(), "kubectl")
-	if err != nil {
-		t.Fatal(err)
-	}
 	bin := t.TempDir()
 	for name, target := range map[string]string{
-		"kubectl":            kubectl,
+		"kubectl":            tool(t, "kubectl"),
+		"helm":               tool(t, "helm"),
 		"seal":               harness.BuildBinary(t, "./cmd/seal"),
 		"waxwing-controller": harness.BuildBinary(t, "./cmd/waxwing-controller"),
 	} {
@@ -153,6 +168,15 @@ func programs(t *testing.T) string {
 		}
 	}
 	return bin
+}
+
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := harness.Tool(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // checkSealed looks for the values of the pages in the files with GitSecrets that the commands left.

@@ -78,10 +78,19 @@ func (c *Cluster) ApplyDir(t testing.TB, namespace, dir string) []*unstructured.
 // versions. It does not remove them, because all tests of the process share them.
 func (c *Cluster) InstallCRDs(t testing.TB, dir string) {
 	t.Helper()
-	for _, crd := range c.ApplyDir(t, "", dir) {
+	crds := c.ApplyDir(t, "", dir)
+	for _, crd := range crds {
 		if crd.GetKind() != "CustomResourceDefinition" {
 			t.Fatalf("installing custom resource definitions: %s holds the %s %s", dir, crd.GetKind(), crd.GetName())
 		}
+	}
+	c.awaitCRDs(t, crds)
+}
+
+// awaitCRDs waits until the API server serves all versions of custom resource definitions.
+func (c *Cluster) awaitCRDs(t testing.TB, crds []*unstructured.Unstructured) {
+	t.Helper()
+	for _, crd := range crds {
 		Eventually(t.Context(), t, crd.GetName()+" is established", func(ctx context.Context) error {
 			if err := c.client.Get(ctx, client.ObjectKeyFromObject(crd), crd); err != nil {
 				return err

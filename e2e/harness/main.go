@@ -70,6 +70,7 @@ type suite struct {
 	plane     *ControlPlane
 	processes map[*Process]struct{}
 	binaries  map[string]func() (string, error)
+	charts    map[string]func() ([]byte, error)
 }
 
 func newSuite(opts []Option) (*suite, error) {
@@ -82,6 +83,7 @@ func newSuite(opts []Option) (*suite, error) {
 		controllers: "*",
 		processes:   map[*Process]struct{}{},
 		binaries:    map[string]func() (string, error){},
+		charts:      map[string]func() ([]byte, error){},
 	}
 	for _, o := range opts {
 		o(s)

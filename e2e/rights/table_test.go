@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	"sigs.k8s.io/yaml"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/waxwing-io/waxwing/e2e/harness"
 )
 
 const page = "../../docs/rights.md"
@@ -44,12 +46,12 @@ type grants struct {
 func shipped(t *testing.T) grants {
 	t.Helper()
 	g := grants{cluster: &rbacv1.ClusterRole{}, home: &rbacv1.Role{}}
-	for file, role := range map[string]any{"clusterrole.yaml": g.cluster, "role.yaml": g.home} {
-		b, err := os.ReadFile(filepath.Join("../../config/rbac", file))
-		if err == nil {
-			err = yaml.UnmarshalStrict(b, role)
+	for _, o := range harness.RenderWaxwing(t) {
+		role, ok := map[string]any{"ClusterRole": g.cluster, "Role": g.home}[o.GetKind()]
+		if !ok || o.GetName() != account {
+			continue
 		}
-		if err != nil {
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(o.Object, role, true); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	home    = "waxwing-system"
+	home    = harness.WaxwingNamespace
 	account = "waxwing-controller"
 	user    = "system:serviceaccount:" + home + ":" + account
 )
@@ -38,8 +38,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	c := harness.Start(t)
-	c.InstallCRDs(t, "../../config/crd")
-	c.ApplyDir(t, "", "../../config/rbac")
+	c.InstallWaxwing(t)
 	return &world{Cluster: c, Client: c.Client(t, v1alpha1.AddToScheme)}
 }
 

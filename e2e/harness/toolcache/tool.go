@@ -72,6 +72,40 @@ func Catalogue() []Tool {
 			Cost:     "about a minute on two cores",
 		},
 		{
+			Name:     "helm",
+			Dir:      "e2e/tools/helm",
+			Package:  "helm.sh/helm/v4/cmd/helm",
+			Upstream: "helm.sh/helm/v4",
+			About:    "helm",
+			Cost:     "about 4 minutes on two cores",
+			LDFlags:  helmVersion,
+		},
+		{
+			Name:     "helm3",
+			Dir:      "e2e/tools/helm3",
+			Package:  "helm.sh/helm/v3/cmd/helm",
+			Upstream: "helm.sh/helm/v3",
+			About:    "the older helm that people still have",
+			Cost:     "about 3 minutes on two cores",
+			LDFlags:  helm3Version,
+		},
+		{
+			Name:     "image",
+			Dir:      "tools/image",
+			Package:  ".",
+			Upstream: "github.com/google/go-containerregistry",
+			About:    "what builds the controller's image, with go-containerregistry",
+			Cost:     "a few seconds",
+		},
+		{
+			Name:     "kubeconform",
+			Dir:      "e2e/tools/kubeconform",
+			Package:  "github.com/yannh/kubeconform/cmd/kubeconform",
+			Upstream: "github.com/yannh/kubeconform",
+			About:    "kubeconform",
+			Cost:     "a few seconds",
+		},
+		{
 			Name:     "sops",
 			Dir:      "e2e/tools/sops",
 			Package:  "github.com/getsops/sops/v3/cmd/sops",
@@ -88,6 +122,17 @@ func kubernetesVersion(version string) string {
 	major, minor, _ := strings.Cut(strings.TrimPrefix(semver.MajorMinor(version), "v"), ".")
 	const pkg = "k8s.io/component-base/version"
 	return fmt.Sprintf("-s -w -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s", pkg, version, major, minor)
+}
+
+// helmVersion stamps the version that helm's own build stamps; without it helm knows its minor version only.
+func helmVersion(version string) string {
+	return fmt.Sprintf("-s -w -X helm.sh/helm/%s/internal/version.version=%s", semver.Major(version), version)
+}
+
+// helm3Version stamps the version of Kubernetes too, that of the module's k8s.io/client-go: helm 3 takes itself for a client of 1.20 otherwise.
+func helm3Version(version string) string {
+	const pkg = "helm.sh/helm/v3/pkg/chartutil"
+	return helmVersion(version) + fmt.Sprintf(" -X %[1]s.k8sVersionMajor=1 -X %[1]s.k8sVersionMinor=37", pkg)
 }
 
 // version is the version of the upstream module in the tool's go.mod.

@@ -1,0 +1,70 @@
+{{/* The names of everything: the release's, with "waxwing" in it. */}}
+{{- define "waxwing.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains "waxwing" .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-waxwing" .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "waxwing.controller" -}}
+{{- include "waxwing.fullname" . }}-controller
+{{- end -}}
+
+{{- define "waxwing.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "waxwing.controller" .) -}}
+{{- else -}}
+{{- required "serviceAccount.create is false: set serviceAccount.name to the ServiceAccount to use" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "waxwing.image" -}}
+{{- .Values.image.repository -}}
+{{- if .Values.image.digest -}}@{{ .Values.image.digest }}{{- else -}}:{{ .Values.image.tag | default .Chart.AppVersion }}{{- end -}}
+{{- end -}}
+
+{{/* What selects the controller's pods. It never changes: a StatefulSet's selector cannot. */}}
+{{- define "waxwing.selector" -}}
+app.kubernetes.io/name: waxwing
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: controller
+{{- end -}}
+
+{{- define "waxwing.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/name: waxwing
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: waxwing
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* metadata of an object in the release's namespace: dict "ctx" $ "name" NAME, and optionally "annotations" */}}
+{{- define "waxwing.metadata" -}}
+name: {{ .name }}
+namespace: {{ .ctx.Release.Namespace }}
+{{ include "waxwing.metadata.rest" . }}
+{{- end -}}
+
+{{/* metadata of a cluster-scoped object */}}
+{{- define "waxwing.metadata.cluster" -}}
+name: {{ .name }}
+{{ include "waxwing.metadata.rest" . }}
+{{- end -}}
+
+{{- define "waxwing.metadata.rest" -}}
+labels:
+  {{- include "waxwing.labels" .ctx | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with mergeOverwrite (dict) (.ctx.Values.commonAnnotations | default dict) (.annotations | default dict) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,56 @@
+package chart_test
+
+import (
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/waxwing-io/waxwing/e2e/harness"
+)
+
+// TestPodsPassPodSecurityRestricted holds that the API server admits the pod of every set of values where Pod Security "restricted" is enforced.
+func TestPodsPassPodSecurityRestricted(t *testing.T) {
+	c := harness.Start(t)
+	ns := c.Namespace(t)
+	c.ApplyYAML(t, "", `{apiVersion: v1, kind: Namespace, metadata: {name: `+ns+`, labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
+	h := newHelm(t, "helm", "")
+	for name, s := range sets() {
+		t.Run(name, func(t *testing.T) {
+			pod := podOf(t, h.render(t, s.values))
+			c.ApplyYAML(t, ns, `{apiVersion: v1, kind: ServiceAccount, metadata: {name: `+pod.Spec.ServiceAccountName+`}}`)
+			made, err := c.Clientset().CoreV1().Pods(ns).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			own := made.Spec.Containers[0].SecurityContext
+			if own.ReadOnlyRootFilesystem == nil || !*own.ReadOnlyRootFilesystem {
+				t.Error("its root can be written to")
+			}
+			// What "restricted" asks of a container is not met by chance.
+			pod.Spec.Containers[0].SecurityContext.AllowPrivilegeEscalation = nil
+			if _, err := c.Clientset().CoreV1().Pods(ns).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}); err == nil {
+				t.Error("the namespace admits any pod")
+			}
+		})
+	}
+}
+
+// podOf is the pod that the StatefulSet's controller would make.
+func podOf(t *testing.T, r rendered) *corev1.Pod {
+	t.Helper()
+	var set appsv1.StatefulSet
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(r.only(t, "StatefulSet").Object, &set, true); err != nil {
+		t.Fatal(err)
+	}
+	pod := &corev1.Pod{ObjectMeta: set.Spec.Template.ObjectMeta, Spec: set.Spec.Template.Spec}
+	pod.Name = set.Name + "-0"
+	for _, claim := range set.Spec.VolumeClaimTemplates {
+		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: claim.Name, VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name + "-" + pod.Name},
+		}})
+	}
+	return pod
+}

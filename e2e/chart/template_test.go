@@ -1,0 +1,141 @@
+package chart_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+)
+
+func TestLint(t *testing.T) {
+	for _, tool := range []string{"helm", "helm3"} {
+		h := newHelm(t, tool, "")
+		out := h.run(t, "", "lint", "--strict", chartDir)
+		if !strings.Contains(out, "0 chart(s) failed") || strings.Contains(out, "[WARNING]") {
+			t.Errorf("%s lint: %s", tool, out)
+		}
+	}
+}
+
+func TestTemplate(t *testing.T) {
+	h := newHelm(t, "helm", "")
+	all := sets()
+	if len(all) < 20 {
+		t.Fatalf("only %d sets of values", len(all))
+	}
+	for name, s := range all {
+		t.Run(name, func(t *testing.T) {
+			r := h.render(t, s.values)
+			ids := r.ids()
+			has := s.has
+			if !slices.Contains(s.hasNot, "StatefulSet/waxwing-controller") {
+				has = append(always(), has...)
+			}
+			for _, id := range has {
+				if !slices.Contains(ids, id) {
+					t.Errorf("no %s in %s", id, ids)
+				}
+			}
+			for _, id := range s.hasNot {
+				if slices.Contains(ids, id) {
+					t.Errorf("there is a %s", id)
+				}
+			}
+			for _, text := range s.text {
+				if !strings.Contains(r.text, text) {
+					t.Errorf("no %q", text)
+				}
+			}
+			for _, text := range s.noText {
+				if strings.Contains(r.text, text) {
+					t.Errorf("there is %q", text)
+				}
+			}
+			if slices.Sort(ids); len(slices.Compact(slices.Clone(ids))) != len(ids) {
+				t.Errorf("an object twice: %s", ids)
+			}
+		})
+	}
+}
+
+// TestBothHelmsRenderTheSame holds that the chart has nothing in it that only the newer helm knows.
+func TestBothHelmsRenderTheSame(t *testing.T) {
+	helm4, helm3 := newHelm(t, "helm", ""), newHelm(t, "helm3", "")
+	for _, name := range []string{"as it comes", "some namespaces", "three replicas", "an API server by address, and callers", "scraped"} {
+		values := sets()[name].values
+		four, three := helm4.render(t, values), helm3.render(t, values)
+		if len(four.objects) == 0 {
+			t.Fatalf("%s: nothing", name)
+		}
+		if diff := cmp.Diff(four.objects, three.objects); diff != "" {
+			t.Errorf("%s: helm 3 and 4 differ: %s", name, diff)
+		}
+	}
+}
+
+// TestKindsAreRenderedWhole holds that what helm makes of a CRD is what controller-gen wrote, but for labels and annotations.
+func TestKindsAreRenderedWhole(t *testing.T) {
+	r := newHelm(t, "helm", "").render(t, "crds: {keep: true}", "--show-only", "templates/crds.yaml")
+	if len(r.objects) != 2 {
+		t.Fatalf("%d kinds", len(r.objects))
+	}
+	for _, o := range r.objects {
+		var want map[string]any
+		group, plural, _ := strings.Cut(o.GetName(), ".")
+		if err := yaml.Unmarshal(read(t, "charts/waxwing/files/crds/"+plural+"_"+group+".yaml"), &want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := yaml.Marshal(o.Object["spec"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted, err := yaml.Marshal(want["spec"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(wanted), string(got)); diff != "" {
+			t.Errorf("%s: %s", o.GetName(), diff)
+		}
+	}
+}
+
+// TestBadValuesAreRefused holds that a mistake is told with the place where it is.
+func TestBadValuesAreRefused(t *testing.T) {
+	h := newHelm(t, "helm", "")
+	for values, wants := range map[string][]string{
+		"replica: 3":                                      {"additional properties 'replica' not allowed"},
+		"persistence: {enable: false}":                    {"persistence", "additional properties 'enable' not allowed"},
+		"replicas: two":                                   {"replicas", "got string, want integer"},
+		"replicas: -1":                                    {"replicas", "minimum: got -1, want 0"},
+		"logLevel: debug":                                 {"logLevel", "'DEBUG', 'INFO', 'WARN', 'ERROR'"},
+		"workers: 0":                                      {"workers", "minimum: got 0, want 1"},
+		"namespaces: prod":                                {"namespaces", "got string, want array"},
+		"namespaces: [\"*\"]":                             {"namespaces/0", "does not match pattern"},
+		"namespaces: [prod, prod]":                        {"namespaces", "items at 0 and 1 are equal"},
+		"persistence: {size: big}":                        {"persistence/size", "does not match pattern"},
+		"image: {digest: latest}":                         {"image/digest", "does not match pattern"},
+		"image: {pullPolicy: Sometimes}":                  {"image/pullPolicy", "'Always', 'IfNotPresent', 'Never'"},
+		"leaderElection: {leaseDuration: 15}":             {"leaderElection/leaseDuration", "got number, want string"},
+		"extraEnv: [{name: POD_NAME}]":                    {"extraEnv/0/name", "'not' failed"},
+		"networkPolicy: {apiServer: {cidrs: [10.0.0.1]}}": {"networkPolicy/apiServer/cidrs/0", "does not match pattern"},
+		"commonLabels: {version: 1}":                      {"commonLabels/version", "got number, want string"},
+		// What a schema cannot say, the templates do.
+		"namespaces: [waxwing-system]":                               {"namespaces names waxwing-system, which is the controller's own"},
+		"serviceAccount: {create: false}":                            {"set serviceAccount.name to the ServiceAccount to use"},
+		"metrics: {enabled: false, serviceMonitor: {enabled: true}}": {"there is nothing to scrape"},
+	} {
+		t.Run(values, func(t *testing.T) {
+			_, stderr, code := h.try(t, values, "template", "waxwing", chartDir, "--namespace", "waxwing-system")
+			if code == 0 {
+				t.Fatal("it is taken")
+			}
+			for _, want := range wants {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("no %q in: %s", want, stderr)
+				}
+			}
+		})
+	}
+}
