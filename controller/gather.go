@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -56,6 +57,9 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (in *un
 		}
 		return nil, 0, err
 	}
+	if o.DeletionTimestamp != nil {
+		return nil, 0, nil
+	}
 	o.Status, o.ResourceVersion = g.seen.latest(o)
 	if in, err = g.around(ctx, o); err != nil {
 		return nil, 0, err
@@ -75,7 +79,7 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (in *un
 	case !g.bodies.get(o):
 		err = g.fetch(ctx, in)
 	}
-	if err == errBehind {
+	if errors.Is(err, errBehind) {
 		return nil, g.seen.retry(key), nil
 	}
 	if err == nil {

@@ -21,7 +21,6 @@ type gitSecrets struct {
 	gather *gatherer
 	// namespaces is set in namespaced mode.
 	namespaces *namespaces
-	pace       *pace
 	writer     secretWriter
 	report     *reporter
 	marks      marks

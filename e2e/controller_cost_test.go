@@ -104,3 +104,42 @@ func TestStartsAskLittleOfTheAPIServer(t *testing.T) {
 		}
 	}
 }
+
+// TestNewObjectsOvertakeTheBacklogOfAStart holds up both workers at a start, makes an object meanwhile, and holds that it is the next.
+func TestNewObjectsOvertakeTheBacklogOfAStart(t *testing.T) {
+	w := newWorld(t)
+	first := w.controller(t)
+	w.holder(t)
+	first.Kill()
+	const n, workers = 30, 2
+	for i := range n {
+		w.create(t, w.sealed(t, fmt.Sprintf("old%02d", i), "user"))
+	}
+	g := w.gate(t, func(r *http.Request) bool {
+		return r.Method == http.MethodPost && r.URL.Path == "/api/v1/namespaces/"+w.namespace+"/secrets"
+	})
+	g.close()
+	ctl := w.controllerBehind(t, g)
+	intents := func() (names []string) {
+		for _, rec := range ctl.records(t) {
+			if rec.Phase == audit.PhaseIntent && rec.Operation.Action == audit.ActionUnseal && rec.Operation.Object.Namespace == w.namespace {
+				names = append(names, rec.Operation.Object.Name)
+			}
+		}
+		return names
+	}
+	ctl.ready(t)
+	until(w.ctx, t, "all workers are busy", func() bool { return len(intents()) == workers })
+	w.create(t, w.sealed(t, "new", "user"))
+	waiting := regexp.MustCompile(`(?m)^workqueue_depth\{controller="gitsecret",name="gitsecret",priority="0"\} 1$`)
+	until(w.ctx, t, "the new object waits", func() bool {
+		body, err := get("http://" + ctl.metrics + "/metrics")
+		return err == nil && waiting.Match(body)
+	})
+	g.open()
+	w.seen(t, "new")
+	w.seen(t, fmt.Sprintf("old%02d", n-1))
+	if all := intents(); slices.Index(all, "new") > workers {
+		t.Errorf("it was looked at after %d others", slices.Index(all, "new"))
+	}
+}

@@ -95,7 +95,7 @@ func TestRecreateNeverTakesASecretOfOthers(t *testing.T) {
 		if annotations != nil {
 			want = unseal.ImmutableConflict
 		}
-		o = w.eventually(t, name, want)
+		w.eventually(t, name, want)
 		s := &corev1.Secret{}
 		if err := w.Get(w.ctx, w.key(name), s); err != nil || s.ResourceVersion != foreign.ResourceVersion {
 			t.Errorf("%s was touched (%v)", name, err)

@@ -155,11 +155,11 @@ func TestNamespacedModeNeedsNoRightInTheCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	late.holds(t, "db", "user")
-	holder, secret := lateKey(t, "late")
+	holder, secret := lateKey(t, "late-namespaced")
 	closed.create(t, closed.sealedFor(t, "waits", closed.strict("waits"), holder))
 	closed.eventually(t, "waits", unseal.NoMatchingKey)
 	w.create(t, secret)
-	w.keyringOf(t, "late", "*")
+	w.keyringOf(t, "late-namespaced", "*")
 	closed.eventually(t, "waits", unseal.Unsealed)
 
 	o := &v1alpha1.GitSecret{}
