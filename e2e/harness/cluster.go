@@ -47,9 +47,13 @@ func (s *suite) startCluster() (*Cluster, error) {
 		if err != nil {
 			return nil, err
 		}
+		logging, err := s.apiLogFlags()
+		if err != nil {
+			return nil, err
+		}
 		plane, err := LaunchControlPlane(ctx, ControlPlaneOptions{
 			Binary:         binary,
-			APIServerFlags: s.apiServerFlags,
+			APIServerFlags: append(logging, s.apiServerFlags...),
 			Controllers:    s.controllers,
 			// If this process is killed, the control plane is who is left to tidy up.
 			Args: []string{"--remove-at-exit=" + s.dir, "--log=" + filepath.Join(s.dir, "controlplane.log")},

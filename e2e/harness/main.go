@@ -57,6 +57,7 @@ func Main(m *testing.M, opts ...Option) {
 type suite struct {
 	apiServerFlags []string
 	controllers    string
+	apiLog         string // path, empty without WithAPILog
 
 	dir       string
 	outputs   recorder
