@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -111,8 +112,9 @@ func TestMarksCostFewWrites(t *testing.T) {
 		make1(fmt.Sprintf("quiet-%d", i))
 	}
 	marks := w.allMarked(t, objects)
-	// Each of the 32 ConfigMaps is written at least once; with 10,000 objects that is nothing.
-	if n := writes(); n > 32+objects*5/100+5 {
+	// Each of the 32 ConfigMaps is written at least once, which is nothing with 10,000 objects; what the rest costs depends on how long it takes, and is held by
+	// a test of the controller. One write an object it is not.
+	if n := writes(); n > objects/2 {
 		t.Errorf("%d writes of marks for %d objects", n, objects)
 	}
 	if m := marks["x"]; len(m.Items) != 3 || m.Newest() != envelope(one) {
@@ -370,10 +372,14 @@ func TestObjectsShareTheWriteOfTheirMarks(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "audit.jsonl")
 	ctl := w.controllerWithLog(t, log)
 	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
-	const objects = 160
+	const objects = 80
 	var sealed []*v1alpha1.GitSecret
-	for i := range objects {
-		sealed = append(sealed, w.version(t, fmt.Sprintf("db-%d", i), "first"))
+	for i := 0; len(sealed) < objects; i++ {
+		// All in one ConfigMap, so that they meet there.
+		name, h := fmt.Sprintf("db-%d", i), fnv.New32a()
+		if h.Write([]byte(w.namespace + "_" + name)); h.Sum32()%32 == 7 {
+			sealed = append(sealed, w.version(t, name, "first"))
+		}
 	}
 	ctl.Kill()
 	for _, o := range sealed {
@@ -383,8 +389,11 @@ func TestObjectsShareTheWriteOfTheirMarks(t *testing.T) {
 	w.controllerWithLog(t, log, "--workers", "64", "--leader-elect=false")
 	w.allMarked(t, objects)
 	n := writes()
+	if cm := w.shardOf(t, sealed[0].Name); cm.Name != "waxwing-marks-07" {
+		t.Errorf("the marks are in %s", cm.Name)
+	}
 	t.Logf("%d writes of marks for %d objects", n, objects)
-	if n >= objects*9/10 {
+	if n > objects/2 {
 		t.Errorf("%d writes of marks for %d objects", n, objects)
 	}
 }

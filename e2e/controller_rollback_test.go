@@ -202,7 +202,7 @@ func TestGoingBackIsToldOrDenied(t *testing.T) {
 	}
 	kr := w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
 	w.put(t, first)
-	w.refused(t, "db", unseal.RollbackDenied, "second", "spec.items.password", envelope(first), envelope(second), kr.Name, v1alpha1.AnnotationRollbackFrom)
+	w.refused(t, "db", unseal.RollbackDenied, "second", "spec.items.password", envelope(first), envelope(second), kr.Name, "waxwing-marks-")
 	// Nor when the object is gone in between.
 	w.gone(t, second)
 	w.put(t, first)

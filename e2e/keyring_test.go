@@ -735,6 +735,7 @@ func TestKeyringDefaultIsMadeOnlyWhereThereIsNone(t *testing.T) {
 	}
 	want := v1alpha1.KeyringSpec{
 		Source: v1alpha1.KeySource{Secret: &v1alpha1.SecretSource{}}, Class: "postquantum", Namespaces: []string{"*"}, Scopes: []string{"strict", "namespace"},
+		Signatures: v1alpha1.SignaturesOptional, Rollback: v1alpha1.RollbackEvent,
 	}
 	if diff := cmp.Diff(want, kr.Spec); diff != "" || kr.Status.ObservedGeneration != -1 {
 		t.Errorf("observed generation %d, spec %s", kr.Status.ObservedGeneration, diff)

@@ -40,16 +40,15 @@ func checkRollback(in *Input, p *Plan) *Refusal {
 	next := p.opened(in, mark)
 	if len(back) > 0 {
 		story := tellBack(in, back)
-		obstacle := p.override(in)
+		overrides, obstacle := p.override(in)
 		switch {
-		case obstacle == "":
+		case overrides:
 			next.Spent = mark.Newest()
-			p.rolledBack = story + "; the signed annotation " + v1alpha1.AnnotationRollbackFrom + " lets it"
+			p.rolledBack = "item " + clip(back[0]) + " " + story + "; the signed annotation " + v1alpha1.AnnotationRollbackFrom + " lets it"
 		case len(p.rules.deny) > 0:
-			return refuse(RollbackDenied, "items."+back[0], "%s, and keyring %q refuses that%s", story, p.rules.deny[0], obstacle).
-				hint("seal the value again to go back to it, or annotate the object with " + v1alpha1.AnnotationRollbackFrom + "=" + mark.Newest() + " and let an allowed signer sign it; the mark is " + in.Marks.Where)
+			return refuse(RollbackDenied, "items."+back[0], "%s; keyring %q refuses that%s", story, p.rules.deny[0], obstacle).hint(p.waysBack(in))
 		default:
-			p.rolledBack = story
+			p.rolledBack = "item " + clip(back[0]) + " " + story
 		}
 	}
 	if !next.equal(mark) {
@@ -98,38 +97,46 @@ func standing(in *Input, p *Plan) *Mark {
 	return &next
 }
 
-// override says what is in the way of the annotation that lets an object go back, in words that end a sentence; empty: nothing. Each keyring that refuses to go
-// back must itself list the signer: nobody else's signer speaks for it.
-func (p *Plan) override(in *Input) string {
+// waysBack says how to go back all the same, and where the mark is for somebody who has to remove it.
+func (p *Plan) waysBack(in *Input) string {
+	ways := "seal the value again to go back to it"
+	if len(p.rules.limited) > 0 {
+		ways += ", or annotate the object with " + v1alpha1.AnnotationRollbackFrom + "=" + in.Marks.Mark.Newest() + " and let an allowed signer sign it"
+	}
+	return ways + "; the mark is " + in.Marks.Where
+}
+
+// override says whether the annotation lets the object go back, and if it does not what is in its way, in words that end a sentence. Each keyring that refuses to
+// go back must itself list the signer: nobody else's signer speaks for it.
+func (p *Plan) override(in *Input) (overrides bool, obstacle string) {
 	from, set := in.Object.Annotations[v1alpha1.AnnotationRollbackFrom]
 	newest := in.Marks.Mark.Newest()
 	unlisted := slices.IndexFunc(p.rules.deny, func(name string) bool { return !p.rules.policies[name].Limited })
 	switch {
 	case !set:
-		return fmt.Sprintf(" (there is no annotation %s)", v1alpha1.AnnotationRollbackFrom)
+		return false, ""
 	case from != newest:
-		return fmt.Sprintf(" (the annotation names %q, and the newest envelope is %s)", clip(from), newest)
+		return false, fmt.Sprintf(" (the annotation names %q, and the newest envelope is %s)", clip(from), newest)
 	case from == in.Marks.Mark.Spent:
-		return " (the annotation was used already: it counts once)"
+		return false, " (the annotation was used already: it counts once)"
 	case p.signer == "":
-		return " (the annotation counts in signed objects only)"
+		return false, " (the annotation counts in signed objects only)"
 	case unlisted >= 0:
-		return fmt.Sprintf(" (the annotation does not count: keyring %q lists no signers)", p.rules.deny[unlisted])
+		return false, fmt.Sprintf(" (the annotation does not count: keyring %q lists no signers)", p.rules.deny[unlisted])
 	case !p.allowed():
-		return " (the annotation does not count: no signer who is listed now has signed)"
+		return false, " (the annotation does not count: no signer who is listed now has signed)"
 	}
-	return ""
+	return true, ""
 }
 
-// tellBack says of the first item that goes back from where to where, and how many more do.
+// tellBack says from where to where the first item goes back, and how many more do.
 func tellBack(in *Input, back []string) string {
-	item := back[0]
-	envelope, seen := in.Object.Spec.Items[item].Envelope, in.Marks.Mark.Items[markName(item)]
-	more := ""
+	envelope, seen := in.Object.Spec.Items[back[0]].Envelope, in.Marks.Mark.Items[markName(back[0])]
+	story := fmt.Sprintf("goes back from envelope %s (sealed %s) to %s (sealed %s)", seen.Newest, dateOf(seen.Newest), envelope, dateOf(envelope))
 	if n := len(back) - 1; n > 0 {
-		more = fmt.Sprintf(" and %d more", n)
+		story += fmt.Sprintf(", and %d more do", n)
 	}
-	return fmt.Sprintf("%s%s: goes back from envelope %s (sealed %s) to %s (sealed %s)", clip(item), more, seen.Newest, dateOf(seen.Newest), envelope, dateOf(envelope))
+	return story
 }
 
 // Remember is what is to be remembered of the object once the plan is carried out; nil: nothing new. Where durable is true it must be stored, and what was

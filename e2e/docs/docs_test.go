@@ -80,7 +80,7 @@ func pages() map[string]page {
 			"bad signature   prod/db.yaml", "exit status 4", "unknown signer  prod/db.yaml", "exit status 5", `"findings": 0`,
 		}},
 		"signers.md":  {cluster: true, wants: []string{"requires it (hint: sign it: seal sign FILE)", "not among the signers of keyring", "gitsecret.waxwing.io/db condition met"}},
-		"rollback.md": {cluster: true, wants: []string{"goes back from envelope", `refuses that (there is no annotation waxwing.io/rollback-from)`, "rollback    asks to go back from envelope", "1 signed=", "secret/db condition met"}},
+		"rollback.md": {cluster: true, wants: []string{"goes back from envelope", `refuses that (hint: seal the value again`, "rollback    asks to go back from envelope", "1 signed=", "secret/db condition met"}},
 		"setup.md": {cluster: true, wants: []string{"** is sealed for team", "wrote .git/hooks/pre-commit", "everything is installed already", "db.yaml (Secret db): is not sealed", "nothing found in ",
 			"ok    hook        the pre-commit hook runs seal check", "ok    controller  "}},
 	}

@@ -166,6 +166,17 @@ func (w *world) poke(ctx context.Context, t *testing.T, ns string) error {
 			return err
 		}
 	}
+	// Somebody edits marks: the controller reads them again.
+	var marks corev1.ConfigMapList
+	if err := w.List(ctx, &marks, client.InNamespace(home), client.MatchingLabels{"waxwing.io/marks": "true"}); err != nil {
+		return err
+	}
+	for i := range marks.Items {
+		edit := fmt.Sprintf(`{"data": {"nobody_%d": "1"}}`, n)
+		if err := w.Patch(ctx, &marks.Items[i], client.RawPatch(types.MergePatchType, []byte(edit))); err != nil {
+			return err
+		}
+	}
 	drift := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "drift"}}
 	patch := fmt.Sprintf(`{"stringData": {"foreign-%d": "x", "user": "changed"}}`, n)
 	return client.IgnoreNotFound(w.Patch(ctx, drift, client.RawPatch(types.MergePatchType, []byte(patch)), client.FieldOwner("somebody")))
