@@ -99,7 +99,7 @@ func (w *coldWorld) measure(b *testing.B, n int) {
 		"restart with all present", again.opened, round(again.looked), again.peak, round(again.changed))
 }
 
-// probe makes objects in a namespace of their own, evenly over the time in which the controller works at n others. The function that it gives waits for them, and
+// probe makes objects in a namespace of their own, evenly over the time in which the controller works at n others, from the first that it has opened. The function that it gives waits for them, and
 // gives the times from each one's making until it was Ready.
 func (w *coldWorld) probe(b *testing.B, ns string, run *controller, n int) func() []time.Duration {
 	b.Helper()
@@ -116,7 +116,7 @@ func (w *coldWorld) probe(b *testing.B, ns string, run *controller, n int) func(
 		var all []time.Duration
 		for i, o := range objects {
 			done := func(m metrics) bool {
-				return m.sum("waxwing_unseal_total", `reason="Unsealed"`) >= float64(n*i)/probes
+				return m.sum("waxwing_unseal_total", `reason="Unsealed"`) >= float64(n*(i+1))/(probes+1)
 			}
 			took, err := w.probeOne(b.Context(), o, func(ctx context.Context) error { return run.poll(ctx, done) })
 			if err != nil {
