@@ -1,7 +1,6 @@
 package faultproxy
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,18 +10,18 @@ import (
 	"sync"
 )
 
-// stream is the body of a watch: a JSON event on each line.
+// stream is the body of a watch: one JSON event after the other.
 type stream struct {
 	proxy   *Proxy
 	request Request
 	source  io.ReadCloser
-	lines   *bufio.Reader
+	events  *json.Decoder
 	pending []byte
 	closed  chan struct{}
 	once    sync.Once
 
 	mu   sync.Mutex
-	last []byte // what is sent before the end, if anything
+	last []byte // the event that is sent before the end, if anything
 }
 
 // hold keeps the events of some watches back.
@@ -32,7 +31,7 @@ type hold struct {
 }
 
 func (p *Proxy) open(r Request, body io.ReadCloser) *stream {
-	s := &stream{proxy: p, request: r, source: body, lines: bufio.NewReader(body), closed: make(chan struct{})}
+	s := &stream{proxy: p, request: r, source: body, events: json.NewDecoder(body), closed: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.streams[s] = struct{}{}
@@ -42,7 +41,8 @@ func (p *Proxy) open(r Request, body io.ReadCloser) *stream {
 // Read implements io.Reader.
 func (s *stream) Read(b []byte) (int, error) {
 	if len(s.pending) == 0 {
-		line, err := s.lines.ReadBytes('\n')
+		var event json.RawMessage
+		err := s.events.Decode(&event)
 		if err == nil {
 			s.wait()
 			if s.ended() {
@@ -51,13 +51,13 @@ func (s *stream) Read(b []byte) (int, error) {
 		}
 		if err != nil {
 			s.mu.Lock()
-			line, s.last = s.last, nil
+			event, s.last = s.last, nil
 			s.mu.Unlock()
-			if line == nil {
+			if event == nil {
 				return 0, err
 			}
 		}
-		s.pending = line
+		s.pending = append(event, '\n')
 	}
 	n := copy(b, s.pending)
 	s.pending = s.pending[n:]
@@ -140,7 +140,7 @@ func (p *Proxy) ExpireWatches() int {
 	if err != nil {
 		panic(fmt.Sprintf("faultproxy: encoding an event: %v", err)) // a type of our own that always encodes
 	}
-	return p.endWatches(append(event, '\n'))
+	return p.endWatches(event)
 }
 
 func (p *Proxy) endWatches(last []byte) int {
