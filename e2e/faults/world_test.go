@@ -76,17 +76,28 @@ func (w *world) proxy() (p *faultproxy.Proxy, kubeconfig string) {
 // holder is the default keyring with its present recipients, as its signed note says.
 func (w *world) holder() seal.Holder {
 	w.t.Helper()
-	var holder seal.Holder
+	return w.recipients().SealHolder()
+}
+
+// set is the number of the default keyring's recipient set.
+func (w *world) set() uint64 {
+	w.t.Helper()
+	return w.recipients().Set
+}
+
+func (w *world) recipients() statement.Recipients {
+	w.t.Helper()
+	var set statement.Recipients
 	harness.Eventually(w.ctx, w.t, "the default keyring has published its recipients", func(ctx context.Context) error {
 		kr := &v1alpha1.Keyring{}
 		if err := w.Get(ctx, client.ObjectKey{Name: "default"}, kr); err != nil {
 			return err
 		}
-		set, err := statement.OpenRecipients([]byte(kr.Status.Recipients), kr.Status.StatementKey)
-		holder = set.SealHolder()
+		var err error
+		set, err = statement.OpenRecipients([]byte(kr.Status.Recipients), kr.Status.StatementKey)
 		return err
 	})
-	return holder
+	return set
 }
 
 func sealer() seal.Sealer { return seal.Sealer{Rand: crand.Reader, Now: time.Now} }
@@ -168,10 +179,14 @@ func (w *world) put(o *v1alpha1.GitSecret, holder seal.Holder, values seal.Value
 // patchSecret changes a Secret as somebody else would.
 func (w *world) patchSecret(name, body string) {
 	w.t.Helper()
-	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}
-	if err := w.Patch(w.ctx, s, client.RawPatch(types.MergePatchType, []byte(body)), client.FieldOwner("somebody")); err != nil {
+	if err := w.tryPatch(name, body); err != nil {
 		w.t.Fatalf("patching Secret %s: %v", name, err)
 	}
+}
+
+func (w *world) tryPatch(name, body string) error {
+	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}
+	return w.Patch(w.ctx, s, client.RawPatch(types.MergePatchType, []byte(body)), client.FieldOwner("somebody"))
 }
 
 func (w *world) key(name string) types.NamespacedName {
