@@ -2,13 +2,11 @@ package faults_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -36,18 +34,18 @@ func TestKilledAtSeededMoments(t *testing.T) {
 	for i := range moments {
 		// One source for each round, so that a round is the same however the ones before it went.
 		r := rand.New(rand.NewPCG(s, uint64(i)))
-		at, after := r.IntN(24), r.IntN(2) == 0
+		at, after := r.IntN(18), r.IntN(2) == 0
 		process := p.running()
 		fault := p.proxy.Add(p.killer(func(r faultproxy.Request) bool { return r.Verb != "watch" && r.Resource != "" }, at, after))
 		for range 2 + r.IntN(4) {
 			load.step(r)
 		}
 		// Where so many requests do not come, the end of the work is the moment.
-		_ = harness.Poll(withTimeout(w.ctx, 300*time.Millisecond), func(context.Context) error {
-			if process.Running() {
-				return errors.New("it runs")
+		harness.Eventually(w.ctx, t, "the controller is killed, or has nothing more to do", func(ctx context.Context) error {
+			if !process.Running() {
+				return nil
 			}
-			return nil
+			return load.converged(ctx)
 		})
 		fault.Remove()
 		if process.Running() {
@@ -55,10 +53,12 @@ func TestKilledAtSeededMoments(t *testing.T) {
 		} else {
 			killed++
 		}
-		process.Kill()
 		p.start()
 	}
 	t.Logf("%d of %d kills were at a request, the others at rest", killed, moments)
+	if killed < moments/4 {
+		t.Errorf("only %d of %d kills were at a request", killed, moments)
+	}
 	w.settles(load.want)
 	w.onlySecrets(slices.Collect(maps.Keys(load.want))...)
 	h.check()
@@ -71,13 +71,6 @@ func TestKilledAtSeededMoments(t *testing.T) {
 	w.oneKey(w.set())
 }
 
-// withTimeout is a context that ends by itself; nobody need cancel it.
-func withTimeout(ctx context.Context, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	context.AfterFunc(ctx, cancel)
-	return ctx
-}
-
 // workload is what people, Git and others do to the objects of a namespace, and what should come of it.
 type workload struct {
 	w       *world
@@ -85,6 +78,16 @@ type workload struct {
 	version int
 	want    map[string]want
 	changes map[string]int
+}
+
+// converged says which object has not come to what it should.
+func (l *workload) converged(ctx context.Context) error {
+	for name, want := range l.want {
+		if err := l.w.converged(ctx, name, want); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // step does one thing to one of a few objects.
