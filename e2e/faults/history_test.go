@@ -17,6 +17,7 @@ type history struct {
 
 	mu     sync.Mutex
 	writes map[string][]write // by the Secret's name
+	ended  bool
 	err    error
 }
 
@@ -51,7 +52,9 @@ func (w *world) record() *history {
 				continue
 			}
 			h.mu.Lock()
-			h.err = fmt.Errorf("the watch of the history ended: %+v", e.Object)
+			if !h.ended {
+				h.err = fmt.Errorf("the watch of the history ended: %+v", e.Object)
+			}
 			h.mu.Unlock()
 		}
 	}()
@@ -72,6 +75,9 @@ func (h *history) note(kind watch.EventType, s *corev1.Secret) {
 // check ends the history and holds that no Secret went from a newer version to an older one, not even by way of being deleted.
 func (h *history) check() {
 	h.w.t.Helper()
+	h.mu.Lock()
+	h.ended = true
+	h.mu.Unlock()
 	h.stop()
 	<-h.done
 	h.mu.Lock()

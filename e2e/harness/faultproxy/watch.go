@@ -131,6 +131,13 @@ func (p *Proxy) Hold(match func(Request) bool) (release func()) {
 	})
 }
 
+// Watches is the number of watches that are open.
+func (p *Proxy) Watches() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.streams)
+}
+
 // DropWatches cuts the connections of all watches and says how many there were.
 func (p *Proxy) DropWatches() int { return p.endWatches(nil) }
 
