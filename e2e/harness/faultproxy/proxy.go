@@ -210,6 +210,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	if x.request.Verb == "watch" {
 		req.Header.Set("Accept", jsonOnly(req.Header.Get("Accept")))
+		req.Header.Set("Accept-Encoding", "identity") // the first events of a watch would come as gzip
 	}
 	p.forward.ServeHTTP(w, req.WithContext(ctx))
 }
