@@ -10,7 +10,8 @@
 // A seed fixes what is asked of the controller, which requests are hit, and at which request it is killed. It does not fix how two processes are scheduled, so a
 // rare failure may take a few replays.
 //
-// WAXWING_FAULTS_OUTAGE sets how long the API server stays away where a test stops it (a few seconds, unless it says otherwise): a minute is
+// WAXWING_FAULTS_OUTAGE sets how long the API server stays away where a test stops it (two seconds, unless it says otherwise: long enough that every
+// connection is lost and asked for again). A minute is
 //
 //	WAXWING_FAULTS_OUTAGE=1m go test -count=1 ./e2e/faults -run TestTheAPIServerIsAway
 package faults_test
@@ -20,6 +21,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -30,7 +32,21 @@ import (
 func TestMain(m *testing.M) {
 	// controller-runtime's clients ask for a logger after a while; what they say is of no interest here.
 	log.SetLogger(logr.Discard())
-	harness.Main(m)
+	harness.Main(m, harness.WithRestarts())
+}
+
+// outage is how long the API server stays away.
+func outage(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("WAXWING_FAULTS_OUTAGE")
+	if text == "" {
+		return 2 * time.Second
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("WAXWING_FAULTS_OUTAGE: %v", err)
+	}
+	return d
 }
 
 // seed is the run's seed: that of the environment, or a new one.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"sync"
@@ -114,32 +115,19 @@ func (a *Active) takes(r Request) bool {
 	return true
 }
 
-// Chance chooses each matching request with a probability. What it says of the n-th request of a kind for an object depends on the seed alone, not on how
-// requests of several objects mix, so that a seed replays a run as far as that is possible at all.
-func Chance(seed uint64, probability float64, match func(Request) bool) func(Request) bool {
+// Dice gives a source of chance for a request. What it gives for the n-th request of a kind for an object depends on the seed alone, not on how the requests
+// of several objects mix, so that a seed replays a run as far as that is possible at all.
+func Dice(seed uint64) func(Request) *rand.Rand {
 	var mu sync.Mutex
 	seen := map[string]int{}
-	return func(r Request) bool {
-		if match != nil && !match(r) {
-			return false
-		}
+	return func(r Request) *rand.Rand {
 		mu.Lock()
+		defer mu.Unlock()
 		seen[r.String()]++
-		n := seen[r.String()]
-		mu.Unlock()
 		h := fnv.New64a()
-		fmt.Fprintf(h, "%d %s %d", seed, r.String(), n)
-		return float64(mix(h.Sum64())>>11)/(1<<53) < probability
+		fmt.Fprintf(h, "%s %d", r, seen[r.String()])
+		return rand.New(rand.NewPCG(seed, h.Sum64()))
 	}
-}
-
-// mix spreads the bits of x, as splitmix64 does.
-func mix(x uint64) uint64 {
-	x ^= x >> 30
-	x *= 0xbf58476d1ce4e5b9
-	x ^= x >> 27
-	x *= 0x94d049bb133111eb
-	return x ^ x>>31
 }
 
 // FirstOfEach chooses the first n matching requests of each kind for each object.
