@@ -1,10 +1,10 @@
 package faults_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,7 +61,8 @@ func TestTheAPIServerIsAway(t *testing.T) {
 func TestEtcdIsRestoredFromABackup(t *testing.T) {
 	w := newWorld(t)
 	p := w.pod(single...)
-	p.kept()
+	p.ready()
+	process := p.running()
 	holder := w.holder()
 	for _, name := range []string{"changed", "deleted", "untouched"} {
 		w.create(w.sealed(holder, name, 1, "user"))
@@ -90,6 +91,11 @@ func TestEtcdIsRestoredFromABackup(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	p.dies("its caches are of a state that is no more")
+	if said := process.Output(); !strings.Contains(said, "has gone back from resource version") {
+		t.Error("it does not say why")
+	}
+	p.start() // as the kubelet does
 	for _, name := range []string{"changed", "deleted", "untouched"} {
 		w.settle(name, unsealed(1, "user"))
 	}
@@ -102,8 +108,8 @@ func TestEtcdIsRestoredFromABackup(t *testing.T) {
 	w.settle("deleted", unsealed(1, "user"))
 	w.onlySecrets("changed", "deleted", "new", "untouched")
 	w.oneKey(w.set())
-	if n := p.lives(); n > 3 {
-		t.Errorf("the controller was started %d times", n)
+	if !p.running().Running() {
+		t.Error("it ended again")
 	}
 }
 
@@ -118,32 +124,4 @@ func (w *world) ages() {
 			w.t.Fatal(err)
 		}
 	}
-}
-
-// kept starts the process, waits until it is ready, and starts it again whenever it ends by itself, as the kubelet does.
-func (p *pod) kept() {
-	p.t.Helper()
-	p.ready()
-	ctx, stop := context.WithCancel(p.w.ctx)
-	ended := make(chan struct{})
-	p.t.Cleanup(func() { stop(); <-ended })
-	go func() {
-		defer close(ended)
-		for ctx.Err() == nil {
-			if process := p.running(); !process.Running() {
-				p.start()
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(100 * time.Millisecond):
-			}
-		}
-	}()
-}
-
-// lives is how often the process was started.
-func (p *pod) lives() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.starts
 }

@@ -32,7 +32,6 @@ type pod struct {
 	mu      sync.Mutex
 	process *harness.Process
 	kills   int
-	starts  int
 }
 
 // single are the flags of a controller that is alone. Without a Lease to wait for, it is back at once after a kill.
@@ -78,7 +77,6 @@ func (p *pod) start() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.process = process
-	p.starts++
 }
 
 func (p *pod) running() *harness.Process {
