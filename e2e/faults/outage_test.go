@@ -1,10 +1,12 @@
 package faults_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,12 +118,20 @@ func TestEtcdIsRestoredFromABackup(t *testing.T) {
 // ages has the API server write so often that its resource versions are not caught up with soon after a restore.
 func (w *world) ages() {
 	w.t.Helper()
-	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "age"}}
-	w.create(cm)
-	for i := range 2000 {
-		cm.Data = map[string]string{"n": fmt.Sprint(i)}
-		if err := w.Update(w.ctx, cm); err != nil {
-			w.t.Fatal(err)
-		}
+	var all sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		all.Go(func() {
+			cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: fmt.Sprintf("age-%d", i)}}
+			errs[i] = w.Create(w.ctx, cm)
+			for n := 0; errs[i] == nil && n < 200; n++ {
+				cm.Data = map[string]string{"n": fmt.Sprint(n)}
+				errs[i] = w.Update(w.ctx, cm)
+			}
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		w.t.Fatal(err)
 	}
 }

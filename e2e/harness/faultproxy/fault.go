@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -27,7 +28,13 @@ type Fault struct {
 // Verdict is what becomes of a request. Its zero value lets it pass.
 type Verdict struct {
 	cut    bool
-	answer *metav1.Status
+	answer *answer
+}
+
+type answer struct {
+	code   int
+	header http.Header
+	body   []byte
 }
 
 // Pass goes on as if nothing had happened.
@@ -38,14 +45,35 @@ func Cut() Verdict { return Verdict{cut: true} }
 
 // Answer gives the client a status in place of the API server's answer. A positive retryAfter, in whole seconds, is told to the client.
 func Answer(code int, retryAfter time.Duration) Verdict {
-	s := &metav1.Status{
+	s := status(code)
+	var header http.Header
+	if seconds := int32(retryAfter / time.Second); seconds > 0 {
+		s.Details = &metav1.StatusDetails{RetryAfterSeconds: seconds}
+		header = http.Header{"Retry-After": {strconv.Itoa(int(seconds))}}
+	}
+	v := Reply(code, encode(s))
+	maps.Copy(v.answer.header, header)
+	return v
+}
+
+// Reply gives the client this JSON in place of the API server's answer, such as one that the API server gave some time ago.
+func Reply(code int, body []byte) Verdict {
+	return Verdict{answer: &answer{code, http.Header{"Content-Type": {"application/json"}}, body}}
+}
+
+func status(code int) *metav1.Status {
+	return &metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
 		Status:   metav1.StatusFailure, Code: int32(code), Message: "a fault of the test", Reason: reasonFor(code),
 	}
-	if seconds := int32(retryAfter / time.Second); seconds > 0 {
-		s.Details = &metav1.StatusDetails{RetryAfterSeconds: seconds}
+}
+
+func encode(o any) []byte {
+	b, err := json.Marshal(o)
+	if err != nil {
+		panic(fmt.Sprintf("faultproxy: encoding %T: %v", o, err)) // a type of our own that always encodes
 	}
-	return Verdict{answer: s}
+	return b
 }
 
 func reasonFor(code int) metav1.StatusReason {
@@ -62,22 +90,6 @@ func reasonFor(code int) metav1.StatusReason {
 		return metav1.StatusReasonServiceUnavailable
 	}
 	return metav1.StatusReasonUnknown
-}
-
-func (v Verdict) body() []byte {
-	b, err := json.Marshal(v.answer)
-	if err != nil {
-		panic(fmt.Sprintf("faultproxy: encoding a status: %v", err)) // a type of our own that always encodes
-	}
-	return b
-}
-
-func (v Verdict) header() http.Header {
-	h := http.Header{"Content-Type": {"application/json"}}
-	if d := v.answer.Details; d != nil {
-		h.Set("Retry-After", strconv.Itoa(int(d.RetryAfterSeconds)))
-	}
-	return h
 }
 
 // Active is a fault in force.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -193,11 +194,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			panic(http.ErrAbortHandler)
 		case v.answer != nil:
 			p.note(x, func(r *Record) { r.Fault = true })
-			for name, values := range v.header() {
-				w.Header()[name] = values
-			}
-			w.WriteHeader(int(v.answer.Code))
-			_, _ = w.Write(v.body()) // the client may be gone
+			maps.Copy(w.Header(), v.answer.header)
+			w.WriteHeader(v.answer.code)
+			_, _ = w.Write(v.answer.body) // the client may be gone
 			return
 		}
 	}
@@ -230,9 +229,8 @@ func (p *Proxy) answered(resp *http.Response) error {
 		case v.answer != nil:
 			p.note(x, func(r *Record) { r.Fault = true })
 			_ = resp.Body.Close()
-			body := v.body()
-			resp.StatusCode, resp.Status, resp.Header = int(v.answer.Code), "", v.header()
-			resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			resp.StatusCode, resp.Status, resp.Header = v.answer.code, "", v.answer.header.Clone()
+			resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(v.answer.body)), int64(len(v.answer.body))
 			return nil
 		}
 	}

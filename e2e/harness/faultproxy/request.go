@@ -25,6 +25,8 @@ type Request struct {
 	// Name of a create is that in its body; empty where the API server is to make one up.
 	Namespace, Name string
 	DryRun          bool
+	// Initial says that a watch is to begin with all that there is, in place of a list.
+	Initial bool
 	// Path is the URL's, without its query.
 	Path string
 }
@@ -69,7 +71,7 @@ func classify(req *http.Request) Request {
 	case http.MethodGet, http.MethodHead:
 		switch watch := query.Get("watch"); {
 		case watch != "" && watch != "false" && watch != "0":
-			r.Verb = "watch"
+			r.Verb, r.Initial = "watch", query.Get("sendInitialEvents") == "true"
 		case r.Name == "":
 			r.Verb = "list"
 		default:

@@ -2,7 +2,6 @@ package faultproxy
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -143,11 +142,7 @@ func (p *Proxy) DropWatches() int { return p.endWatches(nil) }
 
 // ExpireWatches ends all watches with an event that says 410 Gone, and says how many there were.
 func (p *Proxy) ExpireWatches() int {
-	event, err := json.Marshal(map[string]any{"type": "ERROR", "object": Answer(http.StatusGone, 0).answer})
-	if err != nil {
-		panic(fmt.Sprintf("faultproxy: encoding an event: %v", err)) // a type of our own that always encodes
-	}
-	return p.endWatches(event)
+	return p.endWatches(encode(map[string]any{"type": "ERROR", "object": status(http.StatusGone)}))
 }
 
 func (p *Proxy) endWatches(last []byte) int {
