@@ -42,7 +42,7 @@ func Start(t testing.TB) *Cluster {
 func (s *suite) startCluster() (*Cluster, error) {
 	ctx := context.Background()
 	kubeconfig := os.Getenv("WAXWING_TEST_KUBECONFIG")
-	if kubeconfig == "" {
+	if kubeconfig == "" || s.restarts {
 		binary, err := Tool(ctx, "controlplane")
 		if err != nil {
 			return nil, err

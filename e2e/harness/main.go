@@ -28,7 +28,8 @@ func WithControllers(list string) Option {
 	return func(s *suite) { s.controllers = list }
 }
 
-// WithRestarts lets tests stop the control plane and start it again, with Cluster.WhileStopped. A process that is killed then leaves a temporary folder behind.
+// WithRestarts lets tests stop the control plane and start it again, with Cluster.WhileStopped. It is this process's own even where WAXWING_TEST_KUBECONFIG
+// names another. A process that is killed leaves a temporary folder behind then.
 func WithRestarts() Option {
 	return func(s *suite) { s.restarts = true }
 }

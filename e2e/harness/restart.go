@@ -40,7 +40,7 @@ func freePort() (int, error) {
 }
 
 // WhileStopped stops the control plane, calls during with the folder of etcd's data, and starts the control plane again, at the same address and with what is
-// in the folder then. It needs WithRestarts and a control plane that this process has started. No other test may run meanwhile.
+// in the folder then. It needs WithRestarts. No other test may run meanwhile.
 func (c *Cluster) WhileStopped(t testing.TB, during func(etcd string)) {
 	t.Helper()
 	s := c.suite
@@ -48,7 +48,7 @@ func (c *Cluster) WhileStopped(t testing.TB, during func(etcd string)) {
 	plane, options := s.plane, s.options
 	s.mu.Unlock()
 	if plane == nil || !s.restarts {
-		t.Fatal("harness: the control plane cannot be stopped: it needs WithRestarts, and no WAXWING_TEST_KUBECONFIG")
+		t.Fatal("harness: stopping the control plane needs WithRestarts")
 	}
 	if err := plane.Stop(); err != nil {
 		t.Fatalf("harness: %v", err)
