@@ -98,10 +98,3 @@ func (h *history) check() {
 		}
 	}
 }
-
-// count is the number of states that a Secret went through.
-func (h *history) count(name string) int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.writes[name])
-}

@@ -168,14 +168,6 @@ func (w *world) update(name string, change func(*v1alpha1.GitSecret)) {
 	})
 }
 
-// put seals further items, or other values, into a GitSecret.
-func (w *world) put(o *v1alpha1.GitSecret, holder seal.Holder, values seal.Values) {
-	w.t.Helper()
-	if err := sealer().Put(&o.Spec, values, []seal.Holder{holder}); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // patchSecret changes a Secret as somebody else would.
 func (w *world) patchSecret(name, body string) {
 	w.t.Helper()
