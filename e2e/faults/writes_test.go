@@ -139,7 +139,7 @@ func scenes() []scene {
 				o.Spec.Immutable = &yes
 				s.create(o)
 			},
-			writes: []string{applySecret, stripSecret, applySecret, writeStatus, writeEvent}, kill: []int{2},
+			writes: []string{applySecret, stripSecret, applySecret, writeStatus, writeEvent}, kill: []int{0, 1, 2},
 			want: unsealed(1, "user"),
 		}, {
 			name:   "another type",
