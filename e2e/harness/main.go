@@ -28,6 +28,12 @@ func WithControllers(list string) Option {
 	return func(s *suite) { s.controllers = list }
 }
 
+// WithRestarts lets tests stop the control plane and start it again, with Cluster.WhileStopped. It is this process's own even where WAXWING_TEST_KUBECONFIG
+// names another. A process that is killed leaves a temporary folder behind then.
+func WithRestarts() Option {
+	return func(s *suite) { s.restarts = true }
+}
+
 // Main runs the tests and then stops and removes all that they started. It ends the process:
 //
 //	func TestMain(m *testing.M) { harness.Main(m) }
@@ -58,6 +64,7 @@ type suite struct {
 	apiServerFlags []string
 	controllers    string
 	apiLog         string // path, empty without WithAPILog
+	restarts       bool
 
 	dir       string
 	outputs   recorder
@@ -68,6 +75,7 @@ type suite struct {
 
 	mu        sync.Mutex
 	plane     *ControlPlane
+	options   ControlPlaneOptions // of plane
 	processes map[*Process]struct{}
 	binaries  map[string]func() (string, error)
 	charts    map[string]func() ([]byte, error)
