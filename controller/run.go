@@ -116,6 +116,7 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.File, bodies *bodies) error {
 	}
 	return errors.Join(
 		addDefaultKeyring(mgr, cfg),
+		mgr.Add(&rewind{live: mgr.GetAPIReader()}),
 		keyrings.SetupWithManager(mgr),
 		gitSecrets.setup(mgr, cfg.Workers, rings.Changed()),
 		serveRecipients(mgr, cfg.RecipientsAddress, rings),

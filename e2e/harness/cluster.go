@@ -42,23 +42,21 @@ func Start(t testing.TB) *Cluster {
 func (s *suite) startCluster() (*Cluster, error) {
 	ctx := context.Background()
 	kubeconfig := os.Getenv("WAXWING_TEST_KUBECONFIG")
-	if kubeconfig == "" {
+	if kubeconfig == "" || s.restarts {
 		binary, err := Tool(ctx, "controlplane")
 		if err != nil {
 			return nil, err
 		}
-		plane, err := LaunchControlPlane(ctx, ControlPlaneOptions{
-			Binary:         binary,
-			APIServerFlags: s.apiServerFlags,
-			Controllers:    s.controllers,
-			// If this process is killed, the control plane is who is left to tidy up.
-			Args: []string{"--remove-at-exit=" + s.dir, "--log=" + filepath.Join(s.dir, "controlplane.log")},
-		})
+		options, err := s.planeOptions(binary)
+		if err != nil {
+			return nil, err
+		}
+		plane, err := LaunchControlPlane(ctx, options)
 		if err != nil {
 			return nil, err
 		}
 		s.mu.Lock()
-		s.plane = plane
+		s.plane, s.options = plane, options
 		s.mu.Unlock()
 		s.outputs.addFile("controlplane", "", plane.Log)
 		kubeconfig = plane.Kubeconfig

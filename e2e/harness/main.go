@@ -28,6 +28,12 @@ func WithControllers(list string) Option {
 	return func(s *suite) { s.controllers = list }
 }
 
+// WithRestarts lets tests stop the control plane and start it again, with Cluster.WhileStopped. It is this process's own even where WAXWING_TEST_KUBECONFIG
+// names another. A process that is killed leaves a temporary folder behind then.
+func WithRestarts() Option {
+	return func(s *suite) { s.restarts = true }
+}
+
 // Main runs the tests and then stops and removes all that they started. It ends the process:
 //
 //	func TestMain(m *testing.M) { harness.Main(m) }
@@ -57,6 +63,7 @@ func Main(m *testing.M, opts ...Option) {
 type suite struct {
 	apiServerFlags []string
 	controllers    string
+	restarts       bool
 
 	dir       string
 	outputs   recorder
@@ -67,6 +74,7 @@ type suite struct {
 
 	mu        sync.Mutex
 	plane     *ControlPlane
+	options   ControlPlaneOptions // of plane
 	processes map[*Process]struct{}
 	binaries  map[string]func() (string, error)
 }

@@ -1,0 +1,137 @@
+package faults_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+)
+
+// TestTheAPIServerIsAway stops the API server and etcd under a controller that works, and starts them again: for two seconds, or for as long as
+// WAXWING_FAULTS_OUTAGE says. The process lives through it, asks no more than a few times a second, and goes on with what it had begun.
+func TestTheAPIServerIsAway(t *testing.T) {
+	away := outage(t)
+	w := newWorld(t)
+	p := w.pod(single...)
+	p.ready()
+	holder := w.holder()
+	process := p.running()
+	objects := map[string]want{}
+	for i := range 10 {
+		name := fmt.Sprintf("db-%d", i)
+		w.create(w.sealed(holder, name, 1, "user")) // the last of them will not be done
+		objects[name] = unsealed(1, "user")
+	}
+	asked := 0
+	w.WhileStopped(t, func(string) {
+		before := p.proxy.Count(nil)
+		time.Sleep(away) // that is the fault
+		asked = p.proxy.Count(nil) - before
+	})
+	if most := 20*int(away.Seconds()) + 60; asked > most {
+		t.Errorf("%d requests in an outage of %s", asked, away)
+	}
+	t.Logf("%d requests in an outage of %s", asked, away)
+	w.settles(objects)
+	for name := range objects {
+		w.apply(w.sealed(holder, name, 2, "user", "more"))
+		objects[name] = unsealed(2, "user", "more")
+	}
+	w.settles(objects)
+	if !process.Running() || p.running() != process {
+		t.Error("the controller ended")
+	}
+	for name, n := range w.said() {
+		// Unsealed, and perhaps that it failed between the two.
+		if n > 3 {
+			t.Errorf("%d events about %s", n, name)
+		}
+	}
+}
+
+// TestEtcdIsRestoredFromABackup puts an older state of etcd back under a controller that runs. Resource versions go back, which watches do not notice: an API
+// server sends nothing below the version that a watch has seen. What the API server then has counts, and what comes from Git after that must win.
+func TestEtcdIsRestoredFromABackup(t *testing.T) {
+	w := newWorld(t)
+	p := w.pod(single...)
+	p.ready()
+	process := p.running()
+	holder := w.holder()
+	for _, name := range []string{"changed", "deleted", "untouched"} {
+		w.create(w.sealed(holder, name, 1, "user"))
+		w.settle(name, unsealed(1, "user"))
+	}
+	backup := filepath.Join(t.TempDir(), "etcd")
+	w.WhileStopped(t, func(etcd string) {
+		if err := os.CopyFS(backup, os.DirFS(etcd)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	w.apply(w.sealed(holder, "changed", 2, "user", "more"))
+	w.create(w.sealed(holder, "new", 2, "user"))
+	if err := w.Delete(w.ctx, &v1alpha1.GitSecret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "deleted"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.settle("changed", unsealed(2, "user", "more"))
+	w.settle("new", unsealed(2, "user"))
+	w.onlySecrets("changed", "new", "untouched")
+	w.ages()
+	w.WhileStopped(t, func(etcd string) {
+		if err := os.RemoveAll(etcd); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.CopyFS(etcd, os.DirFS(backup)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	p.dies("its caches are of a state that is no more")
+	if said := process.Output(); !strings.Contains(said, "has gone back from resource version") {
+		t.Error("it does not say why")
+	}
+	p.start() // as the kubelet does
+	for _, name := range []string{"changed", "deleted", "untouched"} {
+		w.settle(name, unsealed(1, "user"))
+	}
+	w.apply(w.sealed(holder, "changed", 3, "user", "more"))
+	w.create(w.sealed(holder, "new", 3, "user"))
+	w.patchSecret("untouched", `{"data":{"theirs":"eA=="}}`)
+	w.settle("changed", unsealed(3, "user", "more"))
+	w.settle("new", unsealed(3, "user"))
+	w.settle("untouched", unsealed(1, "user"))
+	w.settle("deleted", unsealed(1, "user"))
+	w.onlySecrets("changed", "deleted", "new", "untouched")
+	w.oneKey(w.set())
+	if !p.running().Running() {
+		t.Error("it ended again")
+	}
+}
+
+// ages has the API server write so often that its resource versions are not caught up with soon after a restore.
+func (w *world) ages() {
+	w.t.Helper()
+	var all sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		all.Go(func() {
+			cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: fmt.Sprintf("age-%d", i)}}
+			errs[i] = w.Create(w.ctx, cm)
+			for n := 0; errs[i] == nil && n < 200; n++ {
+				cm.Data = map[string]string{"n": fmt.Sprint(n)}
+				errs[i] = w.Update(w.ctx, cm)
+			}
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		w.t.Fatal(err)
+	}
+}

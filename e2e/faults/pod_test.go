@@ -1,0 +1,230 @@
+package faults_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
+)
+
+// pod is one replica of the controller behind a fault proxy of its own: a process that can be killed and started again with the same audit log, as the pod of a
+// StatefulSet with its volume.
+type pod struct {
+	w          *world
+	t          *testing.T
+	proxy      *faultproxy.Proxy
+	kubeconfig string
+	log        string
+	health     string
+	args       []string
+
+	mu      sync.Mutex
+	process *harness.Process
+	kills   int
+}
+
+// single are the flags of a controller that is alone. Without a Lease to wait for, it is back at once after a kill.
+var single = []string{"--leader-elect=false"}
+
+// elected are the flags of a replica that does not wait long for the lead.
+var elected = []string{"--leader-elect-lease-duration=4s", "--leader-elect-renew-deadline=3s", "--leader-elect-retry-period=500ms"}
+
+func (w *world) pod(args ...string) *pod {
+	w.t.Helper()
+	p := &pod{w: w, t: w.t, log: filepath.Join(w.t.TempDir(), "audit.jsonl"), health: freeAddress(w.t), args: args}
+	p.proxy, p.kubeconfig = w.proxy()
+	p.proxy.Add(faultproxy.Fault{Match: w.writesSecret, Before: p.intended})
+	w.t.Cleanup(func() {
+		if b, err := os.ReadFile(p.log); err == nil {
+			w.Record(w.t, "audit log", b)
+		}
+		p.checkLog()
+	})
+	return p
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// start starts the process; it does not wait until it is ready.
+func (p *pod) start() {
+	p.t.Helper()
+	process := harness.StartProcess(p.t, harness.Command{
+		Path: harness.BuildBinary(p.t, "./cmd/waxwing-controller"),
+		Args: append([]string{
+			"--kubeconfig", p.kubeconfig, "--namespace", home, "--audit-log", p.log, "--workers", "2",
+			"--metrics-bind-address", "0", "--health-bind-address", p.health, "--recipients-bind-address", "0",
+		}, p.args...),
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.process = process
+}
+
+func (p *pod) running() *harness.Process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.process
+}
+
+// ready starts the process and waits until it is ready.
+func (p *pod) ready() {
+	p.t.Helper()
+	p.start()
+	p.running().WaitForHTTP(p.t, "http://"+p.health+"/readyz")
+}
+
+// kill is kill -9. It may be called from a hook.
+func (p *pod) kill() {
+	p.mu.Lock()
+	p.kills++
+	process := p.process
+	p.mu.Unlock()
+	process.Kill()
+}
+
+// dies waits until the process is gone.
+func (p *pod) dies(why string) {
+	p.w.t.Helper()
+	process := p.running()
+	harness.Eventually(p.w.ctx, p.w.t, "the controller is gone: "+why, func(context.Context) error {
+		if process.Running() {
+			return errors.New("it runs")
+		}
+		return nil
+	})
+}
+
+// killer is a fault that kills the process once, before or after a request.
+func (p *pod) killer(match func(faultproxy.Request) bool, skip int, after bool) faultproxy.Fault {
+	f := faultproxy.Fault{Match: match, Skip: skip, Times: 1}
+	if after {
+		f.After = func(faultproxy.Request, int) faultproxy.Verdict { p.kill(); return faultproxy.Cut() }
+	} else {
+		f.Before = func(faultproxy.Request) faultproxy.Verdict { p.kill(); return faultproxy.Cut() }
+	}
+	return f
+}
+
+// writesSecret chooses what changes Secrets of the test's namespace.
+func (w *world) writesSecret(r faultproxy.Request) bool {
+	return r.Write() && r.Resource == "secrets" && r.Namespace == w.namespace
+}
+
+// intended fails the test where a Secret is about to be written and the audit log has no intent for it that waits for its outcome.
+func (p *pod) intended(r faultproxy.Request) faultproxy.Verdict {
+	for _, rec := range p.open() {
+		if o := rec.Operation; o.Action == audit.ActionUnseal && o.Object.Namespace == r.Namespace && (o.Object.Name == r.Name || r.Name == "") {
+			return faultproxy.Pass()
+		}
+	}
+	p.t.Errorf("%s without an intent in the audit log", r)
+	return faultproxy.Pass()
+}
+
+// records reads the audit log; a line that is being written does not count.
+func (p *pod) records() []audit.Record {
+	b, err := os.ReadFile(p.log)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		p.t.Error(err)
+	}
+	var all []audit.Record
+	for line := range bytes.Lines(b) {
+		var rec audit.Record
+		if !bytes.HasSuffix(line, []byte("\n")) || json.Unmarshal(line, &rec) != nil {
+			continue
+		}
+		all = append(all, rec)
+	}
+	return all
+}
+
+// open are the intents of the present process that have no outcome.
+func (p *pod) open() []audit.Record {
+	var last []audit.Record
+	for _, run := range p.runs() {
+		last = unmatched(run)
+	}
+	return last
+}
+
+// runs are the records of each process in turn.
+func (p *pod) runs() [][]audit.Record {
+	var runs [][]audit.Record
+	for _, rec := range p.records() {
+		if rec.Operation != nil && rec.Operation.Action == audit.ActionLogStarted || len(runs) == 0 {
+			runs = append(runs, nil)
+		}
+		runs[len(runs)-1] = append(runs[len(runs)-1], rec)
+	}
+	return runs
+}
+
+func unmatched(run []audit.Record) []audit.Record {
+	var open []audit.Record
+	for _, rec := range run {
+		switch rec.Phase {
+		case audit.PhaseIntent:
+			open = append(open, rec)
+		case audit.PhaseOutcome:
+			for i := range open {
+				if open[i].ID == rec.ID {
+					open = append(open[:i], open[i+1:]...)
+					break
+				}
+			}
+		}
+	}
+	return open
+}
+
+// checkLog holds that intents without an outcome are those of a process that was killed, and no more than it could have been at: its workers and its keyring.
+func (p *pod) checkLog() {
+	runs := p.runs()
+	left := 0
+	for i, run := range runs {
+		open := unmatched(run)
+		var names []string
+		for _, rec := range open {
+			names = append(names, fmt.Sprintf("%s %s", rec.Operation.Action, rec.Operation.Object.Name))
+		}
+		if len(open) > 0 {
+			left++
+		}
+		if most := 4; len(open) > most { // two workers, and a keyring's step within its load
+			p.t.Errorf("process %d of %d left %d intents without an outcome: %s", i+1, len(runs), len(open), strings.Join(names, ", "))
+		}
+	}
+	if left > p.kills+1 { // the last one may be stopped while it looks
+		p.t.Errorf("%d processes left intents without an outcome, and %d were killed", left, p.kills)
+	}
+}
+
+// intents counts the times that an object was to be opened.
+func (p *pod) intents(name string) int {
+	n := 0
+	for _, rec := range p.records() {
+		if o := rec.Operation; rec.Phase == audit.PhaseIntent && o.Action == audit.ActionUnseal && o.Object.Namespace == p.w.namespace && o.Object.Name == name {
+			n++
+		}
+	}
+	return n
+}

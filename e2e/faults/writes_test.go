@@ -1,0 +1,269 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
+	"github.com/waxwing-io/waxwing/unseal"
+)
+
+// What the controller writes for a GitSecret, as faultproxy.Request.Kind says it. A table below that lacks one of these fails against the recording of a run.
+const (
+	applySecret  = "apply secrets"
+	stripSecret  = "merge secrets" // keys of others are removed
+	rehearse     = "create secrets (dry run)"
+	deleteSecret = "delete secrets"
+	writeStatus  = "merge gitsecrets/status"
+	writeEvent   = "create events"
+)
+
+// scene is one way to have the controller write.
+type scene struct {
+	name string
+	// before brings an object to where the writing begins; the controller runs, and what it writes for this is not looked at.
+	before func(*stage)
+	// now is what the controller has to write for.
+	now func(*stage)
+	// writes are all requests by which it changes something for that, in order but for the events, which have a queue of their own.
+	writes []string
+	// kill are the indices in writes at which it is killed, before and after. Those that are the same code and the same state as in an earlier scene are left out.
+	kill []int
+	want want
+}
+
+// stage is a world with one object's name.
+type stage struct {
+	*world
+	name   string
+	holder seal.Holder
+}
+
+func (s *stage) object(version int, items ...string) *v1alpha1.GitSecret {
+	return s.sealed(s.holder, s.name, version, items...)
+}
+
+// first makes the object at version 1 and has it opened.
+func (s *stage) first(change ...func(*v1alpha1.GitSecret)) {
+	o := s.object(1, "user")
+	for _, c := range change {
+		c(o)
+	}
+	s.create(o)
+	s.settle(s.name, unsealed(1, "user"))
+	harness.Eventually(s.ctx, s.t, "that is told", func(context.Context) error {
+		if s.said()[s.name] == 0 {
+			return errors.New("there is no event")
+		}
+		return nil
+	})
+}
+
+func (s *stage) foreign(annotations map[string]string) {
+	s.create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name, Annotations: annotations},
+		Data:       map[string][]byte{"theirs": []byte("x")},
+	})
+}
+
+var adopt = map[string]string{v1alpha1.AnnotationAdopt: "true"}
+
+func scenes() []scene {
+	first := func(s *stage) { s.first() }
+	yes := true
+	return []scene{
+		{
+			name:   "a new object",
+			now:    func(s *stage) { s.create(s.object(1, "user")) },
+			writes: []string{applySecret, writeStatus, writeEvent}, kill: []int{0, 1, 2},
+			want: unsealed(1, "user"),
+		}, {
+			name: "a refusal",
+			now: func(s *stage) {
+				o := s.object(1, "user")
+				o.Spec.Type = "bootstrap.kubernetes.io/token"
+				s.create(o)
+			},
+			writes: []string{writeStatus, writeEvent}, kill: []int{0, 1},
+			want: want{reason: unseal.UnsupportedType},
+		}, {
+			name:   "a new version",
+			before: first,
+			now:    func(s *stage) { s.apply(s.object(2, "user", "more")) },
+			writes: []string{applySecret, writeStatus}, kill: []int{0, 1},
+			want: unsealed(2, "user", "more"),
+		}, {
+			name:   "a value changed by somebody",
+			before: first,
+			now:    func(s *stage) { s.patchSecret(s.name, `{"data":{"user":"eA=="}}`) },
+			writes: []string{applySecret, writeStatus}, kill: []int{0},
+			want: unsealed(1, "user"),
+		}, {
+			name:   "a key added by somebody",
+			before: first,
+			now:    func(s *stage) { s.patchSecret(s.name, `{"data":{"theirs":"eA=="}}`) },
+			writes: []string{applySecret, stripSecret, writeStatus}, kill: []int{0, 1},
+			want: unsealed(1, "user"),
+		}, {
+			name:   "a Secret deleted by somebody",
+			before: first,
+			now: func(s *stage) {
+				if err := s.Delete(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}); err != nil {
+					s.t.Fatal(err)
+				}
+			},
+			writes: []string{applySecret, writeStatus}, kill: []int{0, 1},
+			want: unsealed(1, "user"),
+		}, {
+			name:   "a Secret that is taken over",
+			before: func(s *stage) { s.foreign(adopt) },
+			now:    func(s *stage) { s.create(s.object(1, "user")) },
+			writes: []string{applySecret, stripSecret, writeStatus, writeEvent}, kill: []int{0, 1},
+			want: unsealed(1, "user"),
+		}, {
+			name:   "a Secret that is taken over and becomes immutable",
+			before: func(s *stage) { s.foreign(adopt) },
+			now: func(s *stage) {
+				o := s.object(1, "user")
+				o.Spec.Immutable = &yes
+				s.create(o)
+			},
+			writes: []string{applySecret, stripSecret, applySecret, writeStatus, writeEvent}, kill: []int{0, 1, 2},
+			want: unsealed(1, "user"),
+		}, {
+			name:   "another type",
+			before: first,
+			now: func(s *stage) {
+				s.update(s.name, func(o *v1alpha1.GitSecret) { o.Spec.Type = "example.com/other" })
+			},
+			writes: []string{applySecret, rehearse, deleteSecret, applySecret, writeStatus}, kill: []int{0, 1, 2, 3},
+			want: want{unseal.Unsealed, 1, []string{"user"}, "example.com/other"},
+		}, {
+			name: "a Secret that is to outlive its object",
+			now: func(s *stage) {
+				o := s.object(1, "user")
+				o.Spec.DeletionPolicy = seal.DeletionRetain
+				s.create(o)
+			},
+			writes: []string{applySecret, writeStatus, writeEvent}, kill: []int{0},
+			want: unsealed(1, "user"),
+		}, {
+			name:   "a Secret that is to outlive its object from now on",
+			before: first,
+			now: func(s *stage) {
+				s.update(s.name, func(o *v1alpha1.GitSecret) { o.Spec.DeletionPolicy = seal.DeletionRetain })
+			},
+			writes: []string{applySecret, writeStatus}, kill: []int{0},
+			want: unsealed(1, "user"),
+		},
+	}
+}
+
+// TestKilledAtEveryWrite records what the controller writes in each scene, holds that it is what the table says (a new kind of write fails here until it is in
+// the table), and then plays the scene again for each write, with a SIGKILL before it leaves and after it has arrived.
+func TestKilledAtEveryWrite(t *testing.T) {
+	w := newWorld(t)
+	p := w.pod(single...)
+	p.ready()
+	holder := w.holder()
+	points, kinds := 0, map[string]bool{}
+	for i, sc := range scenes() {
+		t.Run(sc.name, func(t *testing.T) {
+			w.in(t)
+			p.plays(t, sc, &stage{w, fmt.Sprintf("scene-%d-recorded", i), holder}, -1, false)
+			for _, n := range sc.kill {
+				kinds[sc.writes[n]] = true
+				for _, after := range []bool{false, true} {
+					points++
+					side := map[bool]string{false: "before", true: "after"}[after]
+					t.Run(fmt.Sprintf("killed %s %d %s", side, n, sc.writes[n]), func(t *testing.T) {
+						w.in(t)
+						p.plays(t, sc, &stage{w, fmt.Sprintf("scene-%d-%s-%d", i, side, n), holder}, n, after)
+					})
+				}
+			}
+		})
+	}
+	w.in(t)
+	t.Logf("%d kills at %d kinds of writes", points, len(kinds))
+	for _, sc := range scenes() {
+		for _, kind := range sc.writes {
+			if !kinds[kind] {
+				t.Errorf("there is no kill at %s", kind)
+			}
+		}
+	}
+}
+
+// in has the world fail a subtest from now on.
+func (w *world) in(t *testing.T) { w.t = t }
+
+// plays plays a scene: killed at its n-th write, or, for -1, to its end and compared with what the table says.
+func (p *pod) plays(t *testing.T, sc scene, s *stage, n int, after bool) {
+	if sc.before != nil {
+		sc.before(s)
+	}
+	// What the last process was still to say of the object must not be taken for what is said now.
+	mine := func(r faultproxy.Request) bool {
+		return r.Write() && r.Namespace == s.namespace && (strings.HasPrefix(r.Name, s.name) || r.DryRun)
+	}
+	from := p.proxy.Count(mine)
+	if n < 0 {
+		sc.now(s)
+		s.settle(s.name, sc.want)
+		harness.Eventually(s.ctx, t, "all is written that the table says", func(context.Context) error {
+			return sameWrites(p.proxy.Records(mine)[from:], sc.writes)
+		})
+		return
+	}
+	same := 0
+	for _, kind := range sc.writes[:n] {
+		if kind == sc.writes[n] {
+			same++
+		}
+	}
+	fault := p.proxy.Add(p.killer(func(r faultproxy.Request) bool { return mine(r) && r.Kind() == sc.writes[n] }, same, after))
+	defer fault.Remove()
+	sc.now(s)
+	p.dies("killed at " + sc.writes[n])
+	p.start()
+	s.settle(s.name, sc.want)
+	p.checkKilled(t, s)
+}
+
+// sameWrites compares a recording with the table. Events come when they come.
+func sameWrites(recorded []faultproxy.Record, table []string) error {
+	var kinds []string
+	for _, r := range recorded {
+		kinds = append(kinds, r.Kind())
+	}
+	event := func(kind string) bool { return kind == writeEvent }
+	got, want := slices.DeleteFunc(slices.Clone(kinds), event), slices.DeleteFunc(slices.Clone(table), event)
+	if !slices.Equal(got, want) || len(kinds) != len(table) {
+		return fmt.Errorf("the controller wrote %q, the table says %q", kinds, table)
+	}
+	return nil
+}
+
+// checkKilled holds that the process that was killed left no intent without an outcome but the one for the object that it was at; it may have been loading
+// its keys at the same time.
+func (p *pod) checkKilled(t *testing.T, s *stage) {
+	t.Helper()
+	runs := p.runs()
+	for _, rec := range unmatched(runs[len(runs)-2]) {
+		if rec.Operation.Object.Name != s.name && rec.Operation.Action != audit.ActionKeyLoad {
+			t.Errorf("an intent without an outcome is about %s %s", rec.Operation.Action, rec.Operation.Object.Name)
+		}
+	}
+}
