@@ -21,7 +21,9 @@ import (
 
 // What the controller writes for a GitSecret, as faultproxy.Request.Kind says it. A table below that lacks one of these fails against the recording of a run.
 const (
+	createSecret = "create secrets"
 	applySecret  = "apply secrets"
+	takeFields   = "json secrets"  // the fields that a create owns become those of an apply
 	stripSecret  = "merge secrets" // keys of others are removed
 	rehearse     = "create secrets (dry run)"
 	deleteSecret = "delete secrets"
@@ -86,7 +88,7 @@ func scenes() []scene {
 		{
 			name:   "a new object",
 			now:    func(s *stage) { s.create(s.object(1, "user")) },
-			writes: []string{applySecret, writeStatus, writeEvent}, kill: []int{0, 1, 2},
+			writes: []string{createSecret, writeStatus, writeEvent}, kill: []int{0, 1, 2},
 			want: unsealed(1, "user"),
 		}, {
 			name: "a refusal",
@@ -101,19 +103,19 @@ func scenes() []scene {
 			name:   "a new version",
 			before: first,
 			now:    func(s *stage) { s.apply(s.object(2, "user", "more")) },
-			writes: []string{applySecret, writeStatus}, kill: []int{0, 1},
+			writes: []string{applySecret, takeFields, applySecret, writeStatus}, kill: []int{0, 1, 2, 3},
 			want: unsealed(2, "user", "more"),
 		}, {
 			name:   "a value changed by somebody",
 			before: first,
 			now:    func(s *stage) { s.patchSecret(s.name, `{"data":{"user":"eA=="}}`) },
-			writes: []string{applySecret, writeStatus}, kill: []int{0},
+			writes: []string{applySecret, takeFields, applySecret, writeStatus}, kill: []int{0},
 			want: unsealed(1, "user"),
 		}, {
 			name:   "a key added by somebody",
 			before: first,
 			now:    func(s *stage) { s.patchSecret(s.name, `{"data":{"theirs":"eA=="}}`) },
-			writes: []string{applySecret, stripSecret, writeStatus}, kill: []int{0, 1},
+			writes: []string{applySecret, takeFields, applySecret, stripSecret, writeStatus}, kill: []int{0, 1, 2, 3},
 			want: unsealed(1, "user"),
 		}, {
 			name:   "a Secret deleted by somebody",
@@ -123,7 +125,7 @@ func scenes() []scene {
 					s.t.Fatal(err)
 				}
 			},
-			writes: []string{applySecret, writeStatus}, kill: []int{0, 1},
+			writes: []string{createSecret, writeStatus}, kill: []int{0, 1},
 			want: unsealed(1, "user"),
 		}, {
 			name:   "a Secret that is taken over",
@@ -156,7 +158,7 @@ func scenes() []scene {
 				o.Spec.DeletionPolicy = seal.DeletionRetain
 				s.create(o)
 			},
-			writes: []string{applySecret, writeStatus, writeEvent}, kill: []int{0},
+			writes: []string{createSecret, writeStatus, writeEvent}, kill: []int{0},
 			want: unsealed(1, "user"),
 		}, {
 			name:   "a Secret that is to outlive its object from now on",
@@ -164,7 +166,7 @@ func scenes() []scene {
 			now: func(s *stage) {
 				s.update(s.name, func(o *v1alpha1.GitSecret) { o.Spec.DeletionPolicy = seal.DeletionRetain })
 			},
-			writes: []string{applySecret, writeStatus}, kill: []int{0},
+			writes: []string{applySecret, takeFields, applySecret, writeStatus}, kill: []int{0},
 			want: unsealed(1, "user"),
 		},
 	}
