@@ -68,7 +68,7 @@ func TestDoctorLooksAtTheCluster(t *testing.T) {
 		w.run(t, "apply", "-f", set, "-n", home)
 		t.Cleanup(func() { w.run(t, "delete", "-f", set, "-n", home) })
 		c.doctor(t, 5, "fail controller none of 1 replica of StatefulSet waxwing-controller is ready", "hint: kubectl -n waxwing-system describe statefulset waxwing-controller",
-			"fail volume the audit log has no volume yet: audit-waxwing-controller-0 (", "skip versions seal v0.0.0-e2e, controller latest: these cannot be compared")
+			"fail volume the audit log has no volume yet: audit-waxwing-controller-0 (", "ok versions seal v0.0.0-e2e, controller 0.1.0")
 	})
 	t.Run("the clock here is ahead", func(t *testing.T) {
 		ahead := *c
