@@ -28,6 +28,7 @@ type clusterDoctor struct {
 	home    string // the controller's namespace
 	server  *cluster.Server
 	version string // of the controller, once it is known
+	leads   bool   // somebody holds the Lease
 }
 
 // checkCluster looks at everything in the cluster. What cannot be seen without a right is said to be so, and is no failure.

@@ -36,7 +36,9 @@ func (c *clusterDoctor) checkController(ctx context.Context) {
 		c.away(err)
 		return
 	default:
-		c.results = append(c.results, leaseDiagnosis(lease, c.clusterNow()))
+		d := leaseDiagnosis(lease, c.clusterNow())
+		c.leads = d.State == healthOK
+		c.results = append(c.results, d)
 	}
 	sets, err := asked(ctx, c.doctor, func(ctx context.Context) ([]cluster.StatefulSet, error) {
 		return c.client.StatefulSets(ctx, c.home, controllerSelector)
@@ -99,6 +101,8 @@ func (c *clusterDoctor) checkSet(ctx context.Context, s *cluster.StatefulSet) {
 	}
 	describe := fmt.Sprintf("kubectl -n %s describe statefulset %s, and its pods", c.home, name)
 	switch ready := s.Status.ReadyReplicas; {
+	case wanted == 0 && c.leads:
+		c.say("controller", healthWarn, "", "StatefulSet %s is scaled to 0; the leader runs elsewhere, and where its audit log lies cannot be seen", name)
 	case wanted == 0:
 		c.say("controller", healthFail, fmt.Sprintf("kubectl -n %s scale statefulset %s --replicas 1", c.home, name), "StatefulSet %s is scaled to 0", name)
 	case ready == 0:
@@ -109,7 +113,9 @@ func (c *clusterDoctor) checkSet(ctx context.Context, s *cluster.StatefulSet) {
 		c.say("controller", healthOK, "", "%d of %s of StatefulSet %s ready", ready, countOf(wanted, "replica"), name)
 	}
 	c.version = cmp.Or(c.version, setVersion(s))
-	c.checkVolume(ctx, s, wanted)
+	if wanted > 0 {
+		c.checkVolume(ctx, s, wanted)
+	}
 }
 
 // setVersion is the controller's version, as label and image say it.

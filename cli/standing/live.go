@@ -64,10 +64,10 @@ func ReadLive(doc []byte) (Live, error) {
 		l.Ready = Deleting
 	case !known || o.Status.ObservedGeneration != o.Generation:
 		l.Ready = Unseen
+	case ready.Reason == reasonSuspended: // whatever its status: Ready is True, so that deliveries do not wait
+		l.Ready = Suspended
 	case ready.Status == metav1.ConditionTrue:
 		l.Ready = Yes
-	case ready.Reason == reasonSuspended:
-		l.Ready = Suspended
 	case is(v1alpha1.ConditionStalled):
 		l.Ready = Stalled
 	case is(v1alpha1.ConditionReconciling) || ready.Status == metav1.ConditionUnknown:

@@ -71,8 +71,8 @@ func pages() map[string]page {
 		"explain.md":         {wants: []string{"db.yaml (GitSecret prod/db): would open where it stands", "your keys   yes, ", "error       spec.for: sealed for strict prod/db, not for staging/db", "exit 4"}},
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
 		"rewrap.md":          {wants: []string{"clusters/db.yaml (GitSecret prod/db): prod: stale", "example-not-a-secret"}},
-		"status.md": {cluster: true, wants: []string{"shop/db   in sync      yes    ok      default     db.yaml", "shop/web  not applied  -      -       default     web.yaml", "2 objects: 1 ready, 1 not applied",
-			"shop/db  cluster older  yes ", "2 objects: 2 ready", `"git": "in-sync"`, "ok    CRDs        gitsecrets v1alpha1 is established and served"}},
+		"status.md": {cluster: true, wants: []string{"orders/db   in sync      yes    ok      default     db.yaml", "orders/web  not applied  -      -       default     web.yaml", "2 objects: 1 ready, 1 not applied",
+			"orders/db  cluster older  yes ", "2 objects: 2 ready", `"git": "in-sync"`, "ok    CRDs        gitsecrets v1alpha1 is established and served"}},
 		"tree.md": {wants: []string{"apps/web/all.yaml: document 2 (Secret prod/web)"}},
 		"seal.md": {cluster: true, wants: []string{"kind: GitSecret", "password-not-a-secret", "USER_NAME: bot", "level=not-a-secret", "name: db-admin", "preview-not-a-secret"}},
 		"sign.md": {wants: []string{
