@@ -44,7 +44,7 @@ func storms() []storm {
 		{"writes that arrive and are not answered", faultproxy.Request.Write, 2, func(func(faultproxy.Request) *rand.Rand) faultproxy.Fault {
 			return faultproxy.Fault{After: func(faultproxy.Request, int) faultproxy.Verdict { return faultproxy.Cut() }}
 		}, false},
-		{"anything", func(r faultproxy.Request) bool { return r.Verb != "watch" }, 5, anything, false},
+		{"anything", func(r faultproxy.Request) bool { return r.Verb != "watch" }, 3, anything, false},
 	}
 }
 

@@ -151,7 +151,6 @@ func (s *stage) withoutMarks(p *pod) {
 		s.t.Fatal(err)
 	}
 	p.ready()
-	s.other(false).first()
 }
 
 // marksScenes are those in which something hangs on what was opened before. The names of envelopes are in the order in which they were sealed.
@@ -161,7 +160,7 @@ func marksScenes(p *pod, alice ssh.Signer) []scene {
 	return []scene{
 		{
 			name:   "the first mark of a ConfigMap",
-			before: func(s *stage) { s.withoutMarks(p) },
+			before: func(s *stage) { s.withoutMarks(p); s.other(false).first() },
 			now:    func(s *stage) { s.put(1) },
 			writes: []string{makeMarks, createSecret, writeStatus, writeEvent}, kill: []int{0, 1},
 			want: unsealed(1, "user"),
@@ -295,45 +294,54 @@ func TestAVersionThatIsTakenBackAfterAKill(t *testing.T) {
 	w.in(t)
 }
 
-// TestKilledAtMarksInTheBackground kills the controller at the write of marks that nothing waits for. They are stored all the same in the end, because objects that
-// are as they were opened are marked again.
+// TestKilledAtMarksInTheBackground kills the controller at the write of marks that nothing waits for, while it works and at its end. They are stored all the same,
+// because objects that are as they were opened are marked again.
 func TestKilledAtMarksInTheBackground(t *testing.T) {
 	w := newWorld(t)
 	p := w.pod(single...)
 	p.ready()
 	holder := w.holder()
-	for _, kind := range []string{makeMarks, storeMarks} {
-		for _, after := range []bool{false, true} {
-			side := map[bool]string{false: "before", true: "after"}[after]
-			t.Run("killed "+side+" "+kind, func(t *testing.T) {
-				w.in(t)
-				s := &stage{world: w, name: "db-" + side + "-" + strings.Fields(kind)[0], holder: holder}
+	one := &stage{world: w, name: "one", holder: holder}
+	for _, c := range []struct {
+		of       *stage
+		kind     string
+		after    bool
+		atTheEnd bool
+	}{
+		{one, makeMarks, false, false},
+		{one.other(true), storeMarks, false, true}, // of the ConfigMap that is there now
+		{one.other(true).other(true), storeMarks, true, true},
+		{&stage{world: w, name: "two", holder: holder}, makeMarks, true, true},
+	} {
+		side := map[bool]string{false: "before", true: "after"}[c.after]
+		t.Run("killed "+side+" "+c.kind, func(t *testing.T) {
+			w.in(t)
+			s := c.of
+			if c.kind == makeMarks {
 				s.withoutMarks(p)
-				if kind == storeMarks {
-					o := s.other(true)
-					o.put(1)
-					harness.Eventually(w.ctx, t, "there is a mark", func(ctx context.Context) error { return w.marked(ctx, o.name, newest(o.versions[1])) })
-				}
-				fault := p.proxy.Add(p.killer(func(r faultproxy.Request) bool { return r.Kind() == kind && r.Name == w.marksOf(s.name) }, 0, after))
-				defer fault.Remove()
-				s.put(1)
-				s.settle(s.name, unsealed(1, "user"))
-				if kind == storeMarks {
-					p.running().Signal(t, syscall.SIGTERM) // marks are written before the end
-				}
-				p.dies("killed at " + kind)
-				if err := w.marked(w.ctx, s.name, newest(s.versions[1])); (err == nil) != after {
-					t.Errorf("right after the kill: %v", err)
-				}
-				opened := p.intents(s.name)
-				p.start()
-				harness.Eventually(w.ctx, t, "the mark is stored", func(ctx context.Context) error { return w.marked(ctx, s.name, newest(s.versions[1])) })
-				s.settle(s.name, unsealed(1, "user"))
-				if n := p.intents(s.name) - opened; n != 0 {
-					t.Errorf("opened %d times for that", n)
-				}
-			})
-		}
+			}
+			fault := p.proxy.Add(p.killer(func(r faultproxy.Request) bool { return r.Kind() == c.kind && r.Name == w.marksOf(s.name) }, 0, c.after))
+			defer fault.Remove()
+			s.put(1)
+			s.settle(s.name, unsealed(1, "user"))
+			if c.atTheEnd {
+				p.running().Signal(t, syscall.SIGTERM)
+			}
+			p.dies("killed at " + c.kind)
+			if fault.Hits() != 1 {
+				t.Fatal("it was not killed at that write")
+			}
+			if err := w.marked(w.ctx, s.name, newest(s.versions[1])); (err == nil) != c.after {
+				t.Errorf("right after the kill: %v", err)
+			}
+			opened := p.intents(s.name)
+			p.start()
+			harness.Eventually(w.ctx, t, "the mark is stored", func(ctx context.Context) error { return w.marked(ctx, s.name, newest(s.versions[1])) })
+			s.settle(s.name, unsealed(1, "user"))
+			if n := p.intents(s.name) - opened; n != 0 {
+				t.Errorf("opened %d times for that", n)
+			}
+		})
 	}
 	w.in(t)
 }
