@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
@@ -93,6 +96,7 @@ func TestEtcdIsRestoredFromABackup(t *testing.T) {
 	}
 	w.onlySecrets("changed", "new", "untouched")
 	w.ages()
+	p.looksForARewind()
 	w.WhileStopped(t, func(etcd string) {
 		if err := os.RemoveAll(etcd); err != nil {
 			t.Fatal(err)
@@ -128,6 +132,21 @@ func TestEtcdIsRestoredFromABackup(t *testing.T) {
 	if !p.running().Running() {
 		t.Error("it ended again")
 	}
+}
+
+// looksForARewind waits until the controller has seen how far versions have come by now: it compares with its last look.
+func (p *pod) looksForARewind() {
+	p.w.t.Helper()
+	looks := func() []faultproxy.Record {
+		return p.proxy.Records(func(r faultproxy.Request) bool { return r.Verb == "list" && r.Resource == "keyrings" })
+	}
+	before := len(looks())
+	harness.Eventually(p.w.ctx, p.w.t, "the controller looks whether versions have gone back", func(context.Context) error {
+		if now := looks(); len(now) == before || now[before].Code == 0 {
+			return errors.New("it has not")
+		}
+		return nil
+	})
 }
 
 // ages has the API server write so often that its resource versions are not caught up with soon after a restore.

@@ -294,7 +294,7 @@ func TestAVersionThatIsTakenBackAfterAKill(t *testing.T) {
 	w.in(t)
 }
 
-// TestKilledAtMarksInTheBackground kills the controller at the write of marks that nothing waits for, while it works and at its end. They are stored all the same,
+// TestKilledAtMarksInTheBackground kills the controller at the write of marks that nothing waits for, which it makes at its end too. They are stored all the same,
 // because objects that are as they were opened are marked again.
 func TestKilledAtMarksInTheBackground(t *testing.T) {
 	w := newWorld(t)
@@ -303,15 +303,14 @@ func TestKilledAtMarksInTheBackground(t *testing.T) {
 	holder := w.holder()
 	one := &stage{world: w, name: "one", holder: holder}
 	for _, c := range []struct {
-		of       *stage
-		kind     string
-		after    bool
-		atTheEnd bool
+		of    *stage
+		kind  string
+		after bool
 	}{
-		{one, makeMarks, false, false},
-		{one.other(true), storeMarks, false, true}, // of the ConfigMap that is there now
-		{one.other(true).other(true), storeMarks, true, true},
-		{&stage{world: w, name: "two", holder: holder}, makeMarks, true, true},
+		{one, makeMarks, false},
+		{one.other(true), storeMarks, false}, // of the ConfigMap that is there now
+		{one.other(true).other(true), storeMarks, true},
+		{&stage{world: w, name: "two", holder: holder}, makeMarks, true},
 	} {
 		side := map[bool]string{false: "before", true: "after"}[c.after]
 		t.Run("killed "+side+" "+c.kind, func(t *testing.T) {
@@ -324,9 +323,7 @@ func TestKilledAtMarksInTheBackground(t *testing.T) {
 			defer fault.Remove()
 			s.put(1)
 			s.settle(s.name, unsealed(1, "user"))
-			if c.atTheEnd {
-				p.running().Signal(t, syscall.SIGTERM)
-			}
+			p.running().Signal(t, syscall.SIGTERM)
 			p.dies("killed at " + c.kind)
 			if fault.Hits() != 1 {
 				t.Fatal("it was not killed at that write")
