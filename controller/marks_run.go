@@ -31,7 +31,8 @@ const (
 	lastFlush = 5 * time.Second
 )
 
-// Start writes marks in the background until ctx ends, and then those that are left.
+// Start writes marks in the background until ctx ends, and then those that are left, and those that a backup of etcd does not have that was put back: the next
+// process knows of no others than those that are stored.
 func (s *markStore) Start(ctx context.Context) error {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
@@ -46,6 +47,7 @@ func (s *markStore) Start(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
 			defer cancel()
 			if s.loaded.Load() {
+				s.recall(ctx)
 				s.flush(ctx, s.shards)
 			}
 			return nil
@@ -88,6 +90,27 @@ func (s *markStore) due() []*markShard {
 func (s *markStore) flush(ctx context.Context, shards []*markShard) {
 	for _, sh := range shards {
 		_ = sh.flush(ctx)
+	}
+}
+
+// recall has those ConfigMaps written anew that have gone back to an older version or are gone, which a watch does not tell after etcd was restored. What fails is
+// logged: it is the end of the process, and marks that are unsaved are still to be written.
+func (s *markStore) recall(ctx context.Context) {
+	all := &metav1.PartialObjectMetadataList{}
+	all.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
+	if err := s.reader.List(ctx, all, client.InNamespace(s.home)); err != nil {
+		s.log.ErrorContext(ctx, "whether etcd was restored and marks have to be stored again cannot be told", "error", err)
+		return
+	}
+	versions := map[string]string{}
+	for i := range all.Items {
+		versions[all.Items[i].Name] = all.Items[i].ResourceVersion
+	}
+	for _, sh := range s.shards {
+		if sh.behind(versions[sh.name]) {
+			s.log.WarnContext(ctx, "a ConfigMap of marks has gone back: the marks in memory are stored again", "configmap", sh.name)
+			sh.gone()
+		}
 	}
 }
 

@@ -215,6 +215,13 @@ func (sh *markShard) join(key, ours, theirs string) {
 	sh.differs(key)
 }
 
+// behind says whether the ConfigMap in this version, empty where there is none, is an older one than is known.
+func (sh *markShard) behind(version string) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.version != "" && (version == "" || older(version, sh.version))
+}
+
 // gone has everything written anew: somebody has removed the ConfigMap, or it is in none of the backup that etcd was restored from.
 func (sh *markShard) gone() {
 	sh.mu.Lock()

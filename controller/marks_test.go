@@ -85,6 +85,26 @@ func TestAShardAbsorbsItsConfigMap(t *testing.T) {
 	}
 }
 
+// TestAConfigMapThatIsBehind holds which ConfigMaps are written anew at the end of a process, and that what is written then is joined with what is there.
+func TestAConfigMapThatIsBehind(t *testing.T) {
+	sh := emptyShard()
+	if sh.behind("") || sh.behind("9") {
+		t.Error("one of which nothing is known is behind")
+	}
+	sh.absorb(configMap("10", map[string]string{"x": markOf(second), "y": markOf(first)}))
+	for version, want := range map[string]bool{"": true, "9": true, "10": false, "11": false} {
+		if sh.behind(version) != want {
+			t.Errorf("version %q is behind 10: %v", version, !want)
+		}
+	}
+	sh.gone()
+	sh.absorb(configMap("9", map[string]string{"x": markOf(first), "y": markOf(third)}))
+	d := sh.unsavedDelta()
+	if len(d.texts) != 1 || d.texts["x"] == nil || *d.texts["x"] != markOf(second) || d.version != "9" || sh.texts["y"] != markOf(third) {
+		t.Errorf("written: %+v, known: %v", d, sh.texts)
+	}
+}
+
 func TestADamagedMarkIsNotWrittenOver(t *testing.T) {
 	sh := emptyShard()
 	sh.absorb(configMap("10", map[string]string{"x": "damaged"}))

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,12 +19,16 @@ const (
 	rewindPatience = 10 * time.Second
 )
 
+// rewindHint is for the person who finds the controller restarted.
+const rewindHint = "it begins anew with new caches once it is started again, as a StatefulSet does by itself; sync from Git what is newer than the backup"
+
 // rewind ends the process when the API server's state has gone back to an older one, as after a restore of etcd from a backup. A watch does not notice: the
 // API server sends nothing below the version that the watch has seen, so the caches would stay as they are until the versions have caught up, and what has
 // changed by then would be missed for good. A new process begins with new caches. A restore whose versions catch up between two looks is not seen.
 type rewind struct {
 	// live lists Keyrings uncached: there are few, and the version of a list is that of the whole store.
 	live   client.Reader
+	log    *slog.Logger
 	newest string
 }
 
@@ -56,6 +61,7 @@ func (r *rewind) look(ctx context.Context) error {
 		return nil
 	}
 	if older(list.ResourceVersion, r.newest) {
+		r.log.ErrorContext(ctx, "the API server's state has gone back, as after a restore of etcd from a backup: this process ends", "from", r.newest, "to", list.ResourceVersion, "hint", rewindHint)
 		return fmt.Errorf("the API server has gone back from resource version %s to %s, as after a restore of etcd: the process has to start anew", r.newest, list.ResourceVersion)
 	}
 	r.newest = list.ResourceVersion

@@ -1,8 +1,10 @@
 package controller
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -40,7 +42,8 @@ func TestAStateThatGoesBackEndsTheProcess(t *testing.T) {
 		"its versions cannot be put in order": {scriptedVersions{"10", "x"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, looks := &rewind{live: &c.versions}, len(c.versions)
+			var said bytes.Buffer
+			r, looks := &rewind{live: &c.versions, log: slog.New(slog.NewTextHandler(&said, nil))}, len(c.versions)
 			var err error
 			for range looks {
 				if err != nil {
@@ -50,6 +53,9 @@ func TestAStateThatGoesBackEndsTheProcess(t *testing.T) {
 			}
 			if (err != nil) != c.ends || (c.ends && !strings.Contains(err.Error(), "from resource version 10 to 9")) {
 				t.Errorf("it said %v", err)
+			}
+			if strings.Contains(said.String(), "hint=") != c.ends {
+				t.Errorf("it logged %q", said.String())
 			}
 		})
 	}

@@ -136,7 +136,7 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.File, bodies *bodies) error {
 	}
 	return errors.Join(
 		addDefaultKeyring(mgr, cfg),
-		mgr.Add(&rewind{live: mgr.GetAPIReader()}),
+		mgr.Add(&rewind{live: mgr.GetAPIReader(), log: cfg.Log}),
 		keyrings.SetupWithManager(mgr),
 		gitSecrets.setup(mgr, cfg.Workers, rings.Changed(), marksChanged),
 		serveRecipients(mgr, cfg.RecipientsAddress, rings),

@@ -85,6 +85,9 @@ func (o *options) complete(logs io.Writer) error {
 	if o.REST, err = o.cluster(); err != nil {
 		return fmt.Errorf("finding the cluster: %w", err)
 	}
+	// client-go's own five requests a second would have a first start, which makes the keys, take two seconds longer. What is tried again waits by itself, and the
+	// API server has its own fairness.
+	o.REST.QPS = -1
 	clients, err := kubernetes.NewForConfig(o.REST)
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
+	"github.com/waxwing-io/waxwing/unseal"
 )
 
 // TestTheAPIServerIsAway stops the API server and etcd under a controller that works, and starts them again: for two seconds, or for as long as
@@ -59,15 +63,20 @@ func TestTheAPIServerIsAway(t *testing.T) {
 }
 
 // TestEtcdIsRestoredFromABackup puts an older state of etcd back under a controller that runs. Resource versions go back, which watches do not notice: an API
-// server sends nothing below the version that a watch has seen. What the API server then has counts, and what comes from Git after that must win.
+// server sends nothing below the version that a watch has seen. What the API server then has counts, and what comes from Git after that must win; but a version that
+// the controller has opened after the backup is remembered beyond it, so none that is older than that one is opened where a keyring refuses to go back.
 func TestEtcdIsRestoredFromABackup(t *testing.T) {
 	w := newWorld(t)
 	p := w.pod(single...)
 	p.ready()
+	w.rule(deny)
 	process := p.running()
 	holder := w.holder()
+	changed, fresh := &stage{world: w, name: "changed", holder: holder}, &stage{world: w, name: "new", holder: holder}
+	changed.put(1)
+	w.create(w.sealed(holder, "deleted", 1, "user"))
+	w.create(w.sealed(holder, "untouched", 1, "user"))
 	for _, name := range []string{"changed", "deleted", "untouched"} {
-		w.create(w.sealed(holder, name, 1, "user"))
 		w.settle(name, unsealed(1, "user"))
 	}
 	backup := filepath.Join(t.TempDir(), "etcd")
@@ -76,15 +85,18 @@ func TestEtcdIsRestoredFromABackup(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	w.apply(w.sealed(holder, "changed", 2, "user", "more"))
-	w.create(w.sealed(holder, "new", 2, "user"))
+	for _, s := range []*stage{changed, fresh} {
+		for _, version := range []int{2, 3} {
+			s.put(version)
+			s.settle(s.name, unsealed(version, "user"))
+		}
+	}
 	if err := w.Delete(w.ctx, &v1alpha1.GitSecret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "deleted"}}); err != nil {
 		t.Fatal(err)
 	}
-	w.settle("changed", unsealed(2, "user", "more"))
-	w.settle("new", unsealed(2, "user"))
 	w.onlySecrets("changed", "new", "untouched")
 	w.ages()
+	p.looksForARewind()
 	w.WhileStopped(t, func(etcd string) {
 		if err := os.RemoveAll(etcd); err != nil {
 			t.Fatal(err)
@@ -94,18 +106,25 @@ func TestEtcdIsRestoredFromABackup(t *testing.T) {
 		}
 	})
 	p.dies("its caches are of a state that is no more")
-	if said := process.Output(); !strings.Contains(said, "has gone back from resource version") {
-		t.Error("it does not say why")
+	if said := process.Output(); !strings.Contains(said, "has gone back from resource version") || !strings.Contains(said, `"hint":"it begins anew`) {
+		t.Error("it does not say why, and what to do")
 	}
+	changed.holdsMark("changed", newest(changed.versions[3]))
+	fresh.holdsMark("new", newest(fresh.versions[3]))
 	p.start() // as the kubelet does
 	for _, name := range []string{"changed", "deleted", "untouched"} {
 		w.settle(name, unsealed(1, "user"))
 	}
-	w.apply(w.sealed(holder, "changed", 3, "user", "more"))
-	w.create(w.sealed(holder, "new", 3, "user"))
+	// Newer than what the backup has, and older than what was there.
+	changed.put(2)
+	w.settle("changed", want{unseal.RollbackDenied, 1, []string{"user"}, corev1.SecretTypeOpaque})
+	fresh.put(2)
+	w.settle("new", want{reason: unseal.RollbackDenied})
+	changed.put(3)
+	w.settle("changed", unsealed(3, "user"))
+	fresh.put(4)
 	w.patchSecret("untouched", `{"data":{"theirs":"eA=="}}`)
-	w.settle("changed", unsealed(3, "user", "more"))
-	w.settle("new", unsealed(3, "user"))
+	w.settle("new", unsealed(4, "user"))
 	w.settle("untouched", unsealed(1, "user"))
 	w.settle("deleted", unsealed(1, "user"))
 	w.onlySecrets("changed", "deleted", "new", "untouched")
@@ -113,6 +132,21 @@ func TestEtcdIsRestoredFromABackup(t *testing.T) {
 	if !p.running().Running() {
 		t.Error("it ended again")
 	}
+}
+
+// looksForARewind waits until the controller has seen how far versions have come by now: it compares with its last look.
+func (p *pod) looksForARewind() {
+	p.w.t.Helper()
+	looks := func() []faultproxy.Record {
+		return p.proxy.Records(func(r faultproxy.Request) bool { return r.Verb == "list" && r.Resource == "keyrings" })
+	}
+	before := len(looks())
+	harness.Eventually(p.w.ctx, p.w.t, "the controller looks whether versions have gone back", func(context.Context) error {
+		if now := looks(); len(now) == before || now[before].Code == 0 {
+			return errors.New("it has not")
+		}
+		return nil
+	})
 }
 
 // ages has the API server write so often that its resource versions are not caught up with soon after a restore.
@@ -124,7 +158,7 @@ func (w *world) ages() {
 		all.Go(func() {
 			cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: fmt.Sprintf("age-%d", i)}}
 			errs[i] = w.Create(w.ctx, cm)
-			for n := 0; errs[i] == nil && n < 200; n++ {
+			for n := 0; errs[i] == nil && n < 100; n++ {
 				cm.Data = map[string]string{"n": fmt.Sprint(n)}
 				errs[i] = w.Update(w.ctx, cm)
 			}

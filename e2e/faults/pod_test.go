@@ -37,9 +37,6 @@ type pod struct {
 // single are the flags of a controller that is alone. Without a Lease to wait for, it is back at once after a kill.
 var single = []string{"--leader-elect=false"}
 
-// elected are the flags of a replica that does not wait long for the lead.
-var elected = []string{"--leader-elect-lease-duration=4s", "--leader-elect-renew-deadline=3s", "--leader-elect-retry-period=500ms"}
-
 func (w *world) pod(args ...string) *pod {
 	w.t.Helper()
 	p := &pod{w: w, t: w.t, log: filepath.Join(w.t.TempDir(), "audit.jsonl"), health: freeAddress(w.t), args: args}

@@ -98,7 +98,7 @@ func TestACrashedLeaderIsReplaced(t *testing.T) {
 // arrive and the old leader go on.
 func TestAPausedLeaderWritesNothingLate(t *testing.T) {
 	w := newWorld(t)
-	first, second := w.pair(elected...)
+	first, second := w.pair()
 	w.late(first, second, func(r faultproxy.Request) bool { return w.writesSecret(r) && r.Name == "db" })
 	w.settle("db", unsealed(3, "user", "more", "most"))
 }
@@ -146,7 +146,7 @@ func (w *world) late(first, second *pod, match func(faultproxy.Request) bool) {
 // TestALeaderThatIsCutOffEnds cuts the leader off from the API server. It must end, as it cannot know who leads, and be of use again afterwards.
 func TestALeaderThatIsCutOffEnds(t *testing.T) {
 	w := newWorld(t)
-	first, second := w.pair(elected...)
+	first, second := w.pair()
 	was, _ := w.lead()
 	h := w.record()
 	first.proxy.Down()

@@ -19,7 +19,7 @@ import (
 // because nothing would put it right.
 func TestAPausedLeadersStatusArrivesLate(t *testing.T) {
 	w := newWorld(t)
-	first, second := w.pair(elected...)
+	first, second := w.pair()
 	w.late(first, second, func(r faultproxy.Request) bool { return r.Kind() == writeStatus && r.Name == "db" })
 	w.settle("db", unsealed(3, "user", "more", "most"))
 }

@@ -145,7 +145,7 @@ func (w *world) apply(o *v1alpha1.GitSecret) {
 		if err != nil {
 			return err
 		}
-		there.Spec = o.Spec
+		there.Spec, there.Annotations = o.Spec, o.Annotations
 		return w.Update(ctx, there)
 	})
 }
@@ -187,7 +187,7 @@ func (w *world) key(name string) types.NamespacedName {
 // want is what an object has to come to.
 type want struct {
 	reason  unseal.Reason
-	version int
+	version int      // of the Secret; 0 with a refusal: there is none
 	items   []string // besides the version's
 	kind    corev1.SecretType
 }
@@ -208,7 +208,7 @@ func (w *world) converged(ctx context.Context, name string, want want) error {
 	}
 	s := &corev1.Secret{}
 	err := w.Get(ctx, w.key(name), s)
-	if want.reason != unseal.Unsealed {
+	if want.version == 0 {
 		if !apierrors.IsNotFound(err) {
 			return fmt.Errorf("there is a Secret %s (%v)", name, err)
 		}
@@ -217,7 +217,8 @@ func (w *world) converged(ctx context.Context, name string, want want) error {
 	if err != nil {
 		return err
 	}
-	if ref := o.Status.Secret; ref == nil || ref.UID != string(s.UID) || ref.ResourceVersion != s.ResourceVersion || ref.Generation != o.Generation {
+	ref := o.Status.Secret
+	if ref == nil || ref.UID != string(s.UID) || ref.ResourceVersion != s.ResourceVersion || (want.reason == unseal.Unsealed && ref.Generation != o.Generation) {
 		return fmt.Errorf("%s: the status speaks of another Secret than there is: %+v", name, ref)
 	}
 	if s.Type != want.kind {

@@ -158,7 +158,7 @@ func (w *world) oneKey(set uint64) {
 		return nil
 	})
 	var secrets corev1.SecretList
-	if err := w.List(w.ctx, &secrets, client.InNamespace(home), client.HasLabels{secretsource.LabelKeyring}); err != nil {
+	if err := w.List(w.ctx, &secrets, client.InNamespace(home), client.MatchingLabels{secretsource.LabelKeyring: "default"}); err != nil {
 		w.t.Fatal(err)
 	}
 	kinds := map[corev1.SecretType]int{}
@@ -189,7 +189,7 @@ func TestKilledAtTheWritesOfTheLease(t *testing.T) {
 				if err := w.Delete(w.ctx, lease.DeepCopy()); client.IgnoreNotFound(err) != nil {
 					t.Fatal(err)
 				}
-				p := w.pod(elected...)
+				p := w.pod()
 				mine := func(r faultproxy.Request) bool { return r.Write() && r.Resource == "leases" }
 				p.proxy.Add(p.killer(func(r faultproxy.Request) bool { return mine(r) && r.Kind()+" "+r.Name == kind }, 0, after))
 				p.start()

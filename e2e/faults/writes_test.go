@@ -23,9 +23,10 @@ import (
 const (
 	createSecret = "create secrets"
 	applySecret  = "apply secrets"
-	takeFields   = "json secrets"  // the fields that a create owns become those of an apply
-	stripSecret  = "merge secrets" // keys of others are removed
-	rehearse     = "create secrets (dry run)"
+	takeFields   = "json secrets"             // the fields that a create owns become those of an apply
+	stripSecret  = "merge secrets"            // keys of others are removed
+	askFrozen    = "merge secrets (dry run)"  // is the Secret immutable?
+	rehearse     = "create secrets (dry run)" // would another one be taken?
 	deleteSecret = "delete secrets"
 	writeStatus  = "merge gitsecrets/status"
 	writeEvent   = "create events"
@@ -43,27 +44,49 @@ type scene struct {
 	// kill are the indices in writes at which it is killed, before and after. Those that are the same code and the same state as in an earlier scene are left out.
 	kill []int
 	want want
+	// then holds what else must be so in the end; nil: nothing.
+	then func(*stage)
 }
 
 // stage is a world with one object's name.
 type stage struct {
 	*world
-	name   string
-	holder seal.Holder
+	name     string
+	holder   seal.Holder
+	versions map[int]*v1alpha1.GitSecret // what put has sealed
+}
+
+// writesFor chooses what the controller writes for the stage's object.
+func (s *stage) writesFor(r faultproxy.Request) bool {
+	if r.Resource == "configmaps" {
+		return r.Write() && r.Namespace == home && r.Name == s.marksOf(s.name)
+	}
+	return r.Write() && r.Namespace == s.namespace && (strings.HasPrefix(r.Name, s.name) || r.DryRun)
 }
 
 func (s *stage) object(version int, items ...string) *v1alpha1.GitSecret {
 	return s.sealed(s.holder, s.name, version, items...)
 }
 
-// first makes the object at version 1 and has it opened.
-func (s *stage) first(change ...func(*v1alpha1.GitSecret)) {
-	o := s.object(1, "user")
-	for _, c := range change {
+// changed gives o with these changes.
+func changed(o *v1alpha1.GitSecret, changes []func(*v1alpha1.GitSecret)) *v1alpha1.GitSecret {
+	for _, c := range changes {
 		c(o)
 	}
-	s.create(o)
-	s.settle(s.name, unsealed(1, "user"))
+	return o
+}
+
+// first makes the object at version 1 and has it opened.
+func (s *stage) first(changes ...func(*v1alpha1.GitSecret)) {
+	s.t.Helper()
+	s.create(changed(s.object(1, "user"), changes))
+	s.told(unsealed(1, "user"))
+}
+
+// told waits until a new object has converged and there is an event about it.
+func (s *stage) told(want want) {
+	s.t.Helper()
+	s.settle(s.name, want)
 	harness.Eventually(s.ctx, s.t, "that is told", func(context.Context) error {
 		if s.said()[s.name] == 0 {
 			return errors.New("there is no event")
@@ -81,9 +104,15 @@ func (s *stage) foreign(annotations map[string]string) {
 
 var adopt = map[string]string{v1alpha1.AnnotationAdopt: "true"}
 
+func frozen(o *v1alpha1.GitSecret) {
+	yes := true
+	o.Spec.Immutable = &yes
+}
+
+func anew(o *v1alpha1.GitSecret) { o.Spec.OnImmutable = seal.OnImmutableRecreate }
+
 func scenes() []scene {
 	first := func(s *stage) { s.first() }
-	yes := true
 	return []scene{
 		{
 			name:   "a new object",
@@ -106,16 +135,26 @@ func scenes() []scene {
 			writes: []string{applySecret, takeFields, applySecret, writeStatus}, kill: []int{0, 1, 2, 3},
 			want: unsealed(2, "user", "more"),
 		}, {
+			name: "the version after that",
+			before: func(s *stage) {
+				s.first()
+				s.apply(s.object(2, "user", "more"))
+				s.settle(s.name, unsealed(2, "user", "more"))
+			},
+			now:    func(s *stage) { s.apply(s.object(3, "user")) },
+			writes: []string{applySecret, writeStatus},
+			want:   unsealed(3, "user"),
+		}, {
 			name:   "a value changed by somebody",
 			before: first,
 			now:    func(s *stage) { s.patchSecret(s.name, `{"data":{"user":"eA=="}}`) },
-			writes: []string{applySecret, takeFields, applySecret, writeStatus}, kill: []int{0},
-			want: unsealed(1, "user"),
+			writes: []string{applySecret, takeFields, applySecret, writeStatus},
+			want:   unsealed(1, "user"),
 		}, {
 			name:   "a key added by somebody",
 			before: first,
 			now:    func(s *stage) { s.patchSecret(s.name, `{"data":{"theirs":"eA=="}}`) },
-			writes: []string{applySecret, takeFields, applySecret, stripSecret, writeStatus}, kill: []int{0, 1, 2, 3},
+			writes: []string{applySecret, takeFields, applySecret, stripSecret, writeStatus}, kill: []int{3},
 			want: unsealed(1, "user"),
 		}, {
 			name:   "a Secret deleted by somebody",
@@ -136,20 +175,57 @@ func scenes() []scene {
 		}, {
 			name:   "a Secret that is taken over and becomes immutable",
 			before: func(s *stage) { s.foreign(adopt) },
-			now: func(s *stage) {
-				o := s.object(1, "user")
-				o.Spec.Immutable = &yes
-				s.create(o)
-			},
+			now:    func(s *stage) { s.create(changed(s.object(1, "user"), []func(*v1alpha1.GitSecret){frozen})) },
 			writes: []string{applySecret, stripSecret, applySecret, writeStatus, writeEvent}, kill: []int{0, 1, 2},
 			want: unsealed(1, "user"),
+			then: immutable,
+		}, {
+			name:   "a new object of an immutable Secret",
+			now:    func(s *stage) { s.create(changed(s.object(1, "user"), []func(*v1alpha1.GitSecret){frozen})) },
+			writes: []string{applySecret, writeStatus, writeEvent}, kill: []int{0},
+			want: unsealed(1, "user"),
+			then: immutable,
+		}, {
+			name: "a Secret that loses a key and becomes immutable",
+			before: func(s *stage) {
+				s.create(s.object(1, "user", "more"))
+				s.told(unsealed(1, "user", "more"))
+			},
+			now:    func(s *stage) { s.apply(changed(s.object(2, "user"), []func(*v1alpha1.GitSecret){frozen})) },
+			writes: []string{applySecret, takeFields, applySecret, applySecret, writeStatus}, kill: []int{1, 3},
+			want: unsealed(2, "user"),
+			then: immutable,
+		}, {
+			name:   "an immutable Secret that would have to change",
+			before: func(s *stage) { s.first(frozen) },
+			now:    func(s *stage) { s.apply(changed(s.object(2, "user", "more"), []func(*v1alpha1.GitSecret){frozen})) },
+			writes: []string{applySecret, applySecret, writeStatus, writeEvent}, kill: []int{1, 2},
+			want: want{unseal.ImmutableConflict, 1, []string{"user"}, corev1.SecretTypeOpaque},
+			then: immutable,
+		}, {
+			name:   "an immutable Secret that is made anew",
+			before: func(s *stage) { s.first(frozen, anew) },
+			now: func(s *stage) {
+				s.apply(changed(s.object(2, "user", "more"), []func(*v1alpha1.GitSecret){frozen, anew}))
+			},
+			writes: []string{applySecret, applySecret, rehearse, deleteSecret, applySecret, writeEvent, writeStatus}, kill: []int{3, 4, 6},
+			want: unsealed(2, "user", "more"),
+			then: immutable,
+		}, {
+			name:   "an immutable Secret that is made anew as one that can change",
+			before: func(s *stage) { s.first(frozen, anew) },
+			now: func(s *stage) {
+				s.apply(changed(s.object(2, "user", "more"), []func(*v1alpha1.GitSecret){anew}))
+			},
+			writes: []string{applySecret, rehearse, deleteSecret, applySecret, writeEvent, writeStatus}, kill: []int{2},
+			want: unsealed(2, "user", "more"),
 		}, {
 			name:   "another type",
 			before: first,
 			now: func(s *stage) {
 				s.update(s.name, func(o *v1alpha1.GitSecret) { o.Spec.Type = "example.com/other" })
 			},
-			writes: []string{applySecret, rehearse, deleteSecret, applySecret, writeStatus}, kill: []int{0, 1, 2, 3},
+			writes: []string{applySecret, askFrozen, rehearse, deleteSecret, applySecret, writeEvent, writeStatus}, kill: []int{1, 2, 3, 4, 5},
 			want: want{unseal.Unsealed, 1, []string{"user"}, "example.com/other"},
 		}, {
 			name: "a Secret that is to outlive its object",
@@ -179,29 +255,45 @@ func TestKilledAtEveryWrite(t *testing.T) {
 	p := w.pod(single...)
 	p.ready()
 	holder := w.holder()
-	points, kinds := 0, map[string]bool{}
-	for i, sc := range scenes() {
+	everyKindIsHit(t, scenes())
+	p.playAll(t, scenes(), func(name string) *stage { return &stage{world: w, name: name, holder: holder} })
+}
+
+// playAll plays scenes, each as it goes, and then once for each kill.
+func (p *pod) playAll(t *testing.T, all []scene, stage func(name string) *stage) {
+	points := 0
+	for i, sc := range all {
 		t.Run(sc.name, func(t *testing.T) {
-			w.in(t)
-			p.plays(t, sc, &stage{w, fmt.Sprintf("scene-%d-recorded", i), holder}, -1, false)
+			p.w.in(t)
+			p.plays(t, sc, stage(fmt.Sprintf("scene-%d-recorded", i)), -1, false)
 			for _, n := range sc.kill {
-				kinds[sc.writes[n]] = true
 				for _, after := range []bool{false, true} {
 					points++
 					side := map[bool]string{false: "before", true: "after"}[after]
 					t.Run(fmt.Sprintf("killed %s %d %s", side, n, sc.writes[n]), func(t *testing.T) {
-						w.in(t)
-						p.plays(t, sc, &stage{w, fmt.Sprintf("scene-%d-%s-%d", i, side, n), holder}, n, after)
+						p.w.in(t)
+						p.plays(t, sc, stage(fmt.Sprintf("scene-%d-%s-%d", i, side, n)), n, after)
 					})
 				}
 			}
 		})
 	}
-	w.in(t)
-	t.Logf("%d kills at %d kinds of writes", points, len(kinds))
-	for _, sc := range scenes() {
+	p.w.in(t)
+	t.Logf("%d kills", points)
+}
+
+// everyKindIsHit holds that there is a kill at each kind of write in these scenes.
+func everyKindIsHit(t *testing.T, all []scene) {
+	t.Helper()
+	hit := map[string]bool{}
+	for _, sc := range all {
+		for _, n := range sc.kill {
+			hit[sc.writes[n]] = true
+		}
+	}
+	for _, sc := range all {
 		for _, kind := range sc.writes {
-			if !kinds[kind] {
+			if !hit[kind] {
 				t.Errorf("there is no kill at %s", kind)
 			}
 		}
@@ -211,15 +303,34 @@ func TestKilledAtEveryWrite(t *testing.T) {
 // in has the world fail a subtest from now on.
 func (w *world) in(t *testing.T) { w.t = t }
 
+// immutable holds that the Secret is.
+func immutable(s *stage) {
+	s.t.Helper()
+	secret := &corev1.Secret{}
+	if err := s.Get(s.ctx, s.key(s.name), secret); err != nil {
+		s.t.Fatal(err)
+	}
+	if secret.Immutable == nil || !*secret.Immutable {
+		s.t.Error("the Secret is not immutable")
+	}
+}
+
+// works waits until the process is at work, which an object of its own shows: what comes from now on is news to it, and not what a start finds.
+func (s *stage) works() {
+	s.t.Helper()
+	other := &stage{world: s.world, name: "before-" + s.name, holder: s.holder}
+	s.create(other.object(1))
+	s.settle(other.name, unsealed(1))
+}
+
 // plays plays a scene: killed at its n-th write, or, for -1, to its end and compared with what the table says.
 func (p *pod) plays(t *testing.T, sc scene, s *stage, n int, after bool) {
+	s.works()
 	if sc.before != nil {
 		sc.before(s)
 	}
-	// What the last process was still to say of the object must not be taken for what is said now.
-	mine := func(r faultproxy.Request) bool {
-		return r.Write() && r.Namespace == s.namespace && (strings.HasPrefix(r.Name, s.name) || r.DryRun)
-	}
+	mine := s.writesFor
+	// What was written before is not looked at.
 	from := p.proxy.Count(mine)
 	if n < 0 {
 		sc.now(s)
@@ -227,6 +338,9 @@ func (p *pod) plays(t *testing.T, sc scene, s *stage, n int, after bool) {
 		harness.Eventually(s.ctx, t, "all is written that the table says", func(context.Context) error {
 			return sameWrites(p.proxy.Records(mine)[from:], sc.writes)
 		})
+		if sc.then != nil {
+			sc.then(s)
+		}
 		return
 	}
 	same := 0
@@ -241,6 +355,9 @@ func (p *pod) plays(t *testing.T, sc scene, s *stage, n int, after bool) {
 	p.dies("killed at " + sc.writes[n])
 	p.start()
 	s.settle(s.name, sc.want)
+	if sc.then != nil {
+		sc.then(s)
+	}
 	p.checkKilled(t, s)
 }
 
