@@ -38,7 +38,7 @@ type Marks struct {
 type Mark struct {
 	// Items has what was opened of each item by markName, also of items that are gone.
 	Items map[string]Seen
-	// Floor is the newest envelope of the items that were forgotten for want of room; empty: none was. An item that is not among Items counts as seen in it, so
+	// Floor is the newest envelope of items that were forgotten for want of room; empty: none was. An item that is not among Items counts as seen in it, so
 	// that nobody makes room for an old version by sealing many items.
 	Floor string
 	// Spent is the envelope of the last override that was used; the same one is not taken twice.
@@ -103,6 +103,12 @@ func (m Mark) Merge(earlier Mark) Mark {
 		out.Signature = earlier.Signature
 	}
 	return out
+}
+
+// Compact forgets the items, and which of them were let go back, and leaves the floor.
+func (m Mark) Compact() Mark {
+	m.Floor, m.Items = m.Newest(), nil
+	return m
 }
 
 // bound forgets items that spec does not have until there are no more than maxMarked.
