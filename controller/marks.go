@@ -52,9 +52,9 @@ type markStore struct {
 	home   string
 	log    *slog.Logger
 	now    func() time.Time
-	// present gives the markKeys of all objects that there are.
-	present func(ctx context.Context) (map[string]bool, error)
-	// limit is the size in bytes beyond which a ConfigMap loses the marks of objects that are gone.
+	// present says of a markKey whether its object is there, or may be.
+	present func(ctx context.Context) (func(markKey string) bool, error)
+	// limit is the size in bytes beyond which a ConfigMap loses items of the longest marks, and the marks of objects that are gone.
 	limit int
 
 	shards []*markShard

@@ -120,7 +120,11 @@ func (s *markStore) NeedLeaderElection() bool { return true }
 // addMarks registers the store.
 func addMarks(mgr ctrl.Manager, cfg Config, objects client.Reader) (*markStore, error) {
 	s := newMarkStore(mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace, cfg.Now, cfg.Log)
-	s.present = func(ctx context.Context) (map[string]bool, error) {
+	s.present = func(ctx context.Context) (func(string) bool, error) {
+		unread := map[string]bool{}
+		if n, ok := objects.(*namespaces); ok {
+			unread = n.unread()
+		}
 		var all v1alpha1.GitSecretList
 		if err := objects.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 			return nil, err
@@ -129,7 +133,10 @@ func addMarks(mgr ctrl.Manager, cfg Config, objects client.Reader) (*markStore, 
 		for i := range all.Items {
 			keys[markKey(keyOf(&all.Items[i]))] = true
 		}
-		return keys, nil
+		return func(key string) bool {
+			object, _ := objectOf(key)
+			return keys[key] || unread[object.Namespace]
+		}, nil
 	}
 	return s, mgr.Add(s)
 }

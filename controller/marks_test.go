@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,7 +138,7 @@ func TestAFullShardForgetsWhatIsGone(t *testing.T) {
 	}
 	sh.note("prod_damaged", "damaged")
 	sh.store.limit = sh.size() - 1
-	dropped := sh.drop(present)
+	dropped := sh.drop(func(key string) bool { return present[key] })
 	if len(dropped) < 12 || len(dropped) > 14 || dropped[0] != "prod_01" || dropped[1] != "prod_03" || sh.texts["prod_damaged"] == "" {
 		t.Errorf("dropped: %s", dropped)
 	}
@@ -150,6 +151,35 @@ func TestAFullShardForgetsWhatIsGone(t *testing.T) {
 		if _, ok := sh.texts[key]; is && !ok {
 			t.Errorf("%s is there, and its mark is not", key)
 		}
+	}
+}
+
+// TestAFullShardShortensLongMarks holds that long marks lose their items before any other mark is lost, and that what is left still says what goes back.
+func TestAFullShardShortensLongMarks(t *testing.T) {
+	sh := emptyShard()
+	long := unseal.Mark{Items: map[string]unseal.Seen{"old": {Newest: first}}, Spent: first, Signed: true}
+	for i := range 4000 {
+		long.Items[fmt.Sprintf("i%d", i)] = unseal.Seen{Newest: third}
+	}
+	sh.note("prod_long", long.Text())
+	delete(long.Items, "old")
+	sh.note("prod_less", long.Text())
+	sh.note("prod_short", markOf(first))
+	sh.store.limit = sh.size() - 1
+	if compacted := sh.compact(); !slices.Equal(compacted, []string{"prod_long"}) || sh.texts["prod_short"] != markOf(first) || sh.texts["prod_less"] != long.Text() {
+		t.Errorf("compacted: %s", compacted)
+	}
+	want := unseal.Mark{Floor: third, Spent: first, Signed: true}.Text()
+	if d := sh.unsavedDelta(); sh.texts["prod_long"] != want || d.texts["prod_long"] == nil || *d.texts["prod_long"] != want {
+		t.Errorf("the long one is %s", sh.texts["prod_long"])
+	}
+}
+
+// TestObjectsOfANamespaceThatIsNotReadAreNotGone holds that in namespaced mode the marks of a namespace that cannot be read at present are kept when room is made.
+func TestObjectsOfANamespaceThatIsNotReadAreNotGone(t *testing.T) {
+	n := &namespaces{names: []string{"away", "read"}, synced: map[string]bool{"read": true}}
+	if got := n.unread(); len(got) != 1 || !got["away"] {
+		t.Errorf("unread: %v", got)
 	}
 }
 

@@ -152,8 +152,16 @@ func (sh *markShard) wrote(d delta, version string) {
 	}
 }
 
-// makeRoom removes marks of objects that are gone, those with the oldest envelopes first, when the ConfigMap would become too large.
+// makeRoom deals with a ConfigMap that would become too large: the items of the longest marks are forgotten, so that the objects of one tenant do not take the
+// room of all others, and if that is not enough the marks of objects that are gone, those with the oldest envelopes first.
 func (sh *markShard) makeRoom(ctx context.Context) error {
+	if sh.size() <= sh.store.limit {
+		return nil
+	}
+	if compacted := sh.compact(); len(compacted) > 0 {
+		sh.store.log.WarnContext(ctx, "a ConfigMap of marks is full: of the longest marks only the newest envelope stays, and where going back is refused items that are older are",
+			"configmap", sh.name, "compacted", len(compacted), "first", compacted[:min(len(compacted), 10)])
+	}
 	if sh.size() <= sh.store.limit {
 		return nil
 	}
@@ -184,13 +192,43 @@ func (sh *markShard) bytes() int {
 	return n
 }
 
-// drop leaves an eighth free, so that it is not called for each new object.
-func (sh *markShard) drop(present map[string]bool) (dropped []string) {
+// longMark is the part of a full ConfigMap beyond which a mark is long.
+const longMark = 128
+
+// roomy is the size that a full ConfigMap is brought to: an eighth stays free, so that there need not be made room for each new object.
+func (sh *markShard) roomy() int { return sh.store.limit - sh.store.limit/8 }
+
+// compact shortens long marks, the longest first.
+func (sh *markShard) compact() (compacted []string) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	long := slices.DeleteFunc(slices.Sorted(maps.Keys(sh.texts)), func(key string) bool { return len(sh.texts[key]) <= sh.store.limit/longMark })
+	slices.SortStableFunc(long, func(a, b string) int { return len(sh.texts[b]) - len(sh.texts[a]) })
+	size := sh.bytes()
+	for _, key := range long {
+		if size <= sh.roomy() {
+			break
+		}
+		mark, err := unseal.ParseMark(sh.texts[key])
+		if err != nil {
+			continue // damaged: for a person to look at
+		}
+		text := mark.Compact().Text()
+		size -= len(sh.texts[key]) - len(text)
+		sh.set(key, text)
+		sh.differs(key)
+		compacted = append(compacted, key)
+	}
+	return compacted
+}
+
+// drop forgets objects that are gone.
+func (sh *markShard) drop(present func(markKey string) bool) (dropped []string) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	newest := map[string]string{}
 	for key, text := range sh.texts {
-		if mark, err := unseal.ParseMark(text); err == nil && !present[key] {
+		if mark, err := unseal.ParseMark(text); err == nil && !present(key) {
 			newest[key] = mark.Newest()
 		}
 	}
@@ -199,7 +237,7 @@ func (sh *markShard) drop(present map[string]bool) (dropped []string) {
 	})
 	size := sh.bytes()
 	for _, key := range gone {
-		if size <= sh.store.limit-sh.store.limit/8 {
+		if size <= sh.roomy() {
 			break
 		}
 		size -= len(key) + len(sh.texts[key])

@@ -137,11 +137,13 @@ func (m *memory) doubt(key types.NamespacedName) {
 	}
 }
 
-// looked notes a look and its outcome, after was zero where nothing but time would change it.
+// looked notes a look and its outcome, after was zero where nothing but time would change it. Where that does not stand by itself, no look does: one before it
+// would keep an object that is put back as it was then from being looked at, and its status would stay that of the present outcome.
 func (m *memory) looked(in *unseal.Input, out unseal.Outcome, after time.Duration) (settled bool) {
 	row, _ := out.Reason.Row()
 	again := row.Then == unseal.Retrying
 	if after > 0 || out.Reason == unseal.Pending || (again && !row.Keys) {
+		m.lookAgain(keyOf(in.Object))
 		return false
 	}
 	l := lookAt(in)

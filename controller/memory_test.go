@@ -165,3 +165,17 @@ func TestAStatusThatWasRefusedForItsSizeIsRemembered(t *testing.T) {
 		t.Error("another version of the object has no room either")
 	}
 }
+
+// TestALookThatIsNotKeptEndsTheOneBefore holds that an object that is as it was two looks ago is looked at again where the last look's outcome was another one,
+// as when an annotation is set and taken off while marks cannot be written: its status would speak of the annotation for ever.
+func TestALookThatIsNotKeptEndsTheOneBefore(t *testing.T) {
+	m := newMemory(func() float64 { return 0 })
+	before := &unseal.Input{Object: object("u", "100", "")}
+	with := &unseal.Input{Object: object("u", "101", "")}
+	with.Object.Annotations = map[string]string{"waxwing.io/rollback-from": "x"}
+	m.looked(before, unseal.Outcome{Reason: unseal.RollbackDenied}, 0)
+	m.looked(with, unseal.Outcome{Reason: unseal.Pending}, 0)
+	if _, quiet := m.quiet(before); quiet {
+		t.Error("the object is not looked at again")
+	}
+}

@@ -93,6 +93,19 @@ func (n *namespaces) served() []cache.Cache {
 	return all
 }
 
+// unread lists the namespaces whose objects are not known, as one that cannot be read at present.
+func (n *namespaces) unread() map[string]bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	unread := map[string]bool{}
+	for _, name := range n.names {
+		if !n.synced[name] {
+			unread[name] = true
+		}
+	}
+	return unread
+}
+
 // source gives a source of requests for all namespaces. watches gives the sources of one, from its cache.
 func (n *namespaces) source(watches func(cache.Cache) []source.Source) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {

@@ -16,7 +16,7 @@ import (
 const (
 	// maxItemName is how long the name of an item stands in a mark as it is; a longer one stands there as a digest.
 	maxItemName = 40
-	// maxMarked bounds the items of a mark. Beyond it those are forgotten that the object does not have any more, the oldest first.
+	// maxMarked bounds the items of a mark. Beyond it those are forgotten that the object does not have any more, the oldest first; see Mark.Floor.
 	maxMarked = 4096
 	// digestLength is that of 16 bytes in base64 without padding.
 	digestLength = 22
@@ -38,6 +38,9 @@ type Marks struct {
 type Mark struct {
 	// Items has what was opened of each item by markName, also of items that are gone.
 	Items map[string]Seen
+	// Floor is the newest envelope of items that were forgotten for want of room; empty: none was. An item that is not among Items counts as seen in it, so
+	// that nobody makes room for an old version by sealing many items.
+	Floor string
 	// Spent is the envelope of the last override that was used; the same one is not taken twice.
 	Spent string
 	// Signed says that an allowed signer has signed the object once: from then on it is not accepted unsigned.
@@ -54,9 +57,17 @@ type Seen struct {
 	Accepted string
 }
 
+// seen is what was opened of an item, by markName.
+func (m Mark) seen(name string) Seen {
+	if s, ok := m.Items[name]; ok {
+		return s
+	}
+	return Seen{Newest: m.Floor}
+}
+
 // Newest is the newest envelope of all items; empty if there is none.
 func (m Mark) Newest() string {
-	newest := ""
+	newest := m.Floor
 	for _, s := range m.Items {
 		newest = max(newest, s.Newest)
 	}
@@ -67,7 +78,7 @@ func (m Mark) Newest() string {
 func (m Mark) Empty() bool { return m.equal(Mark{}) }
 
 func (m Mark) equal(o Mark) bool {
-	return maps.Equal(m.Items, o.Items) && m.Spent == o.Spent && m.Signed == o.Signed && m.Signature == o.Signature
+	return maps.Equal(m.Items, o.Items) && m.Floor == o.Floor && m.Spent == o.Spent && m.Signed == o.Signed && m.Signature == o.Signature
 }
 
 func (m Mark) clone() Mark {
@@ -86,12 +97,18 @@ func (m Mark) Merge(earlier Mark) Mark {
 			out.Items[name] = theirs
 		}
 	}
-	out.Spent = max(m.Spent, earlier.Spent)
+	out.Floor, out.Spent = max(m.Floor, earlier.Floor), max(m.Spent, earlier.Spent)
 	out.Signed = m.Signed || earlier.Signed
 	if out.Signature == "" {
 		out.Signature = earlier.Signature
 	}
 	return out
+}
+
+// Compact forgets the items, and which of them were let go back, and leaves the floor.
+func (m Mark) Compact() Mark {
+	m.Floor, m.Items = m.Newest(), nil
+	return m
 }
 
 // bound forgets items that spec does not have until there are no more than maxMarked.
@@ -103,6 +120,7 @@ func (m Mark) bound(spec *seal.Spec) Mark {
 	gone := slices.DeleteFunc(slices.Collect(maps.Keys(m.Items)), func(name string) bool { return present[name] })
 	slices.SortFunc(gone, func(a, b string) int { return strings.Compare(m.Items[a].Newest+a, m.Items[b].Newest+b) })
 	for len(m.Items) > maxMarked && len(gone) > 0 {
+		m.Floor = max(m.Floor, m.Items[gone[0]].Newest)
 		delete(m.Items, gone[0])
 		gone = gone[1:]
 	}

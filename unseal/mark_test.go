@@ -19,6 +19,7 @@ func TestMarksAsText(t *testing.T) {
 		"1":                                      {},
 		"1 signed":                               {Signed: true},
 		"1 signed=" + digest + " spent=" + older: {Signed: true, Signature: digest, Spent: older},
+		"1 floor=" + older + " spent=" + later:   {Floor: older, Spent: later},
 		"1 " + older + "=a.b,c_d " + later + "/" + ancient + "=~" + digest: {Items: map[string]unseal.Seen{
 			"a.b": {Newest: older}, "c_d": {Newest: older}, "~" + digest: {Newest: later, Accepted: ancient}}},
 	} {
@@ -31,7 +32,7 @@ func TestMarksAsText(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "2", "1 ", " 1", "1  signed", "1 signed signed", "1 signed=x", "1 spent=", "1 spent=x", "1 " + older, "1 " + older + "=", "1 " + older + "=a,a",
+		"", "2", "1 ", " 1", "1  signed", "1 signed signed", "1 signed=x", "1 spent=", "1 spent=x", "1 floor=", "1 floor=x", "1 spent=" + older + " floor=" + older, "1 " + older, "1 " + older + "=", "1 " + older + "=a,a",
 		"1 " + older + "=a " + later + "=a", "1 " + older + "=b,a", "1 " + later + "=b " + older + "=a", "1 " + older + "/" + later + "=a", "1 " + older + "/=a", "1 " + older + "/" + older + "=a",
 		"1 " + strings.ToUpper(older) + "=É", "1 8" + older[1:] + "=a", "1 " + older[1:] + "=a", "1 " + older[:25] + "u=a", "1 " + older + "=~short", "1 " + older + "=" + strings.Repeat("a", 41), "1 x", "1 signed=\n",
 	} {
@@ -54,11 +55,11 @@ func FuzzParseMark(f *testing.F) {
 }
 
 func TestMergingMarks(t *testing.T) {
-	a := unseal.Mark{Items: map[string]unseal.Seen{"a": {Newest: later}, "b": {Newest: older}, "c": {Newest: later, Accepted: older}}, Spent: ancient}
+	a := unseal.Mark{Items: map[string]unseal.Seen{"a": {Newest: later}, "b": {Newest: older}, "c": {Newest: later, Accepted: older}}, Floor: older, Spent: ancient}
 	b := unseal.Mark{Items: map[string]unseal.Seen{"a": {Newest: older}, "b": {Newest: later}, "c": {Newest: later}, "d": {Newest: ancient}}, Spent: older, Signed: true, Signature: "x"}
 	want := unseal.Mark{
 		Items: map[string]unseal.Seen{"a": {Newest: later}, "b": {Newest: later}, "c": {Newest: later, Accepted: older}, "d": {Newest: ancient}},
-		Spent: older, Signed: true, Signature: "x",
+		Floor: older, Spent: older, Signed: true, Signature: "x",
 	}
 	if diff := cmp.Diff(want, a.Merge(b)); diff != "" {
 		t.Error(diff)
@@ -82,8 +83,19 @@ func TestMarksAreBounded(t *testing.T) {
 	_, oldest := next.Items["oldest"]
 	_, password := next.Items["password"]
 	_, user := next.Items["user"]
-	if len(next.Items) != 4096 || oldest || !password || !user {
-		t.Errorf("%d items, the oldest among them: %v, the object's own: %v %v", len(next.Items), oldest, password, user)
+	if len(next.Items) != 4096 || oldest || !password || !user || next.Floor != older {
+		t.Errorf("%d items, the oldest among them: %v, the object's own: %v %v, the floor %s", len(next.Items), oldest, password, user, next.Floor)
+	}
+	// What is forgotten cannot be put back all the same.
+	mark = unseal.Mark{Items: map[string]unseal.Seen{"user": {Newest: ancient}}, Floor: later}
+	strictly := mine.part(keyring.Active)
+	strictly.Policy.DenyRollback = true
+	in.Marks, in.Ring = known(mark), ringOf(strictly)
+	wantRefusal(t, unseal.Decide(in), unseal.RollbackDenied, "spec.items.password: goes back from envelope "+later)
+	mark.Floor = ancient // older than the object
+	in.Marks = known(mark)
+	if d := unseal.Decide(in); d.Action != unseal.Open {
+		t.Errorf("an item newer than all that was forgotten: %+v", d.Outcome)
 	}
 	long := strings.Repeat("x", 41)
 	o.Spec = *sealedWith(t, mine, seal.Values{long: value("x")})

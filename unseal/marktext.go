@@ -12,7 +12,7 @@ import (
 // markVersion begins the text of a mark. A text that begins otherwise, such as that of a later controller, is not read.
 const markVersion = "1"
 
-// Text is the mark as it is stored: one line of words. The first is the version; "signed" or "signed=DIGEST" and "spent=ENVELOPE" may follow; then one word for each
+// Text is the mark as it is stored: one line of words. The first is the version; "signed" or "signed=DIGEST", "floor=ENVELOPE" and "spent=ENVELOPE" may follow; then one word for each
 // envelope, ENVELOPE=ITEM,ITEM, or ENVELOPE/ACCEPTED=ITEM,ITEM for items that have gone back to an older one.
 func (m Mark) Text() string {
 	words := []string{markVersion}
@@ -21,6 +21,9 @@ func (m Mark) Text() string {
 		words = append(words, "signed="+m.Signature)
 	case m.Signed:
 		words = append(words, "signed")
+	}
+	if m.Floor != "" {
+		words = append(words, "floor="+m.Floor)
 	}
 	if m.Spent != "" {
 		words = append(words, "spent="+m.Spent)
@@ -63,6 +66,9 @@ func (m *Mark) read(word string) bool {
 	case "signed":
 		m.Signed, m.Signature = true, value
 		return value == "" || isDigest(value)
+	case "floor":
+		m.Floor = value
+		return isEnvelope(value)
 	case "spent":
 		m.Spent = value
 		return isEnvelope(value)

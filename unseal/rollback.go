@@ -32,7 +32,7 @@ func checkRollback(in *Input, p *Plan) *Refusal {
 	}
 	var back []string
 	for _, item := range p.Items {
-		envelope, seen := in.Object.Spec.Items[item].Envelope, mark.Items[markName(item)]
+		envelope, seen := in.Object.Spec.Items[item].Envelope, mark.seen(markName(item))
 		if envelope < seen.Newest && envelope != seen.Accepted {
 			back = append(back, item)
 		}
@@ -62,7 +62,7 @@ func (p *Plan) opened(in *Input, mark Mark) Mark {
 	next := mark.clone()
 	for _, item := range p.Items {
 		name, envelope := markName(item), in.Object.Spec.Items[item].Envelope
-		if seen := next.Items[name]; envelope < seen.Newest {
+		if seen := next.seen(name); envelope < seen.Newest {
 			next.Items[name] = Seen{Newest: seen.Newest, Accepted: envelope}
 		} else {
 			next.Items[name] = Seen{Newest: envelope}
@@ -84,7 +84,7 @@ func standing(in *Input, p *Plan) *Mark {
 	next := in.Marks.Mark.clone()
 	for _, item := range p.Items {
 		name, envelope := markName(item), in.Object.Spec.Items[item].Envelope
-		if envelope > next.Items[name].Newest {
+		if envelope > next.seen(name).Newest {
 			next.Items[name] = Seen{Newest: envelope}
 		}
 	}
@@ -131,7 +131,7 @@ func (p *Plan) override(in *Input) (overrides bool, obstacle string) {
 
 // tellBack says from where to where the first item goes back, and how many more do.
 func tellBack(in *Input, back []string) string {
-	envelope, seen := in.Object.Spec.Items[back[0]].Envelope, in.Marks.Mark.Items[markName(back[0])]
+	envelope, seen := in.Object.Spec.Items[back[0]].Envelope, in.Marks.Mark.seen(markName(back[0]))
 	story := fmt.Sprintf("goes back from envelope %s (sealed %s) to %s (sealed %s)", seen.Newest, dateOf(seen.Newest), envelope, dateOf(envelope))
 	if n := len(back) - 1; n > 0 {
 		story += fmt.Sprintf(", and %d more do", n)

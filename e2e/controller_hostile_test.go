@@ -1,0 +1,92 @@
+package e2e_test
+
+import (
+	"fmt"
+	"hash/fnv"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/unseal"
+)
+
+// TestManyItemsDoNotHideARollback plays a Git writer who knows that marks are bounded: he seals as many items of his own as an object takes, without the one
+// that he wants to put back, and then puts that back.
+func TestManyItemsDoNotHideARollback(t *testing.T) {
+	w := newWorld(t)
+	w.controller(t)
+	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
+	old, present := w.version(t, "db", "old"), w.version(t, "db", "present")
+	w.put(t, old)
+	w.opened(t, "db", "old")
+	w.put(t, present)
+	w.opened(t, "db", "present")
+	w.seen(t, "db")
+
+	many := seal.Values{}
+	for i := range seal.MaxItems {
+		many[fmt.Sprintf("i%d", i)] = seal.NewValue([]byte("x"))
+	}
+	spec, err := sealer().Seal(seal.For{Scope: seal.ScopeStrict, Namespace: w.namespace, Name: "db"}, many, []seal.Holder{w.holder(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.put(t, w.object("db", spec))
+	w.eventually(t, "db", unseal.Unsealed)
+	w.put(t, old)
+	w.eventually(t, "db", unseal.RollbackDenied)
+	s := &corev1.Secret{}
+	if err := w.Get(w.ctx, w.key("db"), s); err != nil || len(s.Data) != seal.MaxItems {
+		t.Errorf("the Secret has %d keys (%v)", len(s.Data), err)
+	}
+	w.put(t, present)
+	w.opened(t, "db", "present")
+}
+
+// TestOneTenantDoesNotUseUpTheMarks plays a tenant whose objects have as many items as can be, with long names, all in the ConfigMap that has another tenant's mark:
+// the other's objects are opened all the same, and what was remembered of them stays.
+func TestOneTenantDoesNotUseUpTheMarks(t *testing.T) {
+	w := newWorld(t)
+	w.controller(t)
+	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
+	old, present := w.version(t, "db", "old"), w.version(t, "db", "present")
+	w.put(t, old)
+	w.opened(t, "db", "old")
+	w.put(t, present)
+	w.opened(t, "db", "present")
+	w.seen(t, "db")
+
+	many := seal.Values{}
+	for i := range seal.MaxItems {
+		many[fmt.Sprintf("%040d", i)] = seal.NewValue([]byte("x"))
+	}
+	const hogs = 7 // of 164 KiB each
+	for i, n := 0, 0; n < hogs; i++ {
+		name := fmt.Sprintf("hog-%d", i)
+		if shard(w.key(name)) != shard(w.key("db")) {
+			continue
+		}
+		n++
+		spec, err := sealer().Seal(seal.For{Scope: seal.ScopeStrict, Namespace: w.namespace, Name: name}, many, []seal.Holder{w.holder(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.put(t, w.object(name, spec))
+		w.eventually(t, name, unseal.Unsealed)
+	}
+	next := w.version(t, "db", "next")
+	w.put(t, next)
+	w.opened(t, "db", "next")
+	w.put(t, old)
+	w.refused(t, "db", unseal.RollbackDenied, "next")
+}
+
+// shard is the number of the ConfigMap that has an object's mark.
+func shard(object types.NamespacedName) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(object.Namespace + "_" + object.Name)) // never fails
+	return h.Sum32() % 32
+}
