@@ -159,6 +159,22 @@ func TestVersionsAreCompared(t *testing.T) {
 	}
 }
 
+func TestTheNamespacesOfTheControllerAreTold(t *testing.T) {
+	for args, want := range map[string]string{
+		`["--audit-log=/x", "--log-level=INFO"]`: "",
+		`["--namespaces=b,c", "--workers=3"]`:    "b, c",
+		`["--namespaces=b", "--namespaces=c"]`:   "b, c",
+	} {
+		s := &cluster.StatefulSet{}
+		if err := json.Unmarshal([]byte(`{"spec": {"template": {"spec": {"containers": [{"name": "controller", "args": `+args+`}]}}}}`), s); err != nil {
+			t.Fatal(err)
+		}
+		if got := onlyNamespaces(s); got != want {
+			t.Errorf("%s: %q, not %q", args, got, want)
+		}
+	}
+}
+
 func TestSomebodyHasToLead(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	lease := func(holder string, age time.Duration) *cluster.Lease {

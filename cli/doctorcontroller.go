@@ -112,10 +112,26 @@ func (c *clusterDoctor) checkSet(ctx context.Context, s *cluster.StatefulSet) {
 	default:
 		c.say("controller", healthOK, "", "%d of %s of StatefulSet %s ready", ready, countOf(wanted, "replica"), name)
 	}
+	if only := onlyNamespaces(s); only != "" {
+		c.say("controller", healthOK, "", "StatefulSet %s opens GitSecrets of these namespaces only: %s", name, shown(only))
+	}
 	c.version = cmp.Or(c.version, setVersion(s))
 	if wanted > 0 {
 		c.checkVolume(ctx, s, wanted)
 	}
+}
+
+// onlyNamespaces is the list of the controller's flag --namespaces; empty: all of the cluster.
+func onlyNamespaces(s *cluster.StatefulSet) string {
+	var names []string
+	for _, container := range s.Spec.Template.Spec.Containers {
+		for _, arg := range container.Args {
+			if list, ok := strings.CutPrefix(arg, "--namespaces="); ok {
+				names = append(names, strings.ReplaceAll(list, ",", ", "))
+			}
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // setVersion is the controller's version, as label and image say it.

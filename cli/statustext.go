@@ -237,7 +237,7 @@ func statusHint(row *standing.Row) string {
 	case row.Git == standing.Unknown && row.Namespace == "":
 		return "?: no namespace is known for the file; name it with -n, or in its environment of .seal.yaml, or look everywhere with -A"
 	case row.Ready == standing.Unseen && row.Wrong:
-		return "unseen: is the controller running? seal doctor --cluster"
+		return "unseen: is the controller running, and does it open GitSecrets of that namespace? seal doctor --cluster"
 	case row.Ready == standing.Yes && (row.Secret == standing.SecretMissing || row.Secret == standing.SecretChanged):
 		return "Secret " + string(row.Secret) + ": the controller puts it right by itself; if it stays so, seal doctor --cluster"
 	case row.Ready == standing.Yes && row.Secret == standing.SecretOld:

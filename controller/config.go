@@ -65,6 +65,10 @@ func (c *Config) check() error {
 		return errors.New("no cluster is configured")
 	case c.Namespace == "":
 		return errors.New("the controller's namespace is not known: set --namespace or POD_NAMESPACE")
+	case len(validation.IsDNS1123Label(c.Namespace)) > 0:
+		return fmt.Errorf("the controller's namespace, %q, is not the name of a namespace", c.Namespace)
+	case c.Replica == "":
+		return errors.New("this process has no name: set --replica or POD_NAME")
 	case c.AuditLog == "":
 		return errors.New("no audit log: set --audit-log; nothing is opened without one")
 	case c.Workers < 1:

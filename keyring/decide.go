@@ -12,7 +12,7 @@ const (
 	ReasonKeyActive            = "KeyActive"            // Ready: values can be sealed and opened
 	ReasonKeyUnreadable        = "KeyUnreadable"        // a key of the source cannot be used; Ready stays true while another is active
 	ReasonSeveralActiveKeys    = "SeveralActiveKeys"    // a person must say which one it is
-	ReasonKeyMissing           = "KeyMissing"           // the key of the published recipient set is gone
+	ReasonKeyMissing           = "KeyMissing"           // the key of the published recipient set is gone, or all keys are
 	ReasonNoActiveKey          = "NoActiveKey"          // there are keys, and none may be sealed to
 	ReasonProbeFailed          = "ProbeFailed"          // a new key does not open what is sealed to it
 	ReasonStatementInvalid     = "StatementInvalid"     // the statement key or the stored recipient set cannot be used
@@ -47,6 +47,8 @@ type Situation struct {
 	Published []string
 	// Claim is the id of the key whose activation has begun; may be empty.
 	Claim string
+	// Shown is the key that the Keyring's status shows as active, for display; empty: none. It only ever holds back: what a status says is no proof of anything.
+	Shown string
 }
 
 // Next is Decide's answer.
@@ -64,10 +66,14 @@ type Next struct {
 //	no key at all ──> make the first, pre-active ──┐
 //	pre-active ──> claim ──> prove and activate ──> publish ──> nothing
 //
-// When the published key is gone it makes no other: a new key would silently take the place of the one that everything is sealed to.
+// When the published key is gone it makes no other: a new key would silently take the place of the one that everything is sealed to. The same where the status
+// shows a key and the source is empty: it is that of a controller in another namespace, or somebody has deleted all of it.
 func Decide(s Situation) Next {
 	active := inState(s.Keys, Active)
 	switch {
+	case s.empty() && s.Shown != "":
+		return stop(ReasonKeyMissing, "the status shows key %s, and the source holds no key at all: they were deleted, or a controller in another namespace has them. "+
+			"Restore them from a backup, or uninstall the controller that should not be; to begin anew with other keys, delete this Keyring and make it again", s.Shown)
 	case s.Statement == "":
 		return Next{Do: DoMakeStatement}
 	case len(active) > 1:
@@ -86,6 +92,9 @@ func Decide(s Situation) Next {
 	}
 	return activation(s)
 }
+
+// empty says that there is nothing, as before a first start.
+func (s Situation) empty() bool { return s.Statement == "" && len(s.Keys) == 0 && !s.Unreadable }
 
 // activation chooses among pre-active keys: the claimed one, else the oldest. There is more than one only where two controllers have raced.
 func activation(s Situation) Next {

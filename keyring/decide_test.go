@@ -36,6 +36,12 @@ func TestWhatAKeyringNeedsNext(t *testing.T) {
 		"nothing is there: the statement key comes first": {keyring.Situation{}, keyring.Next{Do: keyring.DoMakeStatement}, ""},
 		"the statement key was lost: a new one, whatever keys there are": {
 			keyring.Situation{Keys: []keyring.Key{key("a", keyring.Active, 0)}}, keyring.Next{Do: keyring.DoMakeStatement}, ""},
+		"nothing is there, but the status shows a key: it is elsewhere, or deleted": {
+			keyring.Situation{Shown: "aaaaaaaaaaaaaaaa"}, keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonKeyMissing}, "the status shows key aaaaaaaaaaaaaaaa"},
+		"the statement key was lost and the status shows the key that is there: a new statement key": {
+			keyring.Situation{Shown: "aaaaaaaaaaaaaaaa", Keys: []keyring.Key{key("a", keyring.Active, 0)}}, keyring.Next{Do: keyring.DoMakeStatement}, ""},
+		"the first key is being made and an older status shows another: go on": {
+			keyring.Situation{Shown: "aaaaaaaaaaaaaaaa", Statement: here}, keyring.Next{Do: keyring.DoMakeKey}, ""},
 		"no key: make the first": {keyring.Situation{Statement: here}, keyring.Next{Do: keyring.DoMakeKey}, ""},
 		"no key but a Secret that cannot be read, before anything was published: make the first": {
 			keyring.Situation{Statement: here, Unreadable: true}, keyring.Next{Do: keyring.DoMakeKey}, ""},

@@ -89,7 +89,9 @@ func (r *run) settle(ctx context.Context) error {
 		if err != nil {
 			return &refusal{ReasonKeySourceUnavailable, false, err}
 		}
-		next := Decide(inv.situation())
+		situation := inv.situation()
+		situation.Shown = r.kr.Status.ActiveKey
+		next := Decide(situation)
 		switch next.Do {
 		case DoNothing:
 			return nil

@@ -170,3 +170,25 @@ func TestASourceThatThisControllerDoesNotHave(t *testing.T) {
 		t.Errorf("%+v, %v", res, err)
 	}
 }
+
+// TestAnEmptySourceTakesNoOtherControllersKeyringOver has a second controller find a Keyring that shows the key of the first, in a source of its own.
+func TestAnEmptySourceTakesNoOtherControllersKeyringOver(t *testing.T) {
+	first, second := newBench(t), newBench(t)
+	shown := ring("default")
+	res := first.mustEnsure(shown)
+	shown.Status.ActiveKey = res.ActiveKey
+	for range 2 {
+		got, err := second.m.Ensure(t.Context(), shown)
+		if err != nil || got.Ready || !got.Stalled || got.Known || got.Reason != keyring.ReasonKeyMissing || !strings.Contains(got.Message, res.ActiveKey) || len(got.Done) > 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	if len(second.src.keys)+len(second.src.statements) != 0 {
+		t.Error("keys were made")
+	}
+	if first.mustEnsure(shown); !first.opens(res.Keys[0].ID) {
+		t.Error("the first controller does not open any more")
+	}
+	// Whoever has lost the keys makes the Keyring again: its status is empty then.
+	second.mustEnsure(ring("default"))
+}

@@ -152,6 +152,9 @@ func refusalOf(code int, body io.Reader) error {
 func transportCause(err error) error {
 	var e *url.Error
 	if errors.As(err, &e) {
+		if e.Timeout() {
+			return fmt.Errorf("it does not answer in time (%w)", e.Err)
+		}
 		return e.Err
 	}
 	return err

@@ -141,6 +141,7 @@ type StatefulSet struct {
 			Spec struct {
 				Containers []struct {
 					Name, Image  string
+					Args         []string
 					VolumeMounts []struct{ Name, MountPath string } `json:"volumeMounts"`
 				} `json:"containers"`
 				Volumes []struct {

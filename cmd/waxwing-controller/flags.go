@@ -2,6 +2,7 @@ package main
 
 import (
 	crand "crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -41,6 +42,9 @@ func command(version string, env func(string) string, logs io.Writer) *cobra.Com
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("namespaces") && len(o.Namespaces) == 0 {
+				return errors.New("--namespaces is empty: leave it out to open GitSecrets in all namespaces")
+			}
 			if err := o.complete(logs); err != nil {
 				return err
 			}

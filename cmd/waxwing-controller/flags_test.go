@@ -38,6 +38,7 @@ func TestMistakesAreToldInOneSentence(t *testing.T) {
 		"an argument":                      {[]string{"x"}, `unknown command "x"`},
 		"a flag that there is not":         {[]string{"--x"}, "unknown flag"},
 		"a kubeconfig that there is not":   {[]string{"--kubeconfig", "/nonexistent/kubeconfig"}, "finding the cluster: stat /nonexistent/kubeconfig"},
+		"an empty list of namespaces":      {[]string{"--namespaces="}, "--namespaces is empty"},
 		"no cluster around":                {nil, "finding the cluster"},
 		"a level of the log that is none":  {[]string{"--log-level", "LOUD"}, "LOUD"},
 		"a number of workers that is none": {[]string{"--workers", "many"}, "many"},

@@ -121,8 +121,13 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"extraEnv: [{name: POD_NAME}]":                    {"extraEnv/0/name", "'not' failed"},
 		"networkPolicy: {apiServer: {cidrs: [10.0.0.1]}}": {"networkPolicy/apiServer/cidrs/0", "does not match pattern"},
 		"commonLabels: {version: 1}":                      {"commonLabels/version", "got number, want string"},
+		"commonLabels: {app.kubernetes.io/name: secrets}": {"commonLabels/app.kubernetes.io~1name"},
+		"podLabels: {app.kubernetes.io/instance: prod}":   {"podLabels/app.kubernetes.io~1instance"},
+		"fullnameOverride: " + strings.Repeat("a", 42):    {"fullnameOverride", "maxLength: got 42, want 41"},
 		// What a schema cannot say, the templates do.
 		"namespaces: [waxwing-system]":                               {"namespaces names waxwing-system, which is the controller's own"},
+		"extraArgs: [--namespaces=prod]":                             {"extraArgs has --namespaces: set the value namespaces"},
+		"extraArgs: [--audit-log=/tmp/log]":                          {"extraArgs has --audit-log"},
 		"serviceAccount: {create: false}":                            {"set serviceAccount.name to the ServiceAccount to use"},
 		"metrics: {enabled: false, serviceMonitor: {enabled: true}}": {"there is nothing to scrape"},
 	} {
@@ -137,5 +142,21 @@ func TestBadValuesAreRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPodsOfALongNameCanBeMade holds that the label controller-revision-hash of a pod, the StatefulSet's name with a hash of up to 10 characters, is at most 63 long.
+// The API server takes a longer StatefulSet, and then no pod of it.
+func TestPodsOfALongNameCanBeMade(t *testing.T) {
+	h := newHelm(t, "helm", "")
+	for _, release := range []string{strings.Repeat("r", 53), "waxwing-" + strings.Repeat("r", 45)} {
+		out := h.run(t, "", "template", release, chartDir, "--namespace", "waxwing-system", "--show-only", "templates/statefulset.yaml")
+		var set struct{ Metadata struct{ Name string } }
+		if err := yaml.Unmarshal([]byte(out), &set); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(set.Metadata.Name + "-1234567890"); set.Metadata.Name == "" || n > 63 {
+			t.Errorf("%q and a hash are %d characters", set.Metadata.Name, n)
+		}
 	}
 }

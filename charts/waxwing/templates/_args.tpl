@@ -23,7 +23,16 @@
 {{- with .Values.leaderElection.retryPeriod }}
 - --leader-elect-retry-period={{ . }}
 {{- end }}
+{{- $values := dict "--namespaces" "namespaces" "--log-level" "logLevel" "--workers" "workers" "--metrics-bind-address" "metrics.enabled" "--audit-ephemeral" "persistence.enabled"
+  "--leader-elect-lease-duration" "leaderElection.leaseDuration" "--leader-elect-renew-deadline" "leaderElection.renewDeadline" "--leader-elect-retry-period" "leaderElection.retryPeriod" }}
 {{- range .Values.extraArgs }}
+{{- $flag := . | splitList "=" | first }}
+{{- with get $values $flag }}
+{{- fail (printf "extraArgs has %s: set the value %s, which other parts of the chart depend on" $flag .) }}
+{{- end }}
+{{- if has $flag (list "--audit-log" "--namespace" "--kubeconfig" "--health-bind-address" "--recipients-bind-address") }}
+{{- fail (printf "extraArgs has %s, which the chart sets or depends on: volumes, rights and probes would not fit" $flag) }}
+{{- end }}
 - {{ . | quote }}
 {{- end }}
 {{- end -}}

@@ -1,11 +1,11 @@
-{{/* The names of everything: the release's, with "waxwing" in it. */}}
+{{/* The names of everything: the release's, with "waxwing" in it. At most 41 characters: with -controller and a hash they are a label of the pods, which takes 63. */}}
 {{- define "waxwing.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
 {{- else if contains "waxwing" .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 41 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-waxwing" .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-waxwing" (.Release.Name | trunc 33 | trimSuffix "-") -}}
 {{- end -}}
 {{- end -}}
 
