@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"hash/fnv"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -82,6 +84,41 @@ func TestOneTenantDoesNotUseUpTheMarks(t *testing.T) {
 	w.opened(t, "db", "next")
 	w.put(t, old)
 	w.refused(t, "db", unseal.RollbackDenied, "next")
+}
+
+// TestOurFieldManagersNameHidesNoChange plays somebody with rights to Secrets who changes a value in the name of our field manager, which the API server lets
+// anybody take: by a server-side apply, after which the managed fields have the same entries, and by a patch.
+func TestOurFieldManagersNameHidesNoChange(t *testing.T) {
+	w := newWorld(t)
+	w.controller(t)
+	for name, flags := range map[string][]string{"applied": {"apply", "--server-side", "--force-conflicts"}, "patched": {"patch"}} {
+		o := w.version(t, name, "first")
+		w.put(t, o)
+		w.opened(t, name, "first")
+		w.put(t, w.version(t, name, "sealed"))
+		w.opened(t, name, "sealed")
+		w.seen(t, name)
+		s := &corev1.Secret{}
+		if err := w.Get(w.ctx, w.key(name), s); err != nil {
+			t.Fatal(err)
+		}
+		made := s.ResourceVersion
+		s.ManagedFields, s.ResourceVersion, s.UID, s.CreationTimestamp = nil, "", "", metav1.Time{}
+		s.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}
+		s.Data["password"] = []byte("forged")
+		args := append(flags, "--field-manager", unseal.FieldManager)
+		if name == "applied" {
+			args = append(args, "-f", file(t, s))
+		} else {
+			args = append(args, "secret", name, "--type", "merge", "-p", `{"data":{"password":"Zm9yZ2Vk"}}`)
+		}
+		time.Sleep(1100 * time.Millisecond) // managed fields count seconds: this is one later than our write
+		w.run(t, args...)
+		w.opened(t, name, "sealed")
+		if err := w.Get(w.ctx, w.key(name), s); err != nil || s.ResourceVersion == made {
+			t.Errorf("%s: nothing was changed (%v)", name, err)
+		}
+	}
 }
 
 // shard is the number of the ConfigMap that has an object's mark.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -131,9 +132,11 @@ func (f fields) at(path ...string) fields {
 // nobody else has written data or a type. (A server-side apply of stringData changes data without owning it, so that counts as well.)
 //
 // Our entry is an Apply, or an Update where the Secret was created and not applied since. An Update that is younger than the Secret is none of ours: we
-// create and apply only.
+// create and apply only. An entry of ours that is younger than all others may be somebody's who goes by our name: it was not changed by anybody else since.
+// Who writes managed fields by hand is not found out; nothing but the values would tell.
 func (p *Plan) intact(s *metav1.ObjectMeta) bool {
 	ours := 0
+	var oursAt, theirsAt time.Time
 	for _, entry := range s.ManagedFields {
 		var f fields
 		if entry.FieldsV1 == nil || json.Unmarshal(entry.FieldsV1.GetRawBytes(), &f) != nil {
@@ -143,6 +146,7 @@ func (p *Plan) intact(s *metav1.ObjectMeta) bool {
 			if ours++; !p.owns(f) {
 				return false
 			}
+			oursAt = timeOf(entry)
 			continue
 		}
 		for _, name := range []string{"f:data", "f:stringData", "f:type", "f:immutable"} {
@@ -150,8 +154,18 @@ func (p *Plan) intact(s *metav1.ObjectMeta) bool {
 				return false
 			}
 		}
+		if at := timeOf(entry); at.After(theirsAt) {
+			theirsAt = at
+		}
 	}
-	return ours == 1
+	return ours == 1 && !oursAt.After(theirsAt)
+}
+
+func timeOf(entry metav1.ManagedFieldsEntry) time.Time {
+	if entry.Time == nil {
+		return time.Time{}
+	}
+	return entry.Time.Time
 }
 
 // madeWith says whether the entry is of the request that made the Secret. The API server stamps it before it stamps the Secret.

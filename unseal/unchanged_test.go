@@ -74,6 +74,9 @@ func TestDecideKeepsWhatIsUnchanged(t *testing.T) {
 			e := entry(unseal.FieldManager, update, fields)
 			in.Secret.CreationTimestamp = metav1.NewTime(now())
 			e.Time = &metav1.Time{Time: now().Add(after)}
+			for i := range more {
+				more[i].Time = e.Time
+			}
 			in.Secret.ResourceVersion, in.Secret.ManagedFields = "78", append(more, e)
 		}
 	}
@@ -113,6 +116,12 @@ func TestDecideKeepsWhatIsUnchanged(t *testing.T) {
 		"a created Secret that somebody has changed in our name is repaired": {created(time.Second, asCreated), unseal.Open},
 		"a created Secret whose fields were not made an apply's yet is repaired": {
 			created(0, asCreated, entry(unseal.FieldManager, metav1.ManagedFieldsOperationApply, asApplied)), unseal.Open},
+		"a Secret that somebody has applied in our name is repaired": {func(in *unseal.Input) {
+			note := entry("someone", update, `{"f:metadata":{"f:annotations":{"f:note":{}}}}`)
+			note.Time = &metav1.Time{Time: now()}
+			in.Secret.ManagedFields[0].Time = &metav1.Time{Time: now().Add(time.Second)}
+			touched(note)(in)
+		}, unseal.Open},
 		"a Secret whose managed fields were emptied is repaired": {
 			func(in *unseal.Input) { in.Secret.ResourceVersion, in.Secret.ManagedFields = "78", nil }, unseal.Open},
 	} {
