@@ -68,7 +68,7 @@ func (c *clusterDoctor) checkUnpinned(ctx context.Context) {
 		c.away(err)
 		return
 	case len(all) == 0:
-		c.say("keyring", healthFail, "is the controller running? It makes the keyring default at its first start", "the cluster has no keyring")
+		c.say("keyring", healthFail, "is the controller running? When it starts and there is none, it makes the keyring default; so restart it, or make one", "the cluster has no keyring")
 		return
 	}
 	for i := range all {

@@ -1,10 +1,14 @@
 package controller
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
 	"github.com/waxwing-io/waxwing/keyring"
@@ -61,6 +65,16 @@ func TestElectionTimesThatClientGoWouldRefuse(t *testing.T) {
 				t.Errorf("without election: %v", err)
 			}
 		})
+	}
+}
+
+func TestAClusterWithoutTheKindsIsTold(t *testing.T) {
+	missing := &apimeta.NoKindMatchError{GroupKind: schema.GroupKind{Group: "waxwing.io", Kind: "GitSecret"}, SearchedVersions: []string{"v1alpha1"}}
+	if err := unknownKind(fmt.Errorf("failed to get restmapping: %w", missing)); !strings.Contains(err.Error(), "install the CRDs first") || !errors.Is(err, missing) {
+		t.Error(err)
+	}
+	if err := errors.New("away"); unknownKind(err) != err {
+		t.Error("any error is taken for that")
 	}
 }
 

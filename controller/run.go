@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -92,9 +93,17 @@ func newManager(cfg Config, logger logr.Logger, bodies *bodies) (ctrl.Manager, e
 		RetryPeriod:                   &cfg.Elect.RetryPeriod,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("setting up: %w", err)
+		return nil, fmt.Errorf("setting up: %w", unknownKind(err))
 	}
 	return mgr, nil
+}
+
+// unknownKind says what to do about a cluster without Waxwing's kinds.
+func unknownKind(err error) error {
+	if apimeta.IsNoMatchError(err) {
+		return fmt.Errorf("the cluster does not know Waxwing's kinds: install the CRDs first, with the chart or from dist/crds.yaml (%w)", err)
+	}
+	return err
 }
 
 // add registers everything that runs.

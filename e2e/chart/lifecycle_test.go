@@ -224,7 +224,8 @@ func changedChart(t *testing.T) string {
 func TestNotes(t *testing.T) {
 	h := newHelm(t, "helm", harness.Start(t).Kubeconfig())
 	for values, wants := range map[string][]string{
-		"fullnameOverride: seals":                           {"-n default rollout status statefulset/seals-controller", "--controller-namespace default", "WARNING: Private keys lie in default", "--clusterrole seals-auditor"},
+		"fullnameOverride: seals": {"-n default rollout status statefulset/seals-controller", "--controller-namespace default", "WARNING: Private keys lie in default", "--clusterrole seals-auditor"},
+		"replicas: 0":             {"WARNING: replicas is 0"},
 		"namespaces: [prod]\npersistence: {enabled: false}": {"these namespaces only: prod", "WARNING: persistence.enabled is false"},
 	} {
 		out := h.run(t, values, "install", "notes", chartDir, "--dry-run=client", "--namespace", corev1.NamespaceDefault)
