@@ -103,7 +103,11 @@ func (p *population) Collect(ch chan<- prometheus.Metric) {
 			counts[[2]string{string(row.Ready), string(row.Reason)}] = 0
 		}
 		for i := range all.Items {
-			counts[readyOf(all.Items[i].Status)]++
+			shown := readyOf(all.Items[i].Status)
+			if _, ok := counts[shown]; !ok {
+				shown = [2]string{"none", "other"}
+			}
+			counts[shown]++
 		}
 		for shown, n := range counts {
 			ch <- prometheus.MustNewConstMetric(p.objects, prometheus.GaugeValue, float64(n), shown[0], shown[1])
@@ -131,16 +135,12 @@ func (p *population) Collect(ch chan<- prometheus.Metric) {
 // notLookedAt are the labels of an object without a status.
 func notLookedAt() [2]string { return [2]string{"none", "none"} }
 
-// readyOf gives status and reason of the Ready condition. A reason that is not of the table, which anybody may write into a status, is other.
+// readyOf gives status and reason of the Ready condition, which anybody may have written.
 func readyOf(s v1alpha1.GitSecretStatus) [2]string {
 	for _, c := range s.Conditions {
-		if c.Type != v1alpha1.ConditionReady {
-			continue
-		}
-		if row, ok := unseal.Reason(c.Reason).Row(); ok && row.Ready == c.Status {
+		if c.Type == v1alpha1.ConditionReady {
 			return [2]string{string(c.Status), c.Reason}
 		}
-		return [2]string{"none", "other"}
 	}
 	return notLookedAt()
 }
