@@ -268,6 +268,7 @@ func TestSuspendedObjectsKeepTheirSecret(t *testing.T) {
 	w.controller(t)
 	o := w.sealed(t, "db", "user")
 	w.create(t, o)
+	w.eventually(t, "db", unseal.Unsealed) // a change before the status is written would keep it from being so
 	w.holds(t, "db", "user")
 	w.update(t, o, func() {
 		o.Spec.Suspend = true

@@ -95,12 +95,38 @@ func TestInstallUpgradeRollbackUninstall(t *testing.T) {
 			t.Errorf("it does not warn: %s", out)
 		}
 		r.unchanged(t, kept)
+		r.collected(t, tenant)
 		r.run(t, "", "uninstall", r.name, "--namespace", r.namespace)
 		harness.Eventually(ctx, t, "the kinds and what depends on them are gone", func(ctx context.Context) error {
 			return r.absent(ctx, t, crd("keyrings"), crd("gitsecrets"), object("v1", "Secret", tenant, "db"))
 		})
 		r.unchanged(t, slices.DeleteFunc(kept, func(o *unstructured.Unstructured) bool { return o.GetNamespace() != r.namespace })) // the keys, the audit log
 	})
+}
+
+// collected waits until the garbage collector follows GitSecrets, which takes it a while after the kind has changed: what belongs to one that is deleted goes.
+func (r *release) collected(t *testing.T, namespace string) {
+	t.Helper()
+	kube := r.Client(t)
+	owner := object("waxwing.io/v1alpha1", "GitSecret", namespace, "db")
+	if err := kube.Get(t.Context(), client.ObjectKeyFromObject(owner), owner); err != nil {
+		t.Fatal(err)
+	}
+	spec := owner.Object["spec"]
+	owner = object("waxwing.io/v1alpha1", "GitSecret", namespace, "collected")
+	owner.Object["spec"] = spec
+	if err := kube.Create(t.Context(), owner); err != nil {
+		t.Fatal(err)
+	}
+	owned := object("v1", "ConfigMap", namespace, "collected")
+	owned.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: owner.GetAPIVersion(), Kind: owner.GetKind(), Name: owner.GetName(), UID: owner.GetUID()}})
+	if err := kube.Create(t.Context(), owned); err != nil {
+		t.Fatal(err)
+	}
+	if err := kube.Delete(t.Context(), owner); err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(t.Context(), t, "the garbage collector follows GitSecrets", func(ctx context.Context) error { return r.absent(ctx, t, owned) })
 }
 
 func (r *release) set() *unstructured.Unstructured {
