@@ -10,13 +10,17 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
+// ulidTime and ulidRandom are the lengths of the parts of a ULID (ULID spec).
+const ulidTime, ulidRandom = 10, 16
+
 // Sealed is what is kept of one version of a GitSecret.
 type Sealed struct {
 	Namespace, Name string // Namespace is empty where the object names none
 	For             seal.For
 	Holders         []Holder // who has a wrap, in byte order of their names
 	Suspend         bool
-	// Newest is when the newest envelope that an item names was sealed, by its own word (RFC 3339); empty without one.
+	// Newest is when the newest envelope that an item names was sealed, by its own word: its date, and the time in milliseconds that its id begins with. Empty
+	// without one.
 	Newest string
 
 	whole   [sha256.Size]byte // of all of spec
@@ -52,7 +56,7 @@ func (s *Sealed) sealed(spec *seal.Spec) {
 	holders := map[string]*Holder{}
 	for _, id := range spec.Referenced() {
 		e := spec.Envelopes[id]
-		s.Newest = max(s.Newest, e.SealedAt)
+		s.Newest = max(s.Newest, e.SealedAt+" "+id[:max(0, min(len(id)-ulidRandom, ulidTime))])
 		for name, w := range e.Wraps {
 			h := holders[name]
 			if h == nil {

@@ -332,3 +332,16 @@ func TestWhatIsNoGitSecretIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// TestNewerWithinASecond holds that of two versions of one second the later one is told: a date has no more than seconds, an envelope's id has milliseconds.
+func TestNewerWithinASecond(t *testing.T) {
+	const earlier, later = "01m833bma06bmx8w6dax6y8ea4", "01m833bma16bmx8w6dax6y8ea4" // a millisecond apart
+	a := file(t, "prod", "db", "strict", "a@"+earlier+"=1 "+earlier+"/prod=k1")
+	b := file(t, "prod", "db", "strict", "a@"+later+"=2 "+later+"/prod=k1")
+	if state, _ := compare(&b.Sealed, &a.Sealed); state != ClusterOlder {
+		t.Errorf("the later one in Git: %s", state)
+	}
+	if state, _ := compare(&a.Sealed, &b.Sealed); state != ClusterNewer {
+		t.Errorf("the earlier one in Git: %s", state)
+	}
+}
