@@ -49,8 +49,7 @@ func (w secretWriter) upgrade(ctx context.Context, p *unseal.Plan, m metav1.Obje
 	if err != nil || patch == nil {
 		return m.ResourceVersion, err
 	}
-	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name}}
-	answer.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	answer := bareMetadata(corev1.SchemeGroupVersion.WithKind("Secret"), types.NamespacedName{Namespace: m.Namespace, Name: m.Name})
 	if err := w.client.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(unseal.FieldManager)); err != nil {
 		return "", err
 	}

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -127,12 +128,18 @@ func (g *gatherer) waitsForFirstKeys(in *unseal.Input) bool {
 
 // metadata reads the metadata of a core object; nil where there is none.
 func metadata(ctx context.Context, from client.Reader, kind string, key types.NamespacedName) (*metav1.ObjectMeta, error) {
-	m := &metav1.PartialObjectMetadata{}
-	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
+	m := bareMetadata(corev1.SchemeGroupVersion.WithKind(kind), key)
 	if err := from.Get(ctx, key, m); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
 	return &m.ObjectMeta, nil
+}
+
+// bareMetadata is an object of which metadata alone is asked for, or answered to a write.
+func bareMetadata(kind schema.GroupVersionKind, key types.NamespacedName) *metav1.PartialObjectMetadata {
+	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	m.SetGroupVersionKind(kind)
+	return m
 }

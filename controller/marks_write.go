@@ -132,8 +132,7 @@ func (sh *markShard) write(ctx context.Context, d delta) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encoding a patch: %w", err)
 	}
-	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: sh.store.home, Name: sh.name}}
-	answer.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	answer := bareMetadata(corev1.SchemeGroupVersion.WithKind("ConfigMap"), types.NamespacedName{Namespace: sh.store.home, Name: sh.name})
 	err = sh.store.writer.Patch(ctx, answer, client.RawPatch(types.MergePatchType, body), client.FieldOwner(unseal.FieldManager))
 	return answer.ResourceVersion, err
 }

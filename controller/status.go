@@ -23,8 +23,7 @@ func patchStatus(ctx context.Context, to client.StatusClient, o *v1alpha1.GitSec
 	if err != nil {
 		return "", fmt.Errorf("encoding a status: %w", err)
 	}
-	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name}}
-	answer.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(seal.Kind))
+	answer := bareMetadata(v1alpha1.GroupVersion().WithKind(seal.Kind), keyOf(o))
 	if err := to.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, body), client.FieldOwner(unseal.FieldManager)); err != nil {
 		return "", err
 	}

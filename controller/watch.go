@@ -66,9 +66,7 @@ func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan 
 }
 
 func secretMetadata() *metav1.PartialObjectMetadata {
-	m := &metav1.PartialObjectMetadata{}
-	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	return m
+	return bareMetadata(corev1.SchemeGroupVersion.WithKind("Secret"), types.NamespacedName{})
 }
 
 // specChanged says whether a GitSecret has to be looked at. One that has become older, as after etcd was restored, may have lost its status.

@@ -20,13 +20,7 @@ import (
 func TestManyItemsDoNotHideARollback(t *testing.T) {
 	w := newWorld(t)
 	w.controller(t)
-	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
-	old, present := w.version(t, "db", "old"), w.version(t, "db", "present")
-	w.put(t, old)
-	w.opened(t, "db", "old")
-	w.put(t, present)
-	w.opened(t, "db", "present")
-	w.seen(t, "db")
+	old, present := w.twoVersions(t)
 
 	many := seal.Values{}
 	for i := range seal.MaxItems {
@@ -53,13 +47,7 @@ func TestManyItemsDoNotHideARollback(t *testing.T) {
 func TestOneTenantDoesNotUseUpTheMarks(t *testing.T) {
 	w := newWorld(t)
 	w.controller(t)
-	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
-	old, present := w.version(t, "db", "old"), w.version(t, "db", "present")
-	w.put(t, old)
-	w.opened(t, "db", "old")
-	w.put(t, present)
-	w.opened(t, "db", "present")
-	w.seen(t, "db")
+	old, _ := w.twoVersions(t)
 
 	many := seal.Values{}
 	for i := range seal.MaxItems {
@@ -126,4 +114,17 @@ func shard(object types.NamespacedName) uint32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(object.Namespace + "_" + object.Name)) // never fails
 	return h.Sum32() % 32
+}
+
+// twoVersions has db opened in one version and then in another, where going back is refused.
+func (w *world) twoVersions(t *testing.T) (old, present *v1alpha1.GitSecret) {
+	t.Helper()
+	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
+	old, present = w.version(t, "db", "old"), w.version(t, "db", "present")
+	w.put(t, old)
+	w.opened(t, "db", "old")
+	w.put(t, present)
+	w.opened(t, "db", "present")
+	w.seen(t, "db")
+	return old, present
 }
