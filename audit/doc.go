@@ -4,9 +4,6 @@
 // Records carry names and ids, never values and never digests of values. An intent without an outcome says that the operation may have happened:
 // the process died in between, or the caller gave up waiting.
 //
-// File is the log on disk: JSON lines, one fsync for all records that wait at the same time. It loses no acknowledged record to a crash, leaves no half
-// line behind, and when the disk is full or broken it refuses, until the disk takes records again.
-//
-// The package does not yet prove anything about the log: whoever can write the file can rewrite it. It does not rotate the file, and it does not
-// decide what is recorded.
+// Recorder is the log: it gathers records that wait at the same time and hands them to a Store. Package audit/tiles is the store on disk, a Merkle tree as C2SP tlog-tiles;
+// package audit/verify reads and verifies it offline. An Anchor outside the log's volume says how much of it there has to be.
 package audit

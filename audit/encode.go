@@ -1,22 +1,27 @@
 package audit
 
 import (
-	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/gowebpki/jcs"
 )
 
-// MaxRecord is the greatest length of a record in bytes, its line end included.
-const MaxRecord = 64 << 10
+// MaxRecord is the greatest length of a record in bytes: what a C2SP tlog-tiles entry bundle can hold as one entry.
+const MaxRecord = 1<<16 - 1
 
 // Lengths of texts in bytes, beyond which they are cut. JSON writes a byte as six at worst, so the texts of one record fit into MaxRecord beside empty lists.
 const (
 	maxText    = 256
 	maxMessage = 4 << 10
+	// maxCheckpoint is that of a signed checkpoint of one line each of origin, size, root and signature; maxOthers how many a record lists.
+	maxCheckpoint = 1 << 10
+	maxOthers     = 16
 )
 
-// encode gives the record as one line. Lists that are too long lose their tails, which the record counts.
+// encode gives the record in the form of RFC 8785, which has one form of each record and no line ends. Lists that are too long lose their tails, which the record counts.
 func encode(r Record) ([]byte, error) {
 	r = clip(r)
 	line, err := marshal(r)
@@ -29,12 +34,24 @@ func encode(r Record) ([]byte, error) {
 	return line, err
 }
 
+// Decode reads a record. One of another version is an error that says so.
+func Decode(b []byte) (Record, error) {
+	var r Record
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Record{}, fmt.Errorf("not a record: %w", err)
+	}
+	if r.Version != Version {
+		return Record{}, fmt.Errorf("a record of version %d; this program reads %d", r.Version, Version)
+	}
+	return r, nil
+}
+
 func marshal(r Record) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(r)
-	return b.Bytes(), err
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	return jcs.Transform(b)
 }
 
 // clip copies what r points to, with every text cut to its length, so that nothing of the caller's is changed.
@@ -42,7 +59,8 @@ func clip(r Record) Record {
 	r.Replica = cut(r.Replica, maxText)
 	if r.Operation != nil {
 		op := *r.Operation
-		op.Action, op.Actor = Action(cut(string(op.Action), maxText)), cut(op.Actor, maxText)
+		op.Action, op.Actor = Action(cut(string(op.Action), maxText)), clipActor(op.Actor)
+		op.Term, op.Log = clipTerm(op.Term), clipLog(op.Log)
 		op.Object, op.Keys = clipObject(op.Object), clipKeys(op.Keys)
 		op.Items = make([]string, len(r.Operation.Items))
 		for i, item := range r.Operation.Items {
@@ -53,6 +71,7 @@ func clip(r Record) Record {
 	if r.Outcome != nil {
 		out := *r.Outcome
 		out.Reason, out.Message, out.Keys = cut(out.Reason, maxText), cut(out.Message, maxMessage), clipKeys(out.Keys)
+		out.VaultRequest = cut(out.VaultRequest, maxText)
 		if out.Secret != nil {
 			o := clipObject(*out.Secret)
 			out.Secret = &o
@@ -66,6 +85,39 @@ func clipObject(o Object) Object {
 	o.Kind, o.Namespace, o.Name = cut(o.Kind, maxText), cut(o.Namespace, maxText), cut(o.Name, maxText)
 	o.UID, o.ResourceVersion = cut(o.UID, maxText), cut(o.ResourceVersion, maxText)
 	return o
+}
+
+func clipActor(a Actor) Actor {
+	a.User, a.Manager, a.Signer = cut(a.User, maxText), cut(a.Manager, maxText), cut(a.Signer, maxText)
+	if a.Git != nil {
+		a.Git = &Git{Commit: cut(a.Git.Commit, maxText), Author: cut(a.Git.Author, maxText)}
+	}
+	return a
+}
+
+func clipTerm(t *Term) *Term {
+	if t == nil {
+		return nil
+	}
+	c := Term{Number: t.Number, Holder: cut(t.Holder, maxText), Others: make([]string, min(len(t.Others), maxOthers))}
+	for i := range c.Others {
+		c.Others[i] = cut(t.Others[i], maxCheckpoint)
+	}
+	return &c
+}
+
+func clipLog(l *LogState) *LogState {
+	if l == nil {
+		return nil
+	}
+	c := *l
+	c.Origin, c.Cites = cut(l.Origin, maxText), cut(l.Cites, maxCheckpoint)
+	c.Unmatched = make([]string, min(len(l.Unmatched), MaxUnmatched))
+	c.More += len(l.Unmatched) - len(c.Unmatched)
+	for i := range c.Unmatched {
+		c.Unmatched[i] = cut(l.Unmatched[i], maxText)
+	}
+	return &c
 }
 
 func clipKeys(keys []Key) []Key {

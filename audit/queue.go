@@ -10,26 +10,25 @@ const (
 	maxBatch = 1 << 20 // bytes; one more record may follow
 )
 
-// entry is one line that waits for the disk; done takes one answer.
+// entry is what waits for the store together; done takes one answer.
 type entry struct {
-	line []byte
-	done chan error
+	records [][]byte
+	done    chan error
 }
 
-// add hands a line to the writer and waits until it is durable.
-func (l *File) add(ctx context.Context, line []byte) error {
+// add hands records to the goroutine that writes and waits until they are durable.
+func (r *Recorder) add(ctx context.Context, e *entry) error {
 	select {
-	case <-l.stop:
+	case <-r.stop:
 		return ErrClosed
 	default:
 	}
-	e := &entry{line: line, done: make(chan error, 1)}
 	select {
-	case l.queue <- e:
+	case r.queue <- e:
 	default:
 		select {
-		case l.queue <- e:
-		case <-l.ended:
+		case r.queue <- e:
+		case <-r.ended:
 			return ErrClosed
 		case <-ctx.Done():
 			return ctx.Err()
@@ -41,7 +40,7 @@ func (l *File) add(ctx context.Context, line []byte) error {
 		return err
 	case <-ctx.Done():
 		late = ctx.Err()
-	case <-l.ended:
+	case <-r.ended:
 	}
 	// An answer that came at the same time counts.
 	select {
@@ -53,17 +52,18 @@ func (l *File) add(ctx context.Context, line []byte) error {
 }
 
 // run is the one goroutine that writes, until Close.
-func (l *File) run() {
-	defer close(l.ended)
+func (r *Recorder) run() {
+	defer close(r.ended)
+	_ = r.commit(context.Background(), nil) // opens the store, so that its state is known before the first operation
 	for {
 		select {
-		case e := <-l.queue:
-			l.write(e)
-		case <-l.stop:
+		case e := <-r.queue:
+			r.write(e)
+		case <-r.stop:
 			for {
 				select {
-				case e := <-l.queue:
-					l.write(e)
+				case e := <-r.queue:
+					r.write(e)
 				default:
 					return
 				}
@@ -73,31 +73,56 @@ func (l *File) run() {
 }
 
 // write commits first and whatever waits with it.
-func (l *File) write(first *entry) {
+func (r *Recorder) write(first *entry) {
 	// Those whom the last batch has woken are about to come back with their next record: one more turn of the scheduler halves the number of fsyncs.
 	runtime.Gosched()
-	batch, lines := []*entry{first}, first.line
-	for len(lines) < maxBatch {
+	batch, records, size := []*entry{first}, first.records, first.size()
+	for size < maxBatch {
 		select {
-		case e := <-l.queue:
-			batch, lines = append(batch, e), append(lines, e.line...)
+		case e := <-r.queue:
+			batch, records, size = append(batch, e), append(records, e.records...), size+e.size()
 			continue
 		default:
 		}
 		break
 	}
-	err := l.commit(lines)
+	err := r.commit(context.Background(), records)
 	for _, e := range batch {
 		e.done <- err
 	}
 }
 
-// commit appends lines, behind the note of the start if that is not durable yet.
-func (l *File) commit(lines []byte) error {
-	err := l.w.append(append(l.started[:len(l.started):len(l.started)], lines...))
-	if err == nil {
-		l.started = nil
+func (e *entry) size() (n int) {
+	for _, r := range e.records {
+		n += len(r)
 	}
-	l.health.Store(&err)
+	return n
+}
+
+// commit makes records durable, behind what the log has to say of itself.
+func (r *Recorder) commit(ctx context.Context, records [][]byte) error {
+	err := r.tryCommit(ctx, records)
+	r.health.Store(&err)
 	return err
+}
+
+func (r *Recorder) tryCommit(ctx context.Context, records [][]byte) error {
+	notes, err := r.cfg.Store.Ready(ctx)
+	if err != nil {
+		return err
+	}
+	first := &entry{}
+	for _, n := range notes {
+		if err := r.encode(first, r.newID(), PhaseNote, &n.Operation, &n.Outcome); err != nil {
+			return err
+		}
+	}
+	records = append(first.records, records...)
+	if err := r.cfg.Store.Append(ctx, records); err != nil {
+		return err
+	}
+	if r.cfg.Durable != nil {
+		r.cfg.Durable(records)
+	}
+	return nil
 }

@@ -8,21 +8,6 @@ import (
 // Version of the record's schema.
 const Version = 1
 
-// Action is what was done, or tried.
-type Action string
-
-// The actions that are recorded.
-const (
-	ActionUnseal      Action = "unseal"          // open a GitSecret and write its Secret
-	ActionRefuse      Action = "refuse"          // a GitSecret was not opened; Reason says why
-	ActionKeyGenerate Action = "key.generate"    // make a sealing key or a statement key
-	ActionKeyActivate Action = "key.activate"    // a proved key becomes the one to seal to
-	ActionKeyLoad     Action = "key.load"        // read private keys from their source into memory
-	ActionPublish     Action = "keyring.publish" // sign and publish a recipient set
-	ActionLogStarted  Action = "log.started"
-	ActionLogStopped  Action = "log.stopped"
-)
-
 // Phase tells an intent from its outcome and from a record that stands alone.
 type Phase string
 
@@ -50,14 +35,61 @@ type Key struct {
 	Envelope string `json:"envelope,omitempty"`
 }
 
+// Unattributed is the user of an Actor whom nothing has vouched for.
+const Unattributed = "unattributed"
+
+// Actor is who is behind an operation, as far as something else than the object itself says so.
+type Actor struct {
+	// User is the Kubernetes user whom admission has stamped, or Unattributed.
+	User string `json:"user"`
+	// Manager is the field manager that wrote the sealed part last. Whoever writes chooses it.
+	Manager string `json:"manager,omitempty"`
+	// Signer is the fingerprint of the verified signature of the object.
+	Signer string `json:"signer,omitempty"`
+	Git    *Git   `json:"git,omitempty"`
+}
+
+// Git says where in Git an object came from.
+type Git struct {
+	Commit string `json:"commit,omitempty"`
+	Author string `json:"author,omitempty"`
+}
+
 // Operation is what the caller knows before it acts.
 type Operation struct {
 	Action Action   `json:"action"`
 	Object Object   `json:"object"`
 	Keys   []Key    `json:"keys,omitempty"`
 	Items  []string `json:"items,omitempty"` // item names, never values
-	Actor  string   `json:"actor,omitempty"` // who is behind the object, or "unattributed"
+	Actor  Actor    `json:"actor"`
+	// Term is set in ActionTermBegan.
+	Term *Term `json:"term,omitempty"`
+	// Log is set in the actions about the log itself.
+	Log *LogState `json:"log,omitempty"`
 }
+
+// Term is a time in which one replica leads.
+type Term struct {
+	// Number counts the changes of leaders; 0 without leader election.
+	Number int64  `json:"number"`
+	Holder string `json:"holder"`
+	// Others are the last known signed checkpoints of the other replicas' logs.
+	Others []string `json:"others,omitempty"`
+}
+
+// LogState is what a log says of itself.
+type LogState struct {
+	Origin string `json:"origin"`
+	Part   int    `json:"part"`
+	// Cites is the signed checkpoint that a part goes on from, or that was anchored.
+	Cites string `json:"cites,omitempty"`
+	// Unmatched are ids of intents of the process before this one that have no outcome, at most MaxUnmatched of them; More counts the others.
+	Unmatched []string `json:"unmatched,omitempty"`
+	More      int      `json:"more,omitempty"`
+}
+
+// MaxUnmatched is how many intents without outcome a record lists.
+const MaxUnmatched = 256
 
 // Outcome is what came of it.
 type Outcome struct {
@@ -68,25 +100,38 @@ type Outcome struct {
 	// Secret is the written object, where there is one.
 	Secret *Object `json:"secret,omitempty"`
 	Keys   []Key   `json:"keys,omitempty"`
+	// VaultRequest is Vault's id of the request that the operation needed.
+	VaultRequest string `json:"vaultRequest,omitempty"`
+}
+
+// Standing is a record that stands alone.
+type Standing struct {
+	Operation Operation
+	Outcome   Outcome
 }
 
 // Log takes the records. Implementations are safe for concurrent use.
 type Log interface {
-	// Intent makes the operation durable and gives the id that its outcome cites. The caller must not perform the operation if an error is returned.
-	Intent(ctx context.Context, op Operation) (id string, err error)
+	// Intent makes the operation durable and gives the id that its outcome cites; the notes become durable with it, before it. The caller must not perform the operation if an
+	// error is returned.
+	Intent(ctx context.Context, op Operation, notes ...Standing) (id string, err error)
 	// Outcome records what came of the intent id. It is called also when the operation failed.
 	Outcome(ctx context.Context, id string, out Outcome) error
 	// Note records something that stands alone, durable like an intent.
 	Note(ctx context.Context, op Operation, out Outcome) error
 }
 
-// Record is one line of the log.
+// Record is one entry of the log.
 type Record struct {
 	Version int       `json:"v"`
-	ID      string    `json:"id"`
+	ID      string    `json:"id"` // of an outcome: that of its intent
 	Time    time.Time `json:"time"`
-	Replica string    `json:"replica,omitempty"`
-	Phase   Phase     `json:"phase"`
+	// ClockOffset is how far the API server's clock was ahead of ours when it was last compared, in milliseconds; nil when it never was.
+	ClockOffset *int64 `json:"clockOffsetMillis,omitempty"`
+	Replica     string `json:"replica,omitempty"`
+	// Term is the number of the term in which the record was made; nil before the first.
+	Term  *int64 `json:"term,omitempty"`
+	Phase Phase  `json:"phase"`
 	// Operation is set in intents and notes, Outcome in outcomes and notes.
 	Operation *Operation `json:"operation,omitempty"`
 	Outcome   *Outcome   `json:"outcome,omitempty"`

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 
+	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/keyring"
 )
 
@@ -31,9 +32,9 @@ type Config struct {
 	// MetricsAddress, HealthAddress and RecipientsAddress are HOST:PORT to listen on; "0" switches the endpoint off.
 	MetricsAddress, HealthAddress, RecipientsAddress string
 
-	// AuditLog is the path of the audit log. One process uses a file at a time.
-	AuditLog string
-	// AuditEphemeral says that AuditLog is on a volume that goes with the pod; Keyrings then show that they are degraded.
+	// AuditStore keeps the audit log.
+	AuditStore audit.Store
+	// AuditEphemeral says that the log is on a volume that goes with the pod; Keyrings then show that they are degraded.
 	AuditEphemeral bool
 	// Workers is how many GitSecrets are looked at at a time.
 	Workers int
@@ -69,7 +70,7 @@ func (c *Config) check() error {
 		return fmt.Errorf("the controller's namespace, %q, is not the name of a namespace", c.Namespace)
 	case c.Replica == "":
 		return errors.New("this process has no name: set --replica or POD_NAME")
-	case c.AuditLog == "":
+	case c.AuditStore == nil:
 		return errors.New("no audit log: set --audit-log; nothing is opened without one")
 	case c.Workers < 1:
 		return errors.New("--workers must be at least 1")

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
+	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/keyring"
 )
 
@@ -23,14 +24,14 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 		"a namespace":             {func(c *Config) { c.Namespace = "" }, "--namespace"},
 		"a namespace's own name":  {func(c *Config) { c.Namespace = "Not A Namespace" }, `"Not A Namespace", is not the name`},
 		"a name of its own":       {func(c *Config) { c.Replica = "" }, "--replica"},
-		"an audit log":            {func(c *Config) { c.AuditLog = "" }, "--audit-log"},
+		"an audit log":            {func(c *Config) { c.AuditStore = nil }, "--audit-log"},
 		"somebody to do the work": {func(c *Config) { c.Workers = 0 }, "--workers"},
 		"a namespace of others":   {func(c *Config) { c.Namespaces = []string{"a", "waxwing-system"} }, "the controller's own namespace"},
 		"a name of a namespace":   {func(c *Config) { c.Namespaces = []string{"team-*"} }, `"team-*" is not the name`},
 		"nothing":                 {func(*Config) {}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := Config{REST: &rest.Config{}, Namespace: "waxwing-system", Replica: "waxwing-controller-0", AuditLog: "audit.jsonl", Workers: 1}
+			cfg := Config{REST: &rest.Config{}, Namespace: "waxwing-system", Replica: "waxwing-controller-0", AuditStore: tiles.New(tiles.Config{}), Workers: 1}
 			c.change(&cfg)
 			err := cfg.check()
 			if (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {

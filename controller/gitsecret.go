@@ -13,9 +13,6 @@ import (
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
-// unattributed is the actor of what the object's own manifest asks for; who wrote that is in Git and in the API server's audit log.
-const unattributed = "unattributed"
-
 // gitSecrets reconciles GitSecrets: gather, decide, act, report.
 type gitSecrets struct {
 	gather *gatherer
@@ -112,7 +109,7 @@ func refused(err error) unseal.Outcome {
 
 func operation(action audit.Action, o *v1alpha1.GitSecret, p *unseal.Plan) audit.Operation {
 	op := audit.Operation{
-		Action: action, Actor: unattributed,
+		Action: action, Actor: audit.Actor{User: audit.Unattributed},
 		Object: audit.Object{
 			Kind: seal.Kind, Namespace: o.Namespace, Name: o.Name, UID: string(o.UID), Generation: o.Generation, ResourceVersion: o.ResourceVersion,
 		},

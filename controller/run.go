@@ -44,10 +44,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	logger := logr.FromSlogHandler(cfg.Log.Handler())
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
-	log, err := audit.OpenFile(cfg.AuditLog, cfg.Replica, cfg.Now, cfg.Rand)
-	if err != nil {
-		return err
-	}
+	log := audit.NewRecorder(audit.Config{Store: cfg.AuditStore, Replica: cfg.Replica, Now: cfg.Now, Rand: cfg.Rand})
 	defer func() { err = errors.Join(err, log.Close()) }()
 	bodies := newBodies(newMemory(cfg.Jitter), maxBodies)
 	mgr, err := newManager(cfg, logger, bodies)
@@ -107,7 +104,7 @@ func unknownKind(err error) error {
 }
 
 // add registers everything that runs.
-func add(mgr ctrl.Manager, cfg Config, log *audit.File, bodies *bodies) error {
+func add(mgr ctrl.Manager, cfg Config, log *audit.Recorder, bodies *bodies) error {
 	live := &keyring.Live{}
 	rings := keyring.NewManager(keyring.Config{Secret: cfg.SecretSource, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
 	reader, listed, err := readers(mgr, cfg, bodies)

@@ -15,7 +15,7 @@ import (
 // TestNothingIsOpenedWithoutAnAuditLog makes the log's disk full for one process, by its limit of the size of a file.
 func TestNothingIsOpenedWithoutAnAuditLog(t *testing.T) {
 	w := newWorld(t)
-	log := filepath.Join(t.TempDir(), "audit.jsonl")
+	log := filepath.Join(t.TempDir(), "audit")
 	ctl := w.controllerWithLog(t, log)
 	w.create(t, w.sealed(t, "before", "user"))
 	w.eventually(t, "before", unseal.Unsealed) // not before its outcome is in the log

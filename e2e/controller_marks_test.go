@@ -98,7 +98,7 @@ func (w *world) version0(t *testing.T) string {
 // background together, under the rule at most once an object, and after a restart never.
 func TestMarksCostFewWrites(t *testing.T) {
 	w := newWorld(t)
-	log := filepath.Join(t.TempDir(), "audit.jsonl")
+	log := filepath.Join(t.TempDir(), "audit")
 	ctl := w.controllerWithLog(t, log)
 	const objects, strict = 200, 40
 	one := w.sealed(t, "x", "user", "password", "token")
@@ -152,7 +152,7 @@ func TestMarksCostFewWrites(t *testing.T) {
 // Secret whose mark is not stored; and at the end that every object is opened.
 func TestAKillBetweenMarkAndSecret(t *testing.T) {
 	w := newWorld(t)
-	log := filepath.Join(t.TempDir(), "audit.jsonl")
+	log := filepath.Join(t.TempDir(), "audit")
 	ctl := w.controllerWithLog(t, log)
 	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
 	const objects = 30
@@ -327,7 +327,7 @@ func TestAFullConfigMapOfMarksMakesRoom(t *testing.T) {
 // for it.
 func TestObjectsBeforeMarksGetTheirs(t *testing.T) {
 	w := newWorld(t)
-	log := filepath.Join(t.TempDir(), "audit.jsonl")
+	log := filepath.Join(t.TempDir(), "audit")
 	ctl := w.controllerWithLog(t, log)
 	first, second := w.version(t, "db", "first"), w.version(t, "db", "second")
 	w.put(t, second)
@@ -369,7 +369,7 @@ func TestAChangeThatTheSecretDidNotTakeCanBeReverted(t *testing.T) {
 // TestObjectsShareTheWriteOfTheirMarks holds that objects that wait for the same ConfigMap at a time are written together.
 func TestObjectsShareTheWriteOfTheirMarks(t *testing.T) {
 	w := newWorld(t)
-	log := filepath.Join(t.TempDir(), "audit.jsonl")
+	log := filepath.Join(t.TempDir(), "audit")
 	ctl := w.controllerWithLog(t, log)
 	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
 	const objects = 80

@@ -27,7 +27,7 @@ import (
 // the kill has its outcome.
 func TestAKilledControllerLosesNothingAndOpensNothingAgain(t *testing.T) {
 	w := newWorld(t)
-	log := filepath.Join(t.TempDir(), "audit.jsonl")
+	log := filepath.Join(t.TempDir(), "audit")
 	ctl := w.controllerWithLog(t, log)
 	const done, more = 5, 15
 	for i := range done {

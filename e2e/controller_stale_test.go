@@ -140,7 +140,7 @@ func (w *world) controllerBehind(t *testing.T, g *gate) *replica {
 	}
 	behind := *w
 	behind.kubeconfig = path
-	return behind.start(t, filepath.Join(t.TempDir(), "audit.jsonl"))
+	return behind.start(t, filepath.Join(t.TempDir(), "audit"))
 }
 
 // conflicts counts the attempts to write a Secret that was not the one that was expected.

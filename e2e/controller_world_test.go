@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/audittest"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/statement"
 	"github.com/waxwing-io/waxwing/e2e/harness"
@@ -98,7 +98,7 @@ type replica struct {
 // controller starts the real program under the ServiceAccount and the RBAC that ship, and waits until it is ready.
 func (w *world) controller(t *testing.T, args ...string) *replica {
 	t.Helper()
-	return w.controllerWithLog(t, filepath.Join(t.TempDir(), "audit.jsonl"), args...)
+	return w.controllerWithLog(t, filepath.Join(t.TempDir(), "audit"), args...)
 }
 
 func (w *world) controllerWithLog(t *testing.T, log string, args ...string) *replica {
@@ -128,7 +128,11 @@ func (w *world) start(t *testing.T, log string, args ...string) *replica {
 		if body, err := get("http://" + r.metrics + "/metrics"); err == nil {
 			w.Record(t, "metrics", body)
 		}
-		if b, err := os.ReadFile(log); err == nil {
+		for _, r := range audittest.Records(t, log) {
+			b, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
 			w.Record(t, "audit log", b)
 		}
 	})
@@ -157,22 +161,7 @@ func get(url string) ([]byte, error) {
 // records reads the audit log.
 func (r *replica) records(t *testing.T) []audit.Record {
 	t.Helper()
-	b, err := os.ReadFile(r.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []audit.Record
-	for line := range bytes.Lines(b) {
-		if !bytes.HasSuffix(line, []byte("\n")) {
-			continue // being written
-		}
-		var rec audit.Record
-		if err := json.Unmarshal(line, &rec); err != nil {
-			t.Fatalf("the audit log has a line that is no record: %v", err)
-		}
-		all = append(all, rec)
-	}
-	return all
+	return audittest.Records(t, r.log)
 }
 
 // intents counts the times that the object was to be opened.

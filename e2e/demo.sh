@@ -64,7 +64,7 @@ kubectl -n waxwing-system create token waxwing-controller --duration 2h >"$work/
   KUBECONFIG="$work/controller.kubeconfig" kubectl config set-credentials waxwing-controller --token "$(cat "$work/token")" >/dev/null
   KUBECONFIG="$work/controller.kubeconfig" kubectl config set-context --current --user waxwing-controller >/dev/null
 )
-"$root/bin/waxwing-controller" --kubeconfig "$work/controller.kubeconfig" --namespace waxwing-system --audit-log "$work/audit.jsonl" \
+"$root/bin/waxwing-controller" --kubeconfig "$work/controller.kubeconfig" --namespace waxwing-system --audit-log "$work/audit" \
   --metrics-bind-address 127.0.0.1:0 --health-bind-address 127.0.0.1:0 --recipients-bind-address 127.0.0.1:0 >"$work/controller.log" 2>&1 &
 controller=$!
 until_true 'kubectl wait --for=condition=Ready keyring/default --timeout=1s' "the default keyring"
@@ -109,6 +109,6 @@ echo "The Secret is as it was:"
 run "kubectl get secret db -n prod -o jsonpath='{.data.password}' | base64 -d; echo"
 
 say "8. What the audit log says"
-run "cut -c1-200 $work/audit.jsonl | tail -n 4"
+run "cut -c1-200 $work/audit | tail -n 4"
 
 [ "${KEEP:-}" = 1 ] || say "Done. Nothing is left running, nothing is left behind."

@@ -35,6 +35,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/audittest"
 	"github.com/waxwing-io/waxwing/controller"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/statement"
@@ -51,21 +52,18 @@ type keyringBench struct {
 	secrets   corev1client.SecretInterface
 	source    *secretsource.Source
 	logPath   string
-	log       *audit.File
+	log       *audit.Recorder
 	live      *keyring.Live
 	manager   *keyring.Manager
 }
 
 func newKeyringBench(t *testing.T) *keyringBench {
 	t.Helper()
-	b := &keyringBench{Cluster: harness.Start(t), t: t, logPath: filepath.Join(t.TempDir(), "audit.log"), live: &keyring.Live{}}
+	b := &keyringBench{Cluster: harness.Start(t), t: t, logPath: filepath.Join(t.TempDir(), "audit"), live: &keyring.Live{}}
 	b.namespace = b.Namespace(t)
 	b.secrets = b.Clientset().CoreV1().Secrets(b.namespace)
 	b.source = secretsource.New(b.secrets, time.Now, rand.Reader)
-	var err error
-	if b.log, err = audit.OpenFile(b.logPath, "test", time.Now, rand.Reader); err != nil {
-		t.Fatal(err)
-	}
+	b.log = audittest.Open(t, b.logPath)
 	t.Cleanup(func() { _ = b.log.Close() })
 	b.manager = b.newManager(b.source)
 	return b

@@ -190,7 +190,7 @@ func (r *run) did(reason, message string, err error) error {
 // recorded wraps an operation in intent and outcome. Without a durable intent the operation is not begun.
 func (r *run) recorded(ctx context.Context, action audit.Action, kind string, keys []audit.Key, operation func() ([]audit.Key, error)) error {
 	object := audit.Object{Kind: kind, Name: r.kr.Name, UID: string(r.kr.UID), Generation: r.kr.Generation, ResourceVersion: r.kr.ResourceVersion}
-	id, err := r.m.cfg.Audit.Intent(ctx, audit.Operation{Action: action, Object: object, Keys: keys, Actor: actor})
+	id, err := r.m.cfg.Audit.Intent(ctx, audit.Operation{Action: action, Object: object, Keys: keys, Actor: audit.Actor{User: audit.Unattributed, Manager: actor}})
 	if err != nil {
 		return &refusal{ReasonAuditUnavailable, false, err}
 	}

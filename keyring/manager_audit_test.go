@@ -22,8 +22,8 @@ type tracedLog struct {
 	actions *sync.Map
 }
 
-func (l tracedLog) Intent(ctx context.Context, op audit.Operation) (string, error) {
-	id, err := l.Log.Intent(ctx, op)
+func (l tracedLog) Intent(ctx context.Context, op audit.Operation, notes ...audit.Standing) (string, error) {
+	id, err := l.Log.Intent(ctx, op, notes...)
 	l.actions.Store(id, string(op.Action))
 	l.trace("intent " + string(op.Action))
 	return id, err
@@ -159,11 +159,11 @@ type cutLog struct {
 
 var errCut = errors.New("the log takes nothing more")
 
-func (l *cutLog) Intent(ctx context.Context, op audit.Operation) (string, error) {
+func (l *cutLog) Intent(ctx context.Context, op audit.Operation, notes ...audit.Standing) (string, error) {
 	if l.calls++; l.calls >= l.from {
 		return "", errCut
 	}
-	return l.Log.Intent(ctx, op)
+	return l.Log.Intent(ctx, op, notes...)
 }
 
 func (l *cutLog) Outcome(ctx context.Context, id string, out audit.Outcome) error {

@@ -3,7 +3,6 @@ package keyring_test
 import (
 	"crypto/rand"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/audittest"
 	"github.com/waxwing-io/waxwing/crypto/statement"
 	"github.com/waxwing-io/waxwing/keyring"
 )
@@ -22,7 +22,7 @@ import (
 type bench struct {
 	t    testing.TB
 	src  *memorySource
-	log  *audit.File
+	log  *audit.Recorder
 	path string
 	live *keyring.Live
 	m    *keyring.Manager
@@ -30,11 +30,8 @@ type bench struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := &bench{t: t, src: newMemorySource(t), path: filepath.Join(t.TempDir(), "audit.log")}
-	var err error
-	if b.log, err = audit.OpenFile(b.path, "test", time.Now, rand.Reader); err != nil {
-		t.Fatal(err)
-	}
+	b := &bench{t: t, src: newMemorySource(t), path: filepath.Join(t.TempDir(), "audit")}
+	b.log = audittest.Open(t, b.path)
 	t.Cleanup(func() { _ = b.log.Close() })
 	b.restart(b.log)
 	return b
@@ -67,17 +64,9 @@ func (b *bench) mustEnsure(kr *v1alpha1.Keyring) keyring.Result {
 // story is the audit log in words.
 func (b *bench) story() []string {
 	b.t.Helper()
-	f, err := os.Open(b.path)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer f.Close()
 	var lines []string
 	actions := map[string]string{}
-	for r, err := range audit.Records(f) {
-		if err != nil {
-			b.t.Fatal(err)
-		}
+	for _, r := range audittest.Records(b.t, b.path) {
 		switch r.Phase {
 		case audit.PhaseIntent:
 			actions[r.ID] = fmt.Sprintf("%s %s %s keys=%d", r.Operation.Action, r.Operation.Object.Kind, r.Operation.Object.Name, len(r.Operation.Keys))

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"crypto/ed25519"
 	crand "crypto/rand"
 	"errors"
 	"fmt"
@@ -15,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/controller"
 	"github.com/waxwing-io/waxwing/keyring/secretsource"
 )
@@ -23,6 +26,7 @@ import (
 type options struct {
 	controller.Config
 	kubeconfig string
+	auditLog   string
 	logLevel   slog.Level
 }
 
@@ -33,10 +37,10 @@ func command(version string, env func(string) string, logs io.Writer) *cobra.Com
 		Use:   "waxwing-controller",
 		Short: "Opens GitSecrets inside the cluster and keeps the keys that open them",
 		Example: `  # in the cluster: who and where it is comes from the pod
-  waxwing-controller --audit-log /var/lib/waxwing/audit.jsonl
+  waxwing-controller --audit-log /var/lib/waxwing/audit
 
   # from a workstation, for a try
-  waxwing-controller --kubeconfig controller.kubeconfig --namespace waxwing-system --audit-log audit.jsonl --leader-elect=false`,
+  waxwing-controller --kubeconfig controller.kubeconfig --namespace waxwing-system --audit-log audit --leader-elect=false`,
 		Version:       version,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
@@ -67,7 +71,7 @@ func (o *options) addFlags(cmd *cobra.Command, env func(string) string) {
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig to use (default: the pod's ServiceAccount)")
 	f.StringVar(&o.Namespace, "namespace", env("POD_NAMESPACE"), "the controller's own namespace, where its keys are (default: $POD_NAMESPACE)")
 	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "open GitSecrets in these namespaces only, and read and write nothing in others: no right in the whole cluster is needed but that to Keyrings (default: all)")
-	f.StringVar(&o.AuditLog, "audit-log", "", "path of the audit log, on a volume of its own; required")
+	f.StringVar(&o.auditLog, "audit-log", "", "folder of the audit log, on a volume of its own; required")
 	f.BoolVar(&o.AuditEphemeral, "audit-ephemeral", false, "say so if the audit log is on a volume that goes with the pod: every Keyring then shows Degraded")
 	f.StringVar(&o.Replica, "replica", replica, "name of this process in the audit log (default: $POD_NAME, or the host's name)")
 	f.IntVar(&o.Workers, "workers", 16, "how many GitSecrets are looked at at a time; they mostly wait for the API server")
@@ -97,6 +101,16 @@ func (o *options) complete(logs io.Writer) error {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
 	o.SecretSource = secretsource.New(clients.CoreV1().Secrets(o.Namespace), o.Now, o.Rand)
+	if o.auditLog == "" {
+		return errors.New("no audit log: set --audit-log; nothing is opened without one")
+	}
+	o.AuditStore = tiles.New(tiles.Config{
+		Dir: o.auditLog, Origin: "cluster/" + o.Replica, Ephemeral: o.AuditEphemeral, Now: o.Now, Log: o.Log,
+		Key: func(context.Context) (ed25519.PrivateKey, error) {
+			_, key, err := ed25519.GenerateKey(o.Rand)
+			return key, err
+		},
+	})
 	return nil
 }
 

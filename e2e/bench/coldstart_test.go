@@ -42,7 +42,7 @@ func sizes() []int {
 func BenchmarkColdStart(b *testing.B) {
 	c := harness.Start(b)
 	c.InstallWaxwing(b)
-	w := &coldWorld{Cluster: c, kube: c.Client(b, v1alpha1.AddToScheme), binary: harness.BuildBinary(b, "./cmd/waxwing-controller"), audit: b.TempDir() + "/audit.jsonl"}
+	w := &coldWorld{Cluster: c, kube: c.Client(b, v1alpha1.AddToScheme), binary: harness.BuildBinary(b, "./cmd/waxwing-controller"), audit: b.TempDir() + "/audit"}
 	run := w.start(b)
 	w.holders = []seal.Holder{w.keyring(b), breakGlass(b)}
 	run.Kill()

@@ -126,7 +126,7 @@ func (r *release) volume() *unstructured.Unstructured {
 func (r *release) startController(t *testing.T) *harness.Process {
 	t.Helper()
 	p := harness.StartProcess(t, harness.Command{Path: harness.BuildBinary(t, "./cmd/waxwing-controller"), Args: []string{
-		"--kubeconfig", r.ServiceAccountKubeconfig(t, r.namespace, "waxwing-controller"), "--namespace", r.namespace, "--audit-log", filepath.Join(t.TempDir(), "audit.jsonl"),
+		"--kubeconfig", r.ServiceAccountKubeconfig(t, r.namespace, "waxwing-controller"), "--namespace", r.namespace, "--audit-log", filepath.Join(t.TempDir(), "audit"),
 		"--metrics-bind-address", "0", "--health-bind-address", "0", "--recipients-bind-address", "0", "--leader-elect=false",
 	}})
 	r.kubectl(t, "wait", "--for=create", "keyring/default", "--timeout=60s")

@@ -1,9 +1,7 @@
 package faults_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/audittest"
 	"github.com/waxwing-io/waxwing/e2e/harness"
 	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
 )
@@ -39,7 +38,7 @@ var single = []string{"--leader-elect=false"}
 
 func (w *world) pod(args ...string) *pod {
 	w.t.Helper()
-	p := &pod{w: w, t: w.t, log: filepath.Join(w.t.TempDir(), "audit.jsonl"), health: freeAddress(w.t), args: args}
+	p := &pod{w: w, t: w.t, log: filepath.Join(w.t.TempDir(), "audit"), health: freeAddress(w.t), args: args}
 	p.proxy, p.kubeconfig = w.proxy()
 	p.proxy.Add(faultproxy.Fault{Match: w.writesSecret, Before: p.intended})
 	w.t.Cleanup(func() {
@@ -137,22 +136,8 @@ func (p *pod) intended(r faultproxy.Request) faultproxy.Verdict {
 	return faultproxy.Pass()
 }
 
-// records reads the audit log; a line that is being written does not count.
-func (p *pod) records() []audit.Record {
-	b, err := os.ReadFile(p.log)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		p.t.Error(err)
-	}
-	var all []audit.Record
-	for line := range bytes.Lines(b) {
-		var rec audit.Record
-		if !bytes.HasSuffix(line, []byte("\n")) || json.Unmarshal(line, &rec) != nil {
-			continue
-		}
-		all = append(all, rec)
-	}
-	return all
-}
+// records reads the audit log.
+func (p *pod) records() []audit.Record { return audittest.Records(p.t, p.log) }
 
 // open are the intents of the present process that have no outcome.
 func (p *pod) open() []audit.Record {

@@ -58,7 +58,7 @@ func (w *world) controller(t *testing.T) *harness.Process {
 	return harness.StartProcess(t, harness.Command{
 		Path: harness.BuildBinary(t, "./cmd/waxwing-controller"),
 		Args: []string{
-			"--kubeconfig", w.ServiceAccountKubeconfig(t, home, account), "--namespace", home, "--audit-log", filepath.Join(t.TempDir(), "audit.jsonl"),
+			"--kubeconfig", w.ServiceAccountKubeconfig(t, home, account), "--namespace", home, "--audit-log", filepath.Join(t.TempDir(), "audit"),
 			"--metrics-bind-address", "0", "--health-bind-address", "0", "--recipients-bind-address", "0",
 			"--leader-elect-lease-duration", "4s", "--leader-elect-renew-deadline", "3s", "--leader-elect-retry-period", "500ms",
 		},

@@ -1,6 +1,6 @@
 {{/* The controller's flags. What is not set here is the program's own default. */}}
 {{- define "waxwing.args" -}}
-- --audit-log=/var/lib/waxwing/audit.jsonl
+- --audit-log=/var/lib/waxwing/audit
 {{- if not .Values.persistence.enabled }}
 - --audit-ephemeral
 {{- end }}

@@ -1,0 +1,116 @@
+// Package audittest opens and reads audit logs in tests: the real log on a real disk, with a key of its own and anchors in memory.
+package audittest
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/tiles"
+	"github.com/waxwing-io/waxwing/audit/verify"
+)
+
+// Origin of the logs.
+const Origin = "test/replica-0"
+
+// MemoryAnchors is audit.Anchors in memory; the ones that count are in the cluster.
+type MemoryAnchors struct {
+	mu      sync.Mutex
+	anchor  audit.Anchor
+	version int
+}
+
+// Load implements audit.Anchors.
+func (m *MemoryAnchors) Load(context.Context) (audit.Anchor, string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.anchor, strconv.Itoa(m.version), nil
+}
+
+// Save implements audit.Anchors.
+func (m *MemoryAnchors) Save(_ context.Context, a audit.Anchor, version string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if version != strconv.Itoa(m.version) {
+		return "", audit.ErrConflict
+	}
+	m.version++
+	m.anchor = a
+	return strconv.Itoa(m.version), nil
+}
+
+// Others implements audit.Anchors.
+func (m *MemoryAnchors) Others(context.Context) ([]audit.Anchor, error) { return nil, nil }
+
+// Key gives a new key.
+func Key(t testing.TB) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// Config is that of a store in dir with a new key.
+func Config(t testing.TB, dir string) tiles.Config {
+	t.Helper()
+	key := Key(t)
+	return tiles.Config{
+		Dir: dir, Origin: Origin, Key: func(context.Context) (ed25519.PrivateKey, error) { return key, nil }, Anchors: &MemoryAnchors{}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// Open opens a log in dir.
+func Open(t testing.TB, dir string) *audit.Recorder {
+	t.Helper()
+	return audit.NewRecorder(audit.Config{Store: tiles.New(Config(t, dir)), Replica: "test", Now: time.Now, Rand: rand.Reader})
+}
+
+// Records reads all that the log in dir has taken, published or not.
+func Records(t testing.TB, dir string) []audit.Record {
+	t.Helper()
+	parts, err := filepath.Glob(filepath.Join(dir, "[0-9][0-9][0-9][0-9]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []audit.Record
+	for _, part := range parts {
+		for r, err := range verify.PartRecords(os.DirFS(part), integrated(t, part)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// integrated is the size of a part as Tessera knows it.
+func integrated(t testing.TB, part string) uint64 {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(part, ".state", "treeState"))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0 // being made
+	}
+	var state struct {
+		Size uint64 `json:"size"`
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &state)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Size
+}

@@ -1,0 +1,156 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// ErrClosed is the error of a Recorder that was closed, ErrConflict that of an anchor that has changed meanwhile.
+var (
+	ErrClosed   = errors.New("the audit log is closed")
+	ErrConflict = errors.New("the anchor has changed meanwhile")
+)
+
+// Config is what a Recorder needs. All is required that does not say otherwise.
+type Config struct {
+	Store Store
+	// Replica names this process in every record.
+	Replica string
+	// Now gives times, Rand ids.
+	Now  func() time.Time
+	Rand io.Reader
+	// Durable is told of all records of a commit after they are durable, from one goroutine; it may be nil and must not keep the slices.
+	Durable func(records [][]byte)
+}
+
+// Recorder is a Log over a Store. Records that wait at the same time become durable together. When the store fails, every call fails, and calls succeed again when the store
+// does. It is safe for concurrent use.
+type Recorder struct {
+	cfg  Config
+	idMu sync.Mutex
+	ids  *ulid.MonotonicEntropy
+
+	queue chan *entry
+	stop  chan struct{} // closed by Close: nothing more is taken
+	ended chan struct{} // closed when the last record is written
+
+	term     atomic.Pointer[int64]
+	offset   atomic.Pointer[int64]
+	health   atomic.Pointer[error]
+	closing  sync.Once
+	closeErr error
+}
+
+var _ Log = (*Recorder)(nil)
+
+// NewRecorder starts the goroutine that writes, and tries to open the store. A store that cannot take records at the moment is no error: Intent fails until it can, see Err.
+func NewRecorder(cfg Config) *Recorder {
+	r := &Recorder{cfg: cfg, ids: ulid.Monotonic(cfg.Rand, 0), queue: make(chan *entry, maxQueue), stop: make(chan struct{}), ended: make(chan struct{})}
+	go r.run()
+	return r
+}
+
+// Intent implements Log. When ctx ends before the store has answered, the record may be in the log all the same.
+func (r *Recorder) Intent(ctx context.Context, op Operation, notes ...Standing) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("recording an intent: %w", err)
+	}
+	e := &entry{done: make(chan error, 1)}
+	for _, n := range notes {
+		if err := r.encode(e, r.newID(), PhaseNote, &n.Operation, &n.Outcome); err != nil {
+			return "", fmt.Errorf("recording an intent: %w", err)
+		}
+	}
+	id := r.newID()
+	err := r.encode(e, id, PhaseIntent, &op, nil)
+	if err == nil {
+		err = r.add(ctx, e)
+	}
+	if err != nil {
+		return "", fmt.Errorf("recording an intent: %w", err)
+	}
+	return id, nil
+}
+
+// Outcome implements Log. A ctx that has ended does not keep the record from being written, only from being waited for.
+func (r *Recorder) Outcome(ctx context.Context, id string, out Outcome) error {
+	if _, err := ulid.ParseStrict(id); err != nil {
+		return errors.New("recording an outcome: it cites no intent")
+	}
+	e := &entry{done: make(chan error, 1)}
+	err := r.encode(e, id, PhaseOutcome, nil, &out)
+	if err == nil {
+		err = r.add(ctx, e)
+	}
+	if err != nil {
+		return fmt.Errorf("recording an outcome: %w", err)
+	}
+	return nil
+}
+
+// Note implements Log.
+func (r *Recorder) Note(ctx context.Context, op Operation, out Outcome) error {
+	e := &entry{done: make(chan error, 1)}
+	err := r.encode(e, r.newID(), PhaseNote, &op, &out)
+	if err == nil {
+		err = r.add(ctx, e)
+	}
+	if err != nil {
+		return fmt.Errorf("recording a note: %w", err)
+	}
+	return nil
+}
+
+// Begin has every record from here on carry the number of a term. The caller notes ActionTermBegan first thing after it.
+func (r *Recorder) Begin(term int64) { r.term.Store(&term) }
+
+// Offset has every record from here on carry how far the API server's clock is ahead of ours.
+func (r *Recorder) Offset(d time.Duration) {
+	ms := d.Milliseconds()
+	r.offset.Store(&ms)
+}
+
+// Err is the error of the latest commit, nil when it succeeded.
+func (r *Recorder) Err() error {
+	if p := r.health.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Close writes what waits and a note of the stop, and closes the store. Calls after it fail with ErrClosed.
+func (r *Recorder) Close() error {
+	r.closing.Do(func() {
+		close(r.stop)
+		<-r.ended
+		e := &entry{}
+		err := r.encode(e, r.newID(), PhaseNote, &Operation{Action: ActionLogStopped, Object: Object{Kind: "AuditLog", Name: r.cfg.Replica}, Actor: Actor{User: Unattributed}}, &Outcome{OK: true})
+		if err == nil {
+			err = r.commit(context.Background(), e.records)
+		}
+		r.closeErr = errors.Join(err, r.cfg.Store.Close())
+	})
+	return r.closeErr
+}
+
+func (r *Recorder) newID() string {
+	r.idMu.Lock()
+	defer r.idMu.Unlock()
+	return ulid.MustNew(ulid.Timestamp(r.cfg.Now()), r.ids).String()
+}
+
+// encode adds a record to the entry.
+func (r *Recorder) encode(e *entry, id string, phase Phase, op *Operation, out *Outcome) error {
+	b, err := encode(Record{
+		Version: Version, ID: id, Time: r.cfg.Now().UTC(), ClockOffset: r.offset.Load(), Replica: r.cfg.Replica, Term: r.term.Load(), Phase: phase, Operation: op, Outcome: out,
+	})
+	e.records = append(e.records, b)
+	return err
+}

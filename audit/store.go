@@ -1,0 +1,45 @@
+package audit
+
+import "context"
+
+// Store makes encoded records durable, in their order. One goroutine uses it.
+type Store interface {
+	// Ready opens what has to be open before records can be appended, and gives what the log has to say first: that it was started, goes on in a new part, or was restarted.
+	// It gives the same notes again until an Append has succeeded, and none after that. It is called before every Append and is cheap when there is nothing to do.
+	Ready(ctx context.Context) ([]Standing, error)
+	// Append makes all records durable or fails; after an error some of them may be in the log. A record is at most MaxRecord bytes.
+	Append(ctx context.Context, records [][]byte) error
+	// Close publishes what is durable and lets go of the files.
+	Close() error
+}
+
+// Anchor is what is known outside a log's volume about the log: a Kubernetes object holds it, and a log that does not contain it is not appended to.
+type Anchor struct {
+	// Origin is CLUSTER/REPLICA, Key the verifier key (golang.org/x/mod/sumdb/note) of that name.
+	Origin, Key string
+	// Part is the number of the part that is being written, from 1.
+	Part int
+	// Checkpoint is the newest anchored signed checkpoint of that part, empty for none.
+	Checkpoint string
+	// Closed are the last anchored signed checkpoints of the parts before, oldest first.
+	Closed []string
+	// Restart asks for a new part, because this one cannot be gone on with; nil for no request.
+	Restart *Restart
+}
+
+// Restart is somebody's request to go on in a new part.
+type Restart struct {
+	Reason string `json:"reason"`
+	// Part is the part that is given up: a request for another is an old one.
+	Part int `json:"part"`
+}
+
+// Anchors keeps a log's anchor. Implementations compare and swap: of two writers one fails.
+type Anchors interface {
+	// Load gives the anchor and the version that Save takes. A log without one has the zero Anchor.
+	Load(ctx context.Context) (anchor Anchor, version string, err error)
+	// Save replaces the anchor of that version and gives the new one. It fails with ErrConflict if the anchor has changed meanwhile.
+	Save(ctx context.Context, anchor Anchor, version string) (string, error)
+	// Others gives the anchors of the other replicas' logs.
+	Others(ctx context.Context) ([]Anchor, error)
+}
