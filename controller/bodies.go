@@ -34,8 +34,12 @@ func newBodies(seen *memory, room int) *bodies {
 	return &bodies{seen: seen, room: room, specs: map[types.NamespacedName]body{}}
 }
 
-// put keeps the spec of an object that was not looked at in this generation.
+// put keeps the spec of an object that was not looked at in this generation. One without envelopes has none to keep: informers give an object more than once to
+// their transform, and the second time its sealed part is gone.
 func (b *bodies) put(o *v1alpha1.GitSecret) {
+	if len(o.Spec.Envelopes) == 0 {
+		return
+	}
 	key := keyOf(o)
 	b.mu.Lock()
 	defer b.mu.Unlock()
