@@ -111,6 +111,7 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 		r.undo(ctx, in, err)
 		return refused(err), false
 	}
+	r.gather.seen.writing(in.Object, secret.UID, secret.ResourceVersion)
 	mark, _ := p.Remember()
 	r.remember(ctx, in, mark)
 	return p.Written(contents, in.Object, secret), false
