@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -53,7 +54,7 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan)
 	id, err := r.audit.Intent(ctx, operation(audit.ActionUnseal, in.Object, p))
 	if err != nil {
 		r.log.ErrorContext(ctx, "the audit log takes no intent", "gitsecret", keyOf(in.Object).String(), "error", err)
-		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}, 0)
+		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}, nil)
 	}
 	out, conflict := r.unseal(ctx, in, p)
 	r.report.rolledBack(ctx, in, out)
@@ -61,18 +62,32 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan)
 	if conflict {
 		recorded = audit.Outcome{Reason: "Conflict", Message: errConflict.Error()}
 	}
-	// What was done is recorded even if the controller is being stopped.
-	if err := r.audit.Outcome(context.WithoutCancel(ctx), id, recorded); err != nil {
-		r.log.ErrorContext(ctx, "the audit log takes no outcome", "gitsecret", keyOf(in.Object).String(), "intent", id, "error", err)
-		out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; its last intent about this object has no outcome"}
-		conflict = false
+	end := r.record(ctx, in, id, recorded, began)
+	if !conflict {
+		return r.report.tried(ctx, in, out, end)
 	}
-	if conflict {
-		// The caches will catch up; the status has nothing to say about it.
-		r.report.metrics.retries.Inc()
-		return reconcile.Result{RequeueAfter: r.gather.seen.retry(keyOf(in.Object))}, nil
+	if last := <-end; last.lost != nil {
+		return r.report.tried(ctx, in, *last.lost, nil)
 	}
-	return r.report.tried(ctx, in, out, r.gather.now().Sub(began))
+	// The caches will catch up; the status has nothing to say about it.
+	r.report.metrics.retries.Inc()
+	return reconcile.Result{RequeueAfter: r.gather.seen.retry(keyOf(in.Object))}, nil
+}
+
+// record begins to write an outcome into the audit log. Whoever calls it has to wait for the end: what was done is recorded even if the controller is being
+// stopped.
+func (r *gitSecrets) record(ctx context.Context, in *unseal.Input, id string, outcome audit.Outcome, began time.Time) <-chan ending {
+	key, end := keyOf(in.Object).String(), make(chan ending, 1)
+	go func() {
+		err := r.audit.Outcome(context.WithoutCancel(ctx), id, outcome)
+		last := ending{took: r.gather.now().Sub(began)}
+		if err != nil {
+			r.log.ErrorContext(ctx, "the audit log takes no outcome", "gitsecret", key, "intent", id, "error", err)
+			last.lost = &unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; its last intent about this object has no outcome"}
+		}
+		end <- last
+	}()
+	return end
 }
 
 // unseal opens and writes. The values are gone when it returns.
@@ -93,6 +108,7 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 		r.undo(ctx, in, err)
 		return refused(err), false
 	}
+	r.gather.seen.writing(in.Object, secret.UID, secret.ResourceVersion)
 	mark, _ := p.Remember()
 	r.remember(ctx, in, mark)
 	return p.Written(contents, in.Object, secret), false

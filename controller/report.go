@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/keyring"
 	"github.com/waxwing-io/waxwing/unseal"
@@ -44,37 +45,62 @@ func (r *reporter) decided(ctx context.Context, in *unseal.Input, d unseal.Decis
 	if !shown {
 		r.metrics.count(out.Reason)
 	}
-	return r.tell(ctx, in, out, d.After)
+	return r.tell(ctx, in, out, unseal.ReasonOf(old), d.After, r.write(ctx, in, old, out))
 }
 
-// tried reports what came of an attempt to open that took so long.
-func (r *reporter) tried(ctx context.Context, in *unseal.Input, out unseal.Outcome, took time.Duration) (reconcile.Result, error) {
-	r.metrics.count(out.Reason)
-	if took > 0 {
-		r.metrics.seconds.Observe(took.Seconds())
+// ending is how an opening ended in the audit log: how long it took from its intent, and what it came to where its outcome could not be recorded.
+type ending struct {
+	took time.Duration
+	lost *unseal.Outcome
+}
+
+// tried reports what came of an attempt to open. The status is written while the audit log makes the outcome durable, and all else is told after that. Where
+// the outcome is lost, the status is written again, as if it had not been before. end is nil where nothing was opened; otherwise it is waited for in any case.
+func (r *reporter) tried(ctx context.Context, in *unseal.Input, out unseal.Outcome, end <-chan ending) (reconcile.Result, error) {
+	old := in.Object.Status
+	err := r.write(ctx, in, old, out)
+	if end != nil {
+		last := <-end
+		if last.lost != nil {
+			out = *last.lost
+			if err == nil {
+				err = r.write(ctx, in, old, out)
+			}
+		}
+		r.metrics.seconds.Observe(last.took.Seconds())
 	}
-	return r.tell(ctx, in, out, 0)
+	r.metrics.count(out.Reason)
+	return r.tell(ctx, in, out, unseal.ReasonOf(old), 0, err)
 }
 
-// tell writes the status if it changes, and everything else if the reason does.
-func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcome, after time.Duration) (reconcile.Result, error) {
-	o, key := in.Object, keyOf(in.Object)
-	before := unseal.ReasonOf(o.Status)
-	next := out.Status(o.Status, o.Generation, r.now())
-	if !apiequality.Semantic.DeepEqual(o.Status, next) {
-		version, err := patchStatus(ctx, r.status, o, next)
-		if apierrors.IsConflict(err) {
-			// Nobody has to hear of it: the object has changed, and is looked at again.
-			r.seen.doubt(key)
-			return reconcile.Result{RequeueAfter: r.seen.retry(key)}, nil
-		}
-		if tooLarge(err) {
-			return r.noRoom(ctx, in, out)
-		}
-		if err != nil {
-			return reconcile.Result{}, client.IgnoreNotFound(fmt.Errorf("writing the status of %s: %w", key, err))
-		}
-		r.seen.wrote(o, version, next)
+// write makes the status of the object old with out in it.
+func (r *reporter) write(ctx context.Context, in *unseal.Input, old v1alpha1.GitSecretStatus, out unseal.Outcome) error {
+	o := in.Object
+	next := out.Status(old, o.Generation, r.now())
+	if apiequality.Semantic.DeepEqual(o.Status, next) {
+		return nil
+	}
+	version, err := patchStatus(ctx, r.status, o, next)
+	if err != nil {
+		return err
+	}
+	r.seen.wrote(o, version, next)
+	o.Status, o.ResourceVersion = next, version
+	return nil
+}
+
+// tell tells all but the status, whose writing gave err: what changes if the reason is another than before, and when to look again.
+func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcome, before unseal.Reason, after time.Duration, err error) (reconcile.Result, error) {
+	key := keyOf(in.Object)
+	switch {
+	case apierrors.IsConflict(err):
+		// Nobody has to hear of it: the object has changed, and is looked at again.
+		r.seen.doubt(key)
+		return reconcile.Result{RequeueAfter: r.seen.retry(key)}, nil
+	case tooLarge(err):
+		return r.noRoom(ctx, in, out)
+	case err != nil:
+		return reconcile.Result{}, client.IgnoreNotFound(fmt.Errorf("writing the status of %s: %w", key, err))
 	}
 	if before != out.Reason {
 		r.changed(ctx, in, out, before)

@@ -79,6 +79,7 @@ func newManager(cfg Config, logger logr.Logger, bodies *bodies) (ctrl.Manager, e
 		Scheme:                        scheme,
 		Logger:                        logger,
 		Cache:                         caches,
+		NewCache:                      newCache(bodies),
 		Metrics:                       metricsserver.Options{BindAddress: cfg.MetricsAddress},
 		HealthProbeBindAddress:        cfg.HealthAddress,
 		LeaderElection:                cfg.Elect.Enabled,
@@ -162,7 +163,7 @@ func readers(mgr ctrl.Manager, cfg Config, bodies *bodies) (client.Reader, *name
 		open: func(name string) (cache.Cache, error) {
 			o := onlyIn(name, bodies)
 			o.Scheme, o.Mapper, o.HTTPClient = mgr.GetScheme(), mgr.GetRESTMapper(), mgr.GetHTTPClient()
-			return cache.New(mgr.GetConfig(), o)
+			return newCache(bodies)(mgr.GetConfig(), o)
 		},
 	}
 	return n, n, nil

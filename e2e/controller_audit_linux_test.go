@@ -18,7 +18,8 @@ func TestNothingIsOpenedWithoutAnAuditLog(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "audit")
 	ctl := w.controllerWithLog(t, log)
 	w.create(t, w.sealed(t, "before", "user"))
-	w.eventually(t, "before", unseal.Unsealed) // not before its outcome is in the log
+	w.eventually(t, "before", unseal.Unsealed)
+	ctl.checkOutcomes(t, 0)
 	w.holds(t, "before", "user")
 	full, err := os.Stat(log)
 	if err != nil {
