@@ -28,6 +28,7 @@ func TestWhatIsDoneWithALog(t *testing.T) {
 	}{
 		"nothing anywhere":                                  {facts{}, verdict{part: 1}, ""},
 		"an anchor object that has only a request":          {facts{anchor: anchored(0, 0)}, verdict{part: 1}, ""},
+		"nothing where this process has written":            {facts{local: bad}, verdict{}, "part 0001 cannot be gone on with: another tree"},
 		"a log without an anchor":                           {facts{latest: 2}, verdict{part: 2}, ""},
 		"a damaged log without an anchor":                   {facts{latest: 2, local: bad}, verdict{}, "part 0002 cannot be gone on with: another tree"},
 		"a damaged log without an anchor, given up":         {facts{latest: 2, local: bad, anchor: anchored(0, 0)}, verdict{part: 3, begin: audit.ActionLogRestarted}, ""},

@@ -168,7 +168,8 @@ func (s *Store) takeFolder() error {
 	if err := mkdir(s.cfg.Dir); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(s.cfg.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	// Open for reading, because a file system with one that is open for writing cannot be made read-only.
+	f, err := os.OpenFile(filepath.Join(s.cfg.Dir, "lock"), os.O_RDONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
@@ -228,7 +229,11 @@ func (s *Store) gather(k keys, anchor audit.Anchor) (facts, tree, error) {
 		if err != nil && !isAltered(err) {
 			return f, now, err
 		}
-		if err != nil || t.size > 0 {
+		_, claimed, cerr := p.published()
+		if cerr != nil && !isAltered(cerr) {
+			return f, now, cerr
+		}
+		if err != nil || cerr != nil || t.size > 0 || claimed.size > 0 {
 			f.latest, now = n, t
 		}
 	}
