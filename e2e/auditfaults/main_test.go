@@ -27,7 +27,7 @@ const programEnv = "WAXWING_AUDIT_PROGRAM"
 
 func TestMain(m *testing.M) {
 	diskfault.Launch()
-	run, ok := map[string]func(dir string) error{"obey": obey, "load": load}[os.Getenv(programEnv)]
+	run, ok := map[string]func(dir string) error{"obey": obey, "load": load, "mounted": mounted, "mountable": mountable}[os.Getenv(programEnv)]
 	if !ok {
 		os.Exit(m.Run())
 	}

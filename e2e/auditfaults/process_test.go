@@ -52,6 +52,12 @@ func (b *lockedBuffer) tail() string {
 // start starts a program on the log in dir, whose disk may be nil.
 func start(t *testing.T, program, dir string, disk *diskfault.Disk, partSize int) *process {
 	t.Helper()
+	return startWith(t, program, dir, disk, partSize, func(*exec.Cmd) {})
+}
+
+// startWith has change decide how it is started.
+func startWith(t *testing.T, program, dir string, disk *diskfault.Disk, partSize int, change func(*exec.Cmd)) *process {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +76,7 @@ func start(t *testing.T, program, dir string, disk *diskfault.Disk, partSize int
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
+	change(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -130,7 +130,11 @@ const (
 //	append N  N intents at once: a line for each that was acknowledged, then "done" and an error, if any
 //	health    "done" and the Recorder's error
 //	close     closes the log
-func obey(dir string) error {
+//	reopen    opens it again
+func obey(dir string) error { return obeyWith(dir, nil) }
+
+// obeyWith knows more words, that take no argument.
+func obeyWith(dir string, more map[string]func() error) error {
 	r, err := openRecorder(dir)
 	if err != nil {
 		return err
@@ -146,6 +150,10 @@ func obey(dir string) error {
 			err = r.Err()
 		case "close":
 			err = r.Close()
+		case "reopen":
+			r, err = openRecorder(dir)
+		default:
+			err = more[word]()
 		}
 		if err != nil {
 			fmt.Printf("done %q\n", err)
