@@ -38,7 +38,7 @@ func logKey() ed25519.PrivateKey {
 
 // config is that of the store in dir.
 func config(dir string, out io.Writer) (tiles.Config, error) {
-	size, err := strconv.ParseUint(os.Getenv(partSizeEnv), 10, 64)
+	size, err := strconv.ParseInt(os.Getenv(partSizeEnv), 10, 64)
 	return tiles.Config{
 		Dir: dir, Origin: audittest.Origin, Key: func(context.Context) (ed25519.PrivateKey, error) { return logKey(), nil },
 		Anchors: &fileAnchors{path: anchorOf(dir)}, PartSize: size, Now: time.Now, Log: slog.New(slog.NewTextHandler(out, nil)),
