@@ -86,10 +86,14 @@ func (r *Recorder) run() {
 	}
 }
 
+// gather is how long a batch waits at most for the callers that the one before has woken: they are about to come back with their next record, and a commit takes far longer.
+const gather = 200 * time.Microsecond
+
 // write commits first and whatever waits with it.
 func (r *Recorder) write(ctx context.Context, first *entry) {
-	// Those whom the last batch has woken are about to come back with their next record: one more turn of the scheduler halves the number of fsyncs.
-	runtime.Gosched()
+	for began := time.Now(); len(r.queue)+1 < r.woken && time.Since(began) < gather; {
+		runtime.Gosched()
+	}
 	batch, records, size := []*entry{first}, first.records, first.size()
 	for size < maxBatch {
 		select {
@@ -101,6 +105,7 @@ func (r *Recorder) write(ctx context.Context, first *entry) {
 		break
 	}
 	err := r.commit(ctx, records)
+	r.woken = len(batch)
 	for _, e := range batch {
 		e.done <- err
 	}

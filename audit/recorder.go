@@ -59,6 +59,7 @@ type Recorder struct {
 	queue chan *entry
 	stop  chan struct{} // closed by Close: nothing more is taken
 	ended chan struct{} // closed when the last record is written
+	woken int           // how many callers the latest commit has answered; the writing goroutine's own
 
 	openMu sync.Mutex
 	open   map[string]time.Time // intents without outcome

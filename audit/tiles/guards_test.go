@@ -78,6 +78,45 @@ func TestAFolderThatIsExchangedWhileItIsWrittenIsRefused(t *testing.T) {
 	}
 }
 
+// Without the guard before the signature Tessera signs, within a tenth of a second, whatever tree somebody puts on the volume.
+func TestATreeThatSomebodyPutsOnTheVolumeIsNotSigned(t *testing.T) {
+	w, forged := newWorld(t), newWorld(t)
+	p, other := w.start(), forged.start()
+	p.write(5)
+	other.write(50)
+	other.close()
+	eventually(t, "all is published", func() bool { size, _ := w.published("0001"); return size == p.store.Status().Size })
+	size, root := w.published("0001")
+	copyTo(t, filepath.Join(w.dir, "0001", "tile"), filepath.Join(forged.dir, "0001", "tile"))
+	state, err := os.ReadFile(filepath.Join(forged.dir, "0001", ".state", "treeState"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, "0001", ".state", "treeState"), state, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is found", func() bool { return p.Err() != nil })
+	p.refused("part 0001")
+	if s, r := w.published("0001"); s != size || r != root {
+		t.Errorf("a tree of %d records was signed that somebody else has made", s)
+	}
+}
+
+// Without the comparison of the lock file with the one that is locked both write.
+func TestALockFileThatIsReplacedMayBeSomebodyElses(t *testing.T) {
+	w := newWorld(t)
+	p := w.start()
+	p.write(1)
+	if err := os.Remove(filepath.Join(w.dir, "lock")); err != nil {
+		t.Fatal(err)
+	}
+	second := w.start()
+	second.write(1)
+	if _, err := p.Intent(t.Context(), unsealDB()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("the first process: %v", err)
+	}
+}
+
 // Without the check of the checkpoint's signature Tessera opens the log and signs on with the other key.
 func TestALogThatAnotherKeyHasSignedIsRefused(t *testing.T) {
 	for name, anchors := range map[string]audit.Anchors{"with an anchor": nil, "without": &audittest.MemoryAnchors{}} {

@@ -131,7 +131,11 @@ func copyTo(t *testing.T, to, from string) {
 		case d.IsDir():
 			return os.MkdirAll(name, 0o700)
 		case d.Type()&fs.ModeSymlink != 0:
-			return os.Symlink("/nowhere", name)
+			to, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(to, name)
 		}
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -144,7 +148,7 @@ func copyTo(t *testing.T, to, from string) {
 	}
 }
 
-// published is the text of a part's checkpoint, verified with a key; empty if there is none.
+// published is the tree of a part's checkpoint, verified; empty if there is none.
 func (w *world) published(part string) (size int64, root tlog.Hash) {
 	w.t.Helper()
 	signed, err := os.ReadFile(filepath.Join(w.dir, part, "checkpoint"))
@@ -177,7 +181,7 @@ func (w *world) published(part string) (size int64, root tlog.Hash) {
 	return tree.N, tree.Hash
 }
 
-// first are the actions that a part begins with.
+// records are those of one part.
 func (w *world) records(part string) []audit.Record {
 	w.t.Helper()
 	one := w.t.TempDir()
