@@ -100,7 +100,8 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, before []
 			return err
 		}
 	}
-	if err := errors.Join(sweep(p.dir), probe(s.cfg.Dir)); err != nil {
+	// The part before too: nothing sweeps it any more, and the disk may have failed, or the process been killed, when it was closed.
+	if err := errors.Join(sweep(filepath.Join(s.cfg.Dir, partDir(number-1))), sweep(p.dir), probe(s.cfg.Dir)); err != nil {
 		return err
 	}
 	if err := errors.Join(s.writeKey(k), mendClock(p.dir), s.locks.place(p.dir)); err != nil {
