@@ -165,3 +165,13 @@ func PartRecords(dir fs.FS, size uint64) iter.Seq2[audit.Record, error] {
 		}
 	}
 }
+
+// TreeSize is the size that the checkpoint of the part in dir claims.
+func TreeSize(dir fs.FS) (uint64, error) {
+	raw, err := readFile(dir, layout.CheckpointPath, maxCheckpoint, nil)
+	if err != nil {
+		return 0, err
+	}
+	c, err := ParseCheckpoint(raw)
+	return c.Size, err
+}
