@@ -98,9 +98,7 @@ func eachPart(dir fs.FS, visit func(part int, sub fs.FS, size uint64) error) err
 	for _, n := range numbers {
 		sub := dir
 		if !single {
-			if sub, err = fs.Sub(dir, partDir(n)); err != nil {
-				return err
-			}
+			sub = folder{dir, partDir(n)}
 		}
 		raw, err := readFile(sub, layout.CheckpointPath, maxCheckpoint, nil)
 		if missing(err) {

@@ -21,5 +21,4 @@ func TestALogOfTheStoreIsWhole(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	t.Log(l.Checked, l.NotChecked, len(w.log))
 }
