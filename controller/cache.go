@@ -48,7 +48,7 @@ func (b *bodies) slim(obj any) (any, error) {
 	}
 	b.seen.shown(o)
 	b.put(o)
-	o.ManagedFields = nil
+	keepManager(o)
 	keepMarks(o)
 	s := &o.Spec
 	s.Items, s.Envelopes, s.Template, s.Signature = nil, nil, nil, nil

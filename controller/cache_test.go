@@ -64,7 +64,7 @@ func TestCachedGitSecretsAreWholeUntilTheyWereLookedAt(t *testing.T) {
 	b := newBodies(newMemory(func() float64 { return 0 }), 1<<20)
 	o := cached(t, b, whole(1, "10"))
 	want := &v1alpha1.GitSecret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "prod", Name: "db", UID: "u", Generation: 1, ResourceVersion: "10"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "prod", Name: "db", UID: "u", Generation: 1, ResourceVersion: "10", ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "someone"}}},
 		Spec:       seal.Spec{Format: 1, For: seal.For{Scope: seal.ScopeStrict, Namespace: "prod", Name: "db"}, Type: "Opaque", DeletionPolicy: seal.DeletionRetain},
 		Status:     v1alpha1.GitSecretStatus{OpenedWith: "k"},
 	}

@@ -128,17 +128,18 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.Recorder, bodies *bodies) erro
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log,
 		AuditEphemeral: cfg.AuditEphemeral,
 	}
+	noted := newNoted()
 	gitSecrets := &gitSecrets{
 		gather: &gatherer{
-			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, bodies: bodies, pace: newPace(), marks: store,
+			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, noted: noted, bodies: bodies, pace: newPace(), marks: store,
 			home: cfg.Namespace, now: cfg.Now,
 		},
 		writer: secretWriter{mgr.GetClient()},
 		report: &reporter{
 			status: mgr.GetClient(), events: newAnnouncer(events, counters.events.Inc, cfg.Now), audit: log, metrics: counters,
-			seen: bodies.seen, bodies: bodies, ring: live, now: cfg.Now, log: cfg.Log,
+			noted: noted, seen: bodies.seen, bodies: bodies, ring: live, now: cfg.Now, log: cfg.Log,
 		},
-		marks: store, audit: log, log: cfg.Log, namespaces: listed,
+		marks: store, gone: newGone(), audit: log, log: cfg.Log, namespaces: listed,
 	}
 	return errors.Join(
 		addDefaultKeyring(mgr, cfg),
