@@ -11,7 +11,7 @@ func TestWhatIsNotAuditedIsFound(t *testing.T) {
 	packages := clusterPackages(t)
 	for name, c := range map[string]struct{ file, old, new, want string }{
 		"the intent to open is gone": {
-			"controller/gitsecret.go", "id, err := r.audit.Intent(ctx, operation(actionOf(p), in.Object, p, d.Signer), r.report.noted.unmet(in.Object, d)...)", `id, err := "", ctx.Err()`,
+			"controller/gitsecret.go", "id, err := r.audit.Intent(ctx, r.report.operation(actionOf(p), in.Object, p, d.Signer), r.report.unmet(in, d)...)", `id, err := "", ctx.Err()`,
 			"controller.gitSecrets.open touches a key or a value, and can be reached without an intent",
 		},
 		"its error stops nothing": {

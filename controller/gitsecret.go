@@ -61,7 +61,7 @@ func (r *gitSecrets) act(ctx context.Context, in *unseal.Input, d unseal.Decisio
 // open does what a plan says, between its intent and its outcome in the audit log.
 func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
 	began, p := r.gather.now(), d.Plan
-	id, err := r.audit.Intent(ctx, operation(actionOf(p), in.Object, p, d.Signer), r.report.noted.unmet(in.Object, d)...)
+	id, err := r.audit.Intent(ctx, r.report.operation(actionOf(p), in.Object, p, d.Signer), r.report.unmet(in, d)...)
 	if err != nil {
 		r.log.ErrorContext(ctx, "the audit log takes no intent", "gitsecret", keyOf(in.Object).String(), "error", err)
 		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}, 0)
@@ -130,9 +130,9 @@ func actionOf(p *unseal.Plan) audit.Action {
 	return audit.ActionUnseal
 }
 
-func operation(action audit.Action, o *v1alpha1.GitSecret, p *unseal.Plan, signer string) audit.Operation {
+func (r *reporter) operation(action audit.Action, o *v1alpha1.GitSecret, p *unseal.Plan, signer string) audit.Operation {
 	op := audit.Operation{
-		Action: action, Actor: actorOf(o, signer),
+		Action: action, Actor: actorOf(o, r.stamped, signer),
 		Object: audit.Object{
 			Kind: seal.Kind, Namespace: o.Namespace, Name: o.Name, UID: string(o.UID), Generation: o.Generation, ResourceVersion: o.ResourceVersion,
 		},

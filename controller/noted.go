@@ -7,7 +7,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
-	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
@@ -41,21 +40,12 @@ func (n *noted) of(o *v1alpha1.GitSecret) notes {
 	return known
 }
 
-// unmet gives notes of the envelopes of an object that are met for the first time: neither its marks know of them nor this process.
-func (n *noted) unmet(o *v1alpha1.GitSecret, d unseal.Decision) []audit.Standing {
+// unmet are those of the envelopes, which the marks of o do not know of, that this process has not noted either.
+func (n *noted) unmet(o *v1alpha1.GitSecret, envelopes []string) []string {
 	n.mu.Lock()
 	known := n.of(o).envelopes
 	n.mu.Unlock()
-	unmet := slices.DeleteFunc(slices.Clone(d.Unmet), func(id string) bool { return slices.Contains(known, id) })
-	var all []audit.Standing
-	for some := range slices.Chunk(unmet, envelopesANote) {
-		op := operation(audit.ActionEnvelopeSeen, o, nil, d.Signer)
-		for _, id := range some {
-			op.Keys = append(op.Keys, audit.Key{Envelope: id})
-		}
-		all = append(all, audit.Standing{Operation: op, Outcome: audit.Outcome{OK: true}})
-	}
-	return all
+	return slices.DeleteFunc(slices.Clone(envelopes), func(id string) bool { return slices.Contains(known, id) })
 }
 
 // opens says that the envelopes that are new are in the log, with the intent to open them.

@@ -15,14 +15,14 @@ import (
 )
 
 func TestAnEnvelopeIsNotedOncePerObject(t *testing.T) {
-	n := newNoted()
+	r := &reporter{noted: newNoted()}
 	db, other := object("u", "1", ""), object("u2", "1", "")
 	other.Name = "other"
-	d := unseal.Decision{Unmet: []string{"e1", "e2"}, Signer: "SHA256:x"}
+	decision := func(unmet ...string) unseal.Decision { return unseal.Decision{Unmet: unmet, Signer: "SHA256:x"} }
 	want := func(o *v1alpha1.GitSecret, d unseal.Decision, envelopes ...string) {
 		t.Helper()
 		var got []string
-		for _, s := range n.unmet(o, d) {
+		for _, s := range r.unmet(&unseal.Input{Object: o}, d) {
 			if s.Operation.Action != audit.ActionEnvelopeSeen || s.Operation.Object.UID != string(o.UID) || s.Operation.Actor.Signer != d.Signer || !s.Outcome.OK {
 				t.Errorf("%+v", s)
 			}
@@ -34,17 +34,17 @@ func TestAnEnvelopeIsNotedOncePerObject(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	want(db, d, "e1", "e2")
-	want(db, d, "e1", "e2") // the log did not take it
-	n.refuses(db, d)
-	want(db, d)
-	want(other, d, "e1", "e2")
-	want(db, unseal.Decision{Unmet: []string{"e1", "e2", "e3"}}, "e3")
-	n.opens(db, unseal.Decision{Unmet: []string{"e1", "e2", "e3"}})
-	want(db, unseal.Decision{Unmet: []string{"e1", "e3"}})
-	want(object("made-anew", "1", ""), d, "e1", "e2")
-	n.forget(keyOf(db))
-	want(db, d, "e1", "e2")
+	want(db, decision("e1", "e2"), "e1", "e2")
+	want(db, decision("e1", "e2"), "e1", "e2") // the log did not take it
+	r.noted.refuses(db, decision("e1", "e2"))
+	want(db, decision("e1", "e2"))
+	want(other, decision("e1", "e2"), "e1", "e2")
+	want(db, decision("e1", "e2", "e3"), "e3")
+	r.noted.opens(db, decision("e1", "e2", "e3"))
+	want(db, decision("e1", "e3"))
+	want(object("made-anew", "1", ""), decision("e1", "e2"), "e1", "e2")
+	r.noted.forget(keyOf(db))
+	want(db, decision("e1", "e2"), "e1", "e2")
 }
 
 func TestManyEnvelopesAreNotedInSeveralRecords(t *testing.T) {
@@ -53,7 +53,7 @@ func TestManyEnvelopesAreNotedInSeveralRecords(t *testing.T) {
 		d.Unmet = append(d.Unmet, fmt.Sprintf("%026d", i))
 	}
 	var sizes []int
-	for _, s := range newNoted().unmet(object("u", "1", ""), d) {
+	for _, s := range (&reporter{noted: newNoted()}).unmet(&unseal.Input{Object: object("u", "1", "")}, d) {
 		sizes = append(sizes, len(s.Operation.Keys))
 	}
 	if diff := cmp.Diff([]int{envelopesANote, envelopesANote, 1}, sizes); diff != "" {
@@ -130,7 +130,7 @@ func TestDeletedSecretsAreKeptUntilTheyAreNoted(t *testing.T) {
 func TestTheManagerOfASpecIsKnown(t *testing.T) {
 	at := func(minute int) *metav1.Time { return new(metav1.Unix(int64(minute)*60, 0)) }
 	entry := func(manager, sub string, minute int, fields string) metav1.ManagedFieldsEntry {
-		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: sub, Time: at(minute), FieldsV1: metav1.NewFieldsV1(fields)}
+		return metav1.ManagedFieldsEntry{APIVersion: "waxwing.io/v1alpha1", Manager: manager, Subresource: sub, Time: at(minute), FieldsV1: metav1.NewFieldsV1(fields)}
 	}
 	const spec, labels = `{"f:spec":{"f:items":{}}}`, `{"f:metadata":{"f:labels":{"f:spec":{}}}}`
 	for name, c := range map[string]struct {
@@ -151,10 +151,10 @@ func TestTheManagerOfASpecIsKnown(t *testing.T) {
 			o := object("u", "1", "")
 			o.ManagedFields = c.entries
 			for _, when := range []string{"whole", "cached", "cached again"} {
-				if got := actorOf(o, "s"); got != (audit.Actor{User: audit.Unattributed, Manager: c.want, Signer: "s"}) {
+				if got := actorOf(o, false, "s"); got != (audit.Actor{User: audit.Unattributed, Manager: c.want, Signer: "s"}) {
 					t.Errorf("%s: %+v", when, got)
 				}
-				keepManager(o)
+				o.ManagedFields = slimManagers(o.ManagedFields)
 			}
 			if len(o.ManagedFields) > 1 || (len(o.ManagedFields) == 1 && o.ManagedFields[0].FieldsV1 != nil) {
 				t.Errorf("the cache keeps %+v", o.ManagedFields)

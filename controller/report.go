@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -28,11 +29,26 @@ type reporter struct {
 	ring    *keyring.Live
 	now     func() time.Time
 	log     *slog.Logger
+	// waiters hear of objects that wait for the audit log; stamped says that annotations tell who applied an object.
+	waiters *auditWaiters
+	stamped bool
+}
+
+// unmet gives notes of the envelopes of an object that are met for the first time.
+func (r *reporter) unmet(in *unseal.Input, d unseal.Decision) (all []audit.Standing) {
+	for some := range slices.Chunk(r.noted.unmet(in.Object, d.Unmet), envelopesANote) {
+		op := r.operation(audit.ActionEnvelopeSeen, in.Object, nil, d.Signer)
+		for _, id := range some {
+			op.Keys = append(op.Keys, audit.Key{Envelope: id})
+		}
+		all = append(all, audit.Standing{Operation: op, Outcome: audit.Outcome{OK: true}})
+	}
+	return all
 }
 
 // met notes the envelopes of an object that are met for the first time; false where the audit log takes no note.
 func (r *reporter) met(ctx context.Context, in *unseal.Input, d unseal.Decision) bool {
-	for _, n := range r.noted.unmet(in.Object, d) {
+	for _, n := range r.unmet(in, d) {
 		if !r.note(ctx, in, n) {
 			return false
 		}
@@ -42,7 +58,7 @@ func (r *reporter) met(ctx context.Context, in *unseal.Input, d unseal.Decision)
 
 // refuses notes a refusal, behind the envelopes that are new with it.
 func (r *reporter) refuses(ctx context.Context, in *unseal.Input, d unseal.Decision) bool {
-	refusal := audit.Standing{Operation: operation(audit.ActionRefuse, in.Object, nil, d.Signer), Outcome: outcomeOf(d.Outcome)}
+	refusal := audit.Standing{Operation: r.operation(audit.ActionRefuse, in.Object, nil, d.Signer), Outcome: outcomeOf(d.Outcome)}
 	if !r.met(ctx, in, d) || !r.note(ctx, in, refusal) {
 		return false
 	}
@@ -109,6 +125,9 @@ func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcom
 		r.bodies.drop(key)
 	}
 	row, _ := out.Reason.Row()
+	if out.Reason == unseal.AuditUnavailable {
+		r.waiters.add(key)
+	}
 	if row.Then == unseal.Retrying {
 		r.metrics.retries.Inc()
 		return reconcile.Result{RequeueAfter: r.seen.retry(key)}, nil
