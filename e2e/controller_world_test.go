@@ -169,7 +169,7 @@ func (r *replica) intents(t *testing.T, name string) int {
 	t.Helper()
 	n := 0
 	for _, rec := range r.records(t) {
-		if rec.Phase == audit.PhaseIntent && rec.Operation.Action == audit.ActionUnseal && rec.Operation.Object.Namespace == r.w.namespace && rec.Operation.Object.Name == name {
+		if rec.Phase == audit.PhaseIntent && rec.Operation.Action.Opens() && rec.Operation.Object.Namespace == r.w.namespace && rec.Operation.Object.Name == name {
 			n++
 		}
 	}
