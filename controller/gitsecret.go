@@ -22,6 +22,7 @@ type gitSecrets struct {
 	writer     secretWriter
 	report     *reporter
 	marks      marks
+	gone       *gone
 	audit      audit.Log
 	log        *slog.Logger
 }
@@ -29,33 +30,44 @@ type gitSecrets struct {
 // Reconcile looks at one object. An error is one of the caches or of the status; everything about the object itself is in its status.
 func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	r.report.events.begin()
+	noted := r.noteGone(ctx, req.NamespacedName)
 	in, again, err := r.gather.gather(ctx, req.NamespacedName)
 	if err != nil || in == nil {
+		if !noted && again == 0 {
+			again = r.gather.seen.retry(req.NamespacedName)
+		}
 		return reconcile.Result{RequeueAfter: again}, err
 	}
-	d := unseal.Decide(*in)
+	return r.act(ctx, in, unseal.Decide(*in))
+}
+
+// act does what was decided.
+func (r *gitSecrets) act(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
 	switch d.Action {
 	case unseal.Report:
-		r.remember(ctx, in, d.Remember)
+		if d.Remember != nil && r.report.met(ctx, in, d) {
+			r.remember(ctx, in, d.Remember)
+		}
 		return r.report.decided(ctx, in, d)
 	case unseal.Open:
 		if wait, news := r.gather.pace.wait(in.Object, in.Now); wait > 0 {
 			r.report.contested(ctx, in, news)
 			return reconcile.Result{RequeueAfter: wait}, nil
 		}
-		return r.open(ctx, in, d.Plan)
+		return r.open(ctx, in, d)
 	}
 	return reconcile.Result{RequeueAfter: d.After}, nil
 }
 
 // open does what a plan says, between its intent and its outcome in the audit log.
-func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan) (reconcile.Result, error) {
-	began := r.gather.now()
-	id, err := r.audit.Intent(ctx, operation(audit.ActionUnseal, in.Object, p))
+func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
+	began, p := r.gather.now(), d.Plan
+	id, err := r.audit.Intent(ctx, r.report.operation(actionOf(p), in.Object, p, d.Signer), r.report.unmet(in, d)...)
 	if err != nil {
 		r.log.ErrorContext(ctx, "the audit log takes no intent", "gitsecret", keyOf(in.Object).String(), "error", err)
 		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}, nil)
 	}
+	r.report.noted.opens(in.Object, d)
 	out, conflict := r.unseal(ctx, in, p)
 	r.report.rolledBack(ctx, in, out)
 	recorded := outcomeOf(out)
@@ -100,7 +112,10 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 	if held := r.hold(ctx, in, p); held != nil {
 		return *held, false
 	}
-	secret, err := r.writer.write(ctx, p, contents, in.Secret, func(reason, message string) { r.report.event(ctx, in.Object, reason, message) })
+	secret, err := r.writer.write(ctx, p, contents, in.Secret, func(reason, message string) {
+		r.gone.replace(keyOf(in.Object), in.Secret.UID)
+		r.report.event(ctx, in.Object, reason, message)
+	})
 	if errors.Is(err, errConflict) {
 		return unseal.Outcome{}, true
 	}
@@ -123,9 +138,17 @@ func refused(err error) unseal.Outcome {
 	return r.Outcome()
 }
 
-func operation(action audit.Action, o *v1alpha1.GitSecret, p *unseal.Plan) audit.Operation {
+// actionOf names what a plan does.
+func actionOf(p *unseal.Plan) audit.Action {
+	if p.Repairs {
+		return audit.ActionDriftRepair
+	}
+	return audit.ActionUnseal
+}
+
+func (r *reporter) operation(action audit.Action, o *v1alpha1.GitSecret, p *unseal.Plan, signer string) audit.Operation {
 	op := audit.Operation{
-		Action: action, Actor: audit.Actor{User: audit.Unattributed},
+		Action: action, Actor: actorOf(o, r.stamped, signer),
 		Object: audit.Object{
 			Kind: seal.Kind, Namespace: o.Namespace, Name: o.Name, UID: string(o.UID), Generation: o.Generation, ResourceVersion: o.ResourceVersion,
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -23,24 +24,65 @@ type reporter struct {
 	events  *announcer
 	audit   audit.Log
 	metrics *metrics
+	noted   *noted
 	seen    *memory
 	bodies  *bodies
 	ring    *keyring.Live
 	now     func() time.Time
 	log     *slog.Logger
+	// waiters hear of objects that wait for the audit log; stamped says that annotations tell who applied an object.
+	waiters *auditWaiters
+	stamped bool
 }
 
-// decided reports what needed no opening. A refusal that the status does not show yet is noted in the audit log first.
+// unmet gives notes of the envelopes of an object that are met for the first time.
+func (r *reporter) unmet(in *unseal.Input, d unseal.Decision) (all []audit.Standing) {
+	for some := range slices.Chunk(r.noted.unmet(in.Object, d.Unmet), envelopesANote) {
+		op := r.operation(audit.ActionEnvelopeSeen, in.Object, nil, d.Signer)
+		for _, id := range some {
+			op.Keys = append(op.Keys, audit.Key{Envelope: id})
+		}
+		all = append(all, audit.Standing{Operation: op, Outcome: audit.Outcome{OK: true}})
+	}
+	return all
+}
+
+// met notes the envelopes of an object that are met for the first time; false where the audit log takes no note.
+func (r *reporter) met(ctx context.Context, in *unseal.Input, d unseal.Decision) bool {
+	for _, n := range r.unmet(in, d) {
+		if !r.note(ctx, in, n) {
+			return false
+		}
+	}
+	return true
+}
+
+// refuses notes a refusal, behind the envelopes that are new with it.
+func (r *reporter) refuses(ctx context.Context, in *unseal.Input, d unseal.Decision) bool {
+	refusal := audit.Standing{Operation: r.operation(audit.ActionRefuse, in.Object, nil, d.Signer), Outcome: outcomeOf(d.Outcome)}
+	if !r.met(ctx, in, d) || !r.note(ctx, in, refusal) {
+		return false
+	}
+	r.noted.refuses(in.Object, d)
+	return true
+}
+
+func (r *reporter) note(ctx context.Context, in *unseal.Input, n audit.Standing) bool {
+	err := r.audit.Note(ctx, n.Operation, n.Outcome)
+	if err != nil {
+		r.log.ErrorContext(ctx, "the audit log takes no note", "gitsecret", keyOf(in.Object).String(), "action", n.Operation.Action, "error", err)
+	}
+	return err == nil
+}
+
+// decided reports what needed no opening. A refusal that this process has not noted in the audit log yet is noted first.
 func (r *reporter) decided(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
 	old, out := in.Object.Status, d.Outcome
 	row, _ := out.Reason.Row()
 	shown := unseal.ReasonOf(old) == out.Reason && old.ObservedGeneration == in.Object.Generation
-	if row.Then == unseal.Stalled && !shown {
-		if err := r.audit.Note(ctx, operation(audit.ActionRefuse, in.Object, nil), outcomeOf(out)); err != nil {
-			r.log.ErrorContext(ctx, "the audit log takes no note", "gitsecret", keyOf(in.Object).String(), "error", err)
-			out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}
-			shown = false
-		}
+	if row.Then == unseal.Stalled && !r.noted.refusal(in.Object, out.Reason) && !r.refuses(ctx, in, d) {
+		out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}
+		shown = false
 	}
 	if !shown {
 		r.metrics.count(out.Reason)
@@ -109,6 +151,9 @@ func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcom
 		r.bodies.drop(key)
 	}
 	row, _ := out.Reason.Row()
+	if out.Reason == unseal.AuditUnavailable {
+		r.waiters.add(key)
+	}
 	if row.Then == unseal.Retrying {
 		r.metrics.retries.Inc()
 		return reconcile.Result{RequeueAfter: r.seen.retry(key)}, nil
