@@ -53,7 +53,7 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan)
 	id, err := r.audit.Intent(ctx, r.report.operation(audit.ActionUnseal, in.Object, p))
 	if err != nil {
 		r.log.ErrorContext(ctx, "the audit log takes no intent", "gitsecret", keyOf(in.Object).String(), "error", err)
-		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}, 0)
+		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: nothingOpened}, 0)
 	}
 	out, conflict := r.unseal(ctx, in, p)
 	r.report.rolledBack(ctx, in, out)

@@ -32,15 +32,22 @@ type reporter struct {
 	stamped bool
 }
 
+// nothingOpened is what is said of an object for which no intent could be recorded.
+const nothingOpened = "the audit log cannot be written; nothing was opened"
+
 // decided reports what needed no opening. A refusal that the status does not show yet is noted in the audit log first.
 func (r *reporter) decided(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
 	old, out := in.Object.Status, d.Outcome
+	if out.Reason == unseal.KeySourceUnavailable && r.waiters.log.Err() != nil {
+		// Keys are not read without a record of it either, and that is where to look.
+		out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: nothingOpened}
+	}
 	row, _ := out.Reason.Row()
 	shown := unseal.ReasonOf(old) == out.Reason && old.ObservedGeneration == in.Object.Generation
 	if row.Then == unseal.Stalled && !shown {
 		if err := r.audit.Note(ctx, r.operation(audit.ActionRefuse, in.Object, nil), outcomeOf(out)); err != nil {
 			r.log.ErrorContext(ctx, "the audit log takes no note", "gitsecret", keyOf(in.Object).String(), "error", err)
-			out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}
+			out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: nothingOpened}
 			shown = false
 		}
 	}
