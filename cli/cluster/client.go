@@ -60,16 +60,28 @@ func (e *StatusError) Error() string {
 	return e.Message
 }
 
-// NewClient loads the kubeconfig. It makes no request.
-func NewClient(c Config) (*Client, error) {
+// loader reads the kubeconfig.
+func (c Config) loader() clientcmd.ClientConfig {
 	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: c.Kubeconfig, Precedence: c.Paths, WarnIfAllMissing: false}
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context, ClusterDefaults: api.Cluster{}})
-	config, err := loader.ClientConfig()
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context, ClusterDefaults: api.Cluster{}})
+}
+
+func (c Config) load() (*rest.Config, error) {
+	config, err := c.loader().ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, ErrNoCluster
 	case err != nil:
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	return config, nil
+}
+
+// NewClient loads the kubeconfig. It makes no request.
+func NewClient(c Config) (*Client, error) {
+	config, err := c.load()
+	if err != nil {
+		return nil, err
 	}
 	config.Timeout = timeout
 	config.UserAgent = c.UserAgent
@@ -83,7 +95,7 @@ func NewClient(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
-	namespace, _, err := loader.Namespace()
+	namespace, _, err := c.loader().Namespace()
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
