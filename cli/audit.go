@@ -25,6 +25,6 @@ func newAuditCommand(env *Env) *cobra.Command {
 		Long:    auditLong,
 		Example: "  seal audit verify --anchor anchors.json copy\n  seal audit tail -f --token-file token --ca-file ca.crt https://localhost:8443",
 	})
-	cmd.AddCommand(newAuditTailCommand(env))
+	cmd.AddCommand(newAuditFetchCommand(env), newAuditTailCommand(env))
 	return cmd
 }

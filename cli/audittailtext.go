@@ -96,7 +96,10 @@ func recordObject(o audit.Object) string {
 
 // recordActor is who is behind an operation: the user that admission has vouched for, or whoever the object says.
 func recordActor(a audit.Actor) string {
-	text := dashed(shown(a.User))
+	text := dashed(a.User)
+	if strings.ContainsFunc(text, func(r rune) bool { return !strings.ContainsRune(plainChars+"@:+=", r) }) {
+		text = fmt.Sprintf("%q", cut(text, maxShown))
+	}
 	if a.User == audit.Unattributed && a.Manager != "" {
 		text += " (" + shown(a.Manager) + ")"
 	}
