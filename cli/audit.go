@@ -7,7 +7,7 @@ before it happens, in a log that nobody can change or cut unnoticed.
 
 The order of things, for an auditor:
 
-  seal audit anchor > anchors.json          once, and then from time to time: what the cluster knows of
+  seal audit anchor -o json > anchors.json  once, and then from time to time: what the cluster knows of
                                             its logs and their keys, to be kept elsewhere
   seal audit fetch URL --out FOLDER         copy a live log, again and again into the same folder
   seal audit verify FOLDER --anchor anchors.json
@@ -25,6 +25,6 @@ func newAuditCommand(env *Env) *cobra.Command {
 		Long:    auditLong,
 		Example: "  seal audit verify --anchor anchors.json copy\n  seal audit tail -f --token-file token --ca-file ca.crt https://localhost:8443",
 	})
-	cmd.AddCommand(newAuditFetchCommand(env), newAuditTailCommand(env))
+	cmd.AddCommand(newAuditFetchCommand(env), newAuditVerifyCommand(env), newAuditProveCommand(env), newAuditTailCommand(env))
 	return cmd
 }
