@@ -25,6 +25,6 @@ func newAuditCommand(env *Env) *cobra.Command {
 		Long:    auditLong,
 		Example: "  seal audit verify --anchor anchors.json copy\n  seal audit tail -f --token-file token --ca-file ca.crt https://localhost:8443",
 	})
-	cmd.AddCommand(newAuditFetchCommand(env), newAuditVerifyCommand(env), newAuditProveCommand(env), newAuditTailCommand(env))
+	cmd.AddCommand(newAuditAnchorCommand(env), newAuditFetchCommand(env), newAuditVerifyCommand(env), newAuditProveCommand(env), newAuditTailCommand(env), newAuditRestartCommand(env))
 	return cmd
 }

@@ -36,7 +36,7 @@ type Config struct {
 	UserAgent  string
 }
 
-// Client reads objects of one cluster. It is safe for concurrent use.
+// Client reads objects of one cluster, and changes one kind: see SetData. It is safe for concurrent use.
 type Client struct {
 	http      *http.Client
 	base      *url.URL
@@ -117,15 +117,20 @@ func (c *Client) ask(ctx context.Context, v any, from *url.URL, accept string) e
 	return c.answer(resp, v)
 }
 
-// send makes a request; the caller closes the body of its answer.
+// send makes a request, with a body of JSON if there is one; the caller closes the body of its answer.
 func (c *Client) send(ctx context.Context, method string, to *url.URL, accept string, body io.Reader) (*http.Response, error) {
+	return c.sendAs(ctx, method, to, accept, "application/json", body)
+}
+
+// sendAs is send for a body of that type.
+func (c *Client) sendAs(ctx context.Context, method string, to *url.URL, accept, bodyType string, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, to.String(), body)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", accept)
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", bodyType)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
