@@ -51,6 +51,9 @@ func (r *Recorder) add(ctx context.Context, e *entry) error {
 	}
 }
 
+// Waiting is how many calls wait for the store.
+func (r *Recorder) Waiting() int { return len(r.queue) }
+
 // run is the one goroutine that writes, until Close.
 func (r *Recorder) run() {
 	defer close(r.ended)

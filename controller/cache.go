@@ -48,7 +48,7 @@ func (b *bodies) slim(obj any) (any, error) {
 	}
 	b.seen.shown(o)
 	b.put(o)
-	o.ManagedFields = nil
+	o.ManagedFields = slimManagers(o.ManagedFields)
 	keepMarks(o)
 	s := &o.Spec
 	s.Items, s.Envelopes, s.Template, s.Signature = nil, nil, nil, nil
@@ -66,7 +66,7 @@ func slimSecret(m metav1.Object) {
 func keepMarks(m metav1.Object) {
 	annotations := m.GetAnnotations()
 	for key := range annotations {
-		if !strings.HasPrefix(key, v1alpha1.GroupName+"/") {
+		if !strings.HasPrefix(key, v1alpha1.GroupName+"/") && key != v1alpha1.AnnotationAppliedBy {
 			delete(annotations, key)
 		}
 	}

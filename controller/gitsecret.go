@@ -50,7 +50,7 @@ func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reco
 // open does what a plan says, between its intent and its outcome in the audit log.
 func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan) (reconcile.Result, error) {
 	began := r.gather.now()
-	id, err := r.audit.Intent(ctx, operation(audit.ActionUnseal, in.Object, p))
+	id, err := r.audit.Intent(ctx, r.report.operation(audit.ActionUnseal, in.Object, p))
 	if err != nil {
 		r.log.ErrorContext(ctx, "the audit log takes no intent", "gitsecret", keyOf(in.Object).String(), "error", err)
 		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}, 0)
@@ -107,9 +107,9 @@ func refused(err error) unseal.Outcome {
 	return r.Outcome()
 }
 
-func operation(action audit.Action, o *v1alpha1.GitSecret, p *unseal.Plan) audit.Operation {
+func (r *reporter) operation(action audit.Action, o *v1alpha1.GitSecret, p *unseal.Plan) audit.Operation {
 	op := audit.Operation{
-		Action: action, Actor: audit.Actor{User: audit.Unattributed},
+		Action: action, Actor: actorOf(o, r.stamped),
 		Object: audit.Object{
 			Kind: seal.Kind, Namespace: o.Namespace, Name: o.Name, UID: string(o.UID), Generation: o.Generation, ResourceVersion: o.ResourceVersion,
 		},

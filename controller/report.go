@@ -27,6 +27,9 @@ type reporter struct {
 	ring    *keyring.Live
 	now     func() time.Time
 	log     *slog.Logger
+	// waiters hear of objects that wait for the audit log; stamped says that annotations tell who applied an object.
+	waiters *auditWaiters
+	stamped bool
 }
 
 // decided reports what needed no opening. A refusal that the status does not show yet is noted in the audit log first.
@@ -35,7 +38,7 @@ func (r *reporter) decided(ctx context.Context, in *unseal.Input, d unseal.Decis
 	row, _ := out.Reason.Row()
 	shown := unseal.ReasonOf(old) == out.Reason && old.ObservedGeneration == in.Object.Generation
 	if row.Then == unseal.Stalled && !shown {
-		if err := r.audit.Note(ctx, operation(audit.ActionRefuse, in.Object, nil), outcomeOf(out)); err != nil {
+		if err := r.audit.Note(ctx, r.operation(audit.ActionRefuse, in.Object, nil), outcomeOf(out)); err != nil {
 			r.log.ErrorContext(ctx, "the audit log takes no note", "gitsecret", keyOf(in.Object).String(), "error", err)
 			out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}
 			shown = false
@@ -83,6 +86,9 @@ func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcom
 		r.bodies.drop(key)
 	}
 	row, _ := out.Reason.Row()
+	if out.Reason == unseal.AuditUnavailable {
+		r.waiters.add(key)
+	}
 	if row.Then == unseal.Retrying {
 		r.metrics.retries.Inc()
 		return reconcile.Result{RequeueAfter: r.seen.retry(key)}, nil

@@ -121,7 +121,7 @@ func (w *world) start(t *testing.T, log string, args ...string) *replica {
 		Path: harness.BuildBinary(t, "./cmd/waxwing-controller"),
 		Args: append([]string{
 			"--kubeconfig", w.kubeconfig, "--namespace", home, "--audit-log", log, "--workers", "2",
-			"--metrics-bind-address", r.metrics, "--health-bind-address", r.health, "--recipients-bind-address", "0",
+			"--metrics-bind-address", r.metrics, "--health-bind-address", r.health, "--recipients-bind-address", "0", "--audit-bind-address", "0", "--replica", harness.ReplicaOf(log),
 		}, args...),
 	})
 	t.Cleanup(func() {

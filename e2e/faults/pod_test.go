@@ -67,7 +67,7 @@ func (p *pod) start() {
 		Path: harness.BuildBinary(p.t, "./cmd/waxwing-controller"),
 		Args: append([]string{
 			"--kubeconfig", p.kubeconfig, "--namespace", home, "--audit-log", p.log, "--workers", "2",
-			"--metrics-bind-address", "0", "--health-bind-address", p.health, "--recipients-bind-address", "0",
+			"--metrics-bind-address", "0", "--health-bind-address", p.health, "--recipients-bind-address", "0", "--audit-bind-address", "0", "--replica", harness.ReplicaOf(p.log),
 		}, p.args...),
 	})
 	p.mu.Lock()

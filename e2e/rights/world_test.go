@@ -55,11 +55,12 @@ func (w *world) grant(t *testing.T, g grants) {
 
 func (w *world) controller(t *testing.T) *harness.Process {
 	t.Helper()
+	log := filepath.Join(t.TempDir(), "audit")
 	return harness.StartProcess(t, harness.Command{
 		Path: harness.BuildBinary(t, "./cmd/waxwing-controller"),
 		Args: []string{
-			"--kubeconfig", w.ServiceAccountKubeconfig(t, home, account), "--namespace", home, "--audit-log", filepath.Join(t.TempDir(), "audit"),
-			"--metrics-bind-address", "0", "--health-bind-address", "0", "--recipients-bind-address", "0",
+			"--kubeconfig", w.ServiceAccountKubeconfig(t, home, account), "--namespace", home, "--audit-log", log, "--replica", harness.ReplicaOf(log),
+			"--metrics-bind-address", "0", "--health-bind-address", "0", "--recipients-bind-address", "0", "--audit-bind-address", "0",
 			"--leader-elect-lease-duration", "4s", "--leader-elect-renew-deadline", "3s", "--leader-elect-retry-period", "500ms",
 		},
 	})
