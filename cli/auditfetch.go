@@ -93,6 +93,9 @@ func runAuditFetch(ctx context.Context, env *Env, o *auditFetchOptions, where st
 	if err != nil {
 		return (&auditSource{name: where}).explain(err)
 	}
+	if copied.NoAnchor != "" {
+		warn(env.Stderr, "the log was copied without its anchor: "+copied.NoAnchor)
+	}
 	return o.output.write(env, copied, func(t *reportText) {
 		for _, p := range copied.Parts {
 			text := fmt.Sprintf("part %d: %s", p.Part, countOf(int(p.Size), "record"))

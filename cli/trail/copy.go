@@ -50,6 +50,8 @@ type Copied struct {
 	// Files and Bytes are what this run has fetched.
 	Files int   `json:"files"`
 	Bytes int64 `json:"bytes"`
+	// NoAnchor says why the anchor could not be fetched; anchor.json is then an older one, or is not there.
+	NoAnchor string `json:"noAnchor,omitempty"`
 }
 
 // CopiedPart is one part of the copy. Before is its size before this run.
@@ -67,10 +69,10 @@ func (c *Copier) Run(ctx context.Context) (*Copied, error) {
 	if err != nil {
 		return done, err
 	}
-	// The anchor before the checkpoints, so that the copy is never behind it.
-	anchor, err := c.Endpoint.get(ctx, anchorAt, maxList)
-	if err != nil {
-		return done, fmt.Errorf("the anchor: %w", err)
+	// The anchor before the checkpoints, so that the copy is never behind it. The log can be copied without it.
+	anchor, anchorErr := c.Endpoint.get(ctx, anchorAt, maxList)
+	if ctx.Err() != nil {
+		return done, ctx.Err()
 	}
 	key, err := c.Endpoint.get(ctx, keyAt, maxSmall)
 	if err != nil {
@@ -92,6 +94,10 @@ func (c *Copier) Run(ctx context.Context) (*Copied, error) {
 			return done, fmt.Errorf("part %s: %w", name, err)
 		}
 	}
+	if anchorErr != nil {
+		done.NoAnchor = anchorErr.Error()
+		return done, nil
+	}
 	return done, w.write(anchorFile, anchor)
 }
 
@@ -105,9 +111,9 @@ func (c *Copier) folder() (*os.Root, error) {
 		return nil, err
 	}
 	entries, err := fs.ReadDir(root.FS(), ".")
-	if err == nil && len(entries) > 0 {
-		if _, keyErr := root.Lstat(keyAt); keyErr != nil {
-			err = errors.New("the folder is not empty, and what is in it is no copy of a log")
+	for _, e := range entries {
+		if name := e.Name(); err == nil && name != keyAt && name != anchorFile && name != scratchDir && !partNames.MatchString(name) {
+			err = fmt.Errorf("the folder of the copy has something else in it, %q: name a new one", name)
 		}
 	}
 	if err == nil {
