@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"runtime"
+	"time"
 )
 
 const (
@@ -54,19 +55,32 @@ func (r *Recorder) add(ctx context.Context, e *entry) error {
 // Waiting is how many calls wait for the store.
 func (r *Recorder) Waiting() int { return len(r.queue) }
 
+// retry is how often the store is asked whether it is ready, so that what has happened to it is known, and over, without an operation.
+const retry = time.Second
+
 // run is the one goroutine that writes, until Close.
 func (r *Recorder) run() {
 	defer close(r.ended)
-	_ = r.commit(context.Background(), nil) // opens the store, so that its state is known before the first operation
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { // what waits for the API server waits no longer
+		<-r.stop
+		cancel()
+	}()
+	_ = r.commit(ctx, nil) // opens the store, so that its state is known before the first operation
+	tick := time.NewTicker(retry)
+	defer tick.Stop()
 	for {
 		select {
 		case e := <-r.queue:
-			r.write(e)
+			r.write(ctx, e)
+		case <-tick.C:
+			_ = r.commit(ctx, nil)
 		case <-r.stop:
 			for {
 				select {
 				case e := <-r.queue:
-					r.write(e)
+					r.write(ctx, e)
 				default:
 					return
 				}
@@ -76,7 +90,7 @@ func (r *Recorder) run() {
 }
 
 // write commits first and whatever waits with it.
-func (r *Recorder) write(first *entry) {
+func (r *Recorder) write(ctx context.Context, first *entry) {
 	// Those whom the last batch has woken are about to come back with their next record: one more turn of the scheduler halves the number of fsyncs.
 	runtime.Gosched()
 	batch, records, size := []*entry{first}, first.records, first.size()
@@ -89,7 +103,7 @@ func (r *Recorder) write(first *entry) {
 		}
 		break
 	}
-	err := r.commit(context.Background(), records)
+	err := r.commit(ctx, records)
 	for _, e := range batch {
 		e.done <- err
 	}
@@ -104,28 +118,39 @@ func (e *entry) size() (n int) {
 
 // commit makes records durable, behind what the log has to say of itself.
 func (r *Recorder) commit(ctx context.Context, records [][]byte) error {
-	err := r.tryCommit(ctx, records)
+	began := r.cfg.Now()
+	r.busy.Store(&began)
+	n, err := r.tryCommit(ctx, records)
+	r.busy.Store(nil)
 	r.health.Store(&err)
+	if r.cfg.Observe != nil && (n > 0 || err != nil) {
+		r.cfg.Observe(Commit{Records: n, Took: r.cfg.Now().Sub(began), Err: err})
+	}
 	return err
 }
 
-func (r *Recorder) tryCommit(ctx context.Context, records [][]byte) error {
+// tryCommit gives how many records there were.
+func (r *Recorder) tryCommit(ctx context.Context, records [][]byte) (int, error) {
 	notes, err := r.cfg.Store.Ready(ctx)
 	if err != nil {
-		return err
+		return len(records), err
 	}
 	first := &entry{}
 	for _, n := range notes {
 		if err := r.encode(first, r.newID(), PhaseNote, &n.Operation, &n.Outcome); err != nil {
-			return err
+			return len(records), err
 		}
 	}
 	records = append(first.records, records...)
-	if err := r.cfg.Store.Append(ctx, records); err != nil {
-		return err
+	if len(records) == 0 {
+		return 0, nil
+	}
+	// What was begun is finished: a record that has gone to the disk half is worse than one that comes late.
+	if err := r.cfg.Store.Append(context.WithoutCancel(ctx), records); err != nil {
+		return len(records), err
 	}
 	if r.cfg.Durable != nil {
 		r.cfg.Durable(records)
 	}
-	return nil
+	return len(records), nil
 }

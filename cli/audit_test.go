@@ -27,7 +27,7 @@ type madeLog struct {
 }
 
 // newLog makes a log of three operations in namespaces prod and staging, the last one without outcome, and a refusal.
-func newLog(t *testing.T, partSize uint64) *madeLog {
+func newLog(t *testing.T, partSize int64) *madeLog {
 	t.Helper()
 	l := &madeLog{dir: filepath.Join(t.TempDir(), "audit"), anchors: &audittest.MemoryAnchors{}}
 	l.cfg = audittest.Config(t, l.dir)

@@ -3,7 +3,6 @@ package keyring_test
 import (
 	"crypto/rand"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +29,7 @@ type bench struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := &bench{t: t, src: newMemorySource(t), path: filepath.Join(t.TempDir(), "audit")}
+	b := &bench{t: t, src: newMemorySource(t), path: audittest.Dir(t)}
 	b.log = audittest.Open(t, b.path)
 	t.Cleanup(func() { _ = b.log.Close() })
 	b.restart(b.log)
