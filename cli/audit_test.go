@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,6 +79,26 @@ func (l *madeLog) unseal(t *testing.T, log *audit.Recorder, namespace, name stri
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// grow adds n operations, many at a time: a commit of each alone would take its time.
+func (l *madeLog) grow(t *testing.T, n int) {
+	t.Helper()
+	l.record(t, func(log *audit.Recorder) {
+		var wg sync.WaitGroup
+		for range n {
+			wg.Go(func() {
+				id, err := log.Intent(t.Context(), unsealOperation("prod", "many"))
+				if err == nil {
+					err = log.Outcome(t.Context(), id, audit.Outcome{OK: true})
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
 }
 
 // vkey is the log's verifier key.

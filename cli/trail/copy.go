@@ -180,9 +180,7 @@ func (p *partCopy) run(ctx context.Context, last bool) error {
 
 // bring brings the part of the copy from one checkpoint to another.
 func (p *partCopy) bring(ctx context.Context, before, now *Part) error {
-	number := 0
-	_, _ = fmt.Sscanf(p.name, "%d", &number)
-	said := CopiedPart{Part: number, Origin: now.Origin, Size: now.Size, Before: before.Size}
+	said := CopiedPart{Part: partNumber(p.name), Origin: now.Origin, Size: now.Size, Before: before.Size}
 	switch {
 	case before.Origin != "" && before.Origin != now.Origin:
 		return fmt.Errorf("%w: it is %s, and the copy is of %s", ErrNotThatLog, cutText(now.Origin), cutText(before.Origin))
@@ -199,13 +197,15 @@ func (p *partCopy) bring(ctx context.Context, before, now *Part) error {
 		return err
 	}
 	if err := p.prove(before, now); err != nil {
+		// What does not belong to the copy would be taken for fetched the next time.
+		p.w.drop(p.name, files, filesOf(before.Size), before.Size)
 		return err
 	}
 	if err := p.w.write(path.Join(p.name, checkpointAt), now.Checkpoint); err != nil {
 		return err
 	}
 	p.w.copied.Parts = append(p.w.copied.Parts, said)
-	p.w.drop(p.name, filesOf(before.Size), files)
+	p.w.drop(p.name, filesOf(before.Size), files, now.Size)
 	return nil
 }
 

@@ -71,7 +71,7 @@ func (p *partCopy) fetch(ctx context.Context, before *Part, pieces []piece) erro
 					cancel()
 				}
 				if p.Progress != nil && failed == nil {
-					p.Progress(int(partNumber(p.name)), done, len(pieces))
+					p.Progress(partNumber(p.name), done, len(pieces))
 				}
 				mu.Unlock()
 			}
@@ -99,7 +99,7 @@ func partNumber(name string) (n int) {
 // piece gets one piece, unless it is in the copy.
 func (p *partCopy) piece(ctx context.Context, before *Part, x piece) error {
 	// What is full and below the copy's own checkpoint stays: it was whole when that was written.
-	if x.width == Width && (x.index+1)<<(tileHeight*(x.level+1)) <= before.Size {
+	if x.below(before.Size) {
 		return nil
 	}
 	if x.level > 0 && p.has(x.tile(), x.width*tlog.HashSize) {
@@ -200,22 +200,27 @@ func (w *writer) write(name string, data []byte) error {
 	return w.root.Rename(scratch, name)
 }
 
-// drop removes what the part consisted of before and does not need any more. Where that fails, it does no harm.
-func (w *writer) drop(part string, before, now []piece) {
-	needed := map[string]bool{}
-	for _, x := range now {
+// below says whether the piece is full in a log of that size, and so in every later one.
+func (p piece) below(size uint64) bool {
+	return p.width == Width && (p.index+1)<<(tileHeight*(p.level+1)) <= size
+}
+
+// drop removes the files of pieces that a log of that size, which consists of needed, does not have. Where that fails, it does no harm.
+func (w *writer) drop(part string, pieces, needed []piece, size uint64) {
+	keep := map[string]bool{}
+	for _, x := range needed {
 		if x.width < Width {
 			for _, name := range x.names() {
-				needed[name] = true
+				keep[name] = true
 			}
 		}
 	}
-	for _, x := range before {
-		if x.width == Width {
+	for _, x := range pieces {
+		if x.below(size) {
 			continue
 		}
 		for _, name := range x.names() {
-			if !needed[name] {
+			if !keep[name] {
 				_ = w.root.Remove(path.Join(part, name))
 				_ = w.root.Remove(path.Dir(path.Join(part, name))) // only if it is empty
 			}

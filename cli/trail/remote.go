@@ -63,10 +63,10 @@ func ParseURL(text string) (*url.URL, error) {
 	case u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("a URL of a host and a path is wanted, without a user, a query or a fragment")
 	}
-	if !strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(EndpointPath, "/")) {
-		return u.JoinPath(EndpointPath), nil
-	}
-	return u.JoinPath("/"), nil
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	u.Path = strings.TrimSuffix(u.Path, strings.TrimSuffix(EndpointPath, "/")) + EndpointPath
+	u.RawPath = ""
+	return u, nil
 }
 
 // RefusedError is the endpoint's refusal.
@@ -108,7 +108,11 @@ func (e *Endpoint) get(ctx context.Context, name string, limit int64) (b []byte,
 func (e *Endpoint) getOnce(ctx context.Context, name string, limit int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.Base.JoinPath(name).String(), nil)
+	at := e.Base
+	if name != "" { // JoinPath takes the slash off otherwise
+		at = at.JoinPath(name)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
 		return nil, err
 	}
