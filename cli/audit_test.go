@@ -30,9 +30,7 @@ type madeLog struct {
 // newLog makes a log of three operations in namespaces prod and staging, the last one without outcome, and a refusal.
 func newLog(t *testing.T, partSize int64) *madeLog {
 	t.Helper()
-	l := &madeLog{dir: filepath.Join(t.TempDir(), "audit"), anchors: &audittest.MemoryAnchors{}}
-	l.cfg = audittest.Config(t, l.dir)
-	l.cfg.Anchors, l.cfg.PartSize = l.anchors, partSize
+	l := emptyLog(t, partSize)
 	l.record(t, func(log *audit.Recorder) {
 		l.unseal(t, log, "prod", "db")
 		l.unseal(t, log, "staging", "web")
@@ -46,6 +44,14 @@ func newLog(t *testing.T, partSize int64) *madeLog {
 		}
 		l.unmatched = id
 	})
+	return l
+}
+
+func emptyLog(t *testing.T, partSize int64) *madeLog {
+	t.Helper()
+	l := &madeLog{dir: filepath.Join(t.TempDir(), "audit"), anchors: &audittest.MemoryAnchors{}}
+	l.cfg = audittest.Config(t, l.dir)
+	l.cfg.Anchors, l.cfg.PartSize = l.anchors, partSize
 	return l
 }
 

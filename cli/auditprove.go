@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -119,6 +120,8 @@ func proveRecord(src *auditSource, part int, index uint64, key string) ([]byte, 
 		return nil, usage("name one with --part, or as PART/INDEX", "the log has parts %d to %d, and each has a record %d", parts[0].Number, parts[len(parts)-1].Number, index)
 	case part == 0:
 		part = parts[0].Number
+	case !slices.ContainsFunc(parts, func(p *trail.Part) bool { return p.Number == part }):
+		return nil, fmt.Errorf("there is no part %d; the log has parts %d to %d", part, parts[0].Number, parts[len(parts)-1].Number)
 	}
 	dir := src.fsys
 	if !src.part {
