@@ -52,9 +52,6 @@ func (r *Recorder) add(ctx context.Context, e *entry) error {
 	}
 }
 
-// Waiting is how many calls wait for the store.
-func (r *Recorder) Waiting() int { return len(r.queue) }
-
 // retry is how often the store is asked whether it is ready, so that what has happened to it is known, and over, without an operation.
 const retry = time.Second
 

@@ -20,7 +20,7 @@ func openAudit(cfg Config) (log *audit.Recorder, counters *auditMetrics, closeLo
 		copied, dropped = stream.Durable, stream.Dropped
 	}
 	counters = newAuditMetrics(cfg, dropped)
-	log = audit.NewRecorder(audit.Config{Store: meteredStore{cfg.AuditStore, counters}, Replica: cfg.Replica, Now: cfg.Now, Rand: cfg.Rand, Durable: copied})
+	log = audit.NewRecorder(audit.Config{Store: cfg.AuditStore, Replica: cfg.Replica, Now: cfg.Now, Rand: cfg.Rand, Durable: copied, Observe: counters.observe})
 	counters.log = log
 	return log, counters, func() error {
 		err := log.Close()

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection"
 
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/keyring"
 )
 
@@ -36,6 +37,8 @@ type Config struct {
 	// AuditStore keeps the audit log, AuditAnchors what is known of it, and of the other replicas' logs, outside of its volume.
 	AuditStore   audit.Store
 	AuditAnchors audit.Anchors
+	// AuditStatus tells how the store does.
+	AuditStatus func() tiles.Status
 	// AuditEphemeral says that the log is on a volume that goes with the pod; Keyrings then show that they are degraded.
 	AuditEphemeral bool
 	// AuditStamped says that an admission policy is in force by which the annotation audit.waxwing.io/applied-by of every GitSecret is the user who wrote its spec.
@@ -82,7 +85,7 @@ func (c *Config) check() error {
 		return errors.New("this process has no name: set --replica or POD_NAME")
 	case len(validation.IsDNS1123Subdomain(c.Replica)) > 0 || len(c.Replica) > validation.LabelValueMaxLength:
 		return fmt.Errorf("--replica: %q cannot be a part of the names of objects: lower-case letters, digits, '-' and '.', at most %d of them", c.Replica, validation.LabelValueMaxLength)
-	case c.AuditStore == nil || c.AuditAnchors == nil:
+	case c.AuditStore == nil || c.AuditAnchors == nil || c.AuditStatus == nil:
 		return errors.New("no audit log: set --audit-log; nothing is opened without one")
 	case c.Workers < 1:
 		return errors.New("--workers must be at least 1")

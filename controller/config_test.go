@@ -35,7 +35,7 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 		"nothing":                 {func(*Config) {}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := Config{REST: &rest.Config{}, Namespace: "waxwing-system", Replica: "waxwing-controller-0", AuditStore: tiles.New(tiles.Config{}), AuditAnchors: &audittest.MemoryAnchors{}, AuditAddress: off, Workers: 1}
+			cfg := Config{REST: &rest.Config{}, Namespace: "waxwing-system", Replica: "waxwing-controller-0", AuditStore: tiles.New(tiles.Config{}), AuditAnchors: &audittest.MemoryAnchors{}, AuditStatus: func() tiles.Status { return tiles.Status{} }, AuditAddress: off, Workers: 1}
 			c.change(&cfg)
 			err := cfg.check()
 			if (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {

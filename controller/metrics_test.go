@@ -41,7 +41,8 @@ func TestMetricsAreNamedAndDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	gauges.reachable("prod", true)
-	_, counters, closeLog := openAudit(Config{AuditStore: tiles.New(audittest.Config(t, t.TempDir())), Replica: "a", Now: time.Now, Rand: rand.Reader})
+	auditStore := tiles.New(audittest.Config(t, t.TempDir()))
+	_, counters, closeLog := openAudit(Config{AuditStore: auditStore, AuditStatus: auditStore.Status, Replica: "a", Now: time.Now, Rand: rand.Reader})
 	defer func() {
 		if err := closeLog(); err != nil {
 			t.Error(err)

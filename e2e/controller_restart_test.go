@@ -112,8 +112,8 @@ func (r *replica) checkOutcomes(t *testing.T, killed int) {
 
 func TestOnlyOneReplicaWorksAndTheNextTakesOver(t *testing.T) {
 	w := newWorld(t)
-	first := w.controller(t, "--replica", "first")
-	second := w.controller(t, "--replica", "second")
+	first := w.controller(t)
+	second := w.controller(t)
 	w.create(t, w.sealed(t, "a", "user"))
 	w.seen(t, "a")
 	if n := second.intents(t, "a"); first.intents(t, "a") != 1 || n != 0 {

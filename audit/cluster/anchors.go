@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -40,26 +38,12 @@ type ConfigMaps interface {
 type Anchors struct {
 	maps    ConfigMaps
 	replica string
-	now     func() time.Time
-
-	mu    sync.Mutex
-	saved audit.Anchor
-	at    time.Time
 }
 
 var _ audit.Anchors = (*Anchors)(nil)
 
 // NewAnchors gives the anchors in the ConfigMaps of the controller's namespace.
-func NewAnchors(maps ConfigMaps, replica string, now func() time.Time) *Anchors {
-	return &Anchors{maps: maps, replica: replica, now: now}
-}
-
-// Saved is the anchor as it was last written, and when.
-func (a *Anchors) Saved() (audit.Anchor, time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.saved, a.at
-}
+func NewAnchors(maps ConfigMaps, replica string) *Anchors { return &Anchors{maps, replica} }
 
 // Load implements audit.Anchors. The version is a resource version, empty where there is no ConfigMap.
 func (a *Anchors) Load(ctx context.Context) (audit.Anchor, string, error) {
@@ -112,9 +96,6 @@ func (a *Anchors) Save(ctx context.Context, anchor audit.Anchor, version string)
 	if err != nil {
 		return "", fmt.Errorf("writing the audit log's anchor, ConfigMap %s: %w", name, err)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.saved, a.at = anchor, a.now()
 	return cm.ResourceVersion, nil
 }
 

@@ -123,11 +123,11 @@ func (o *options) complete(logs io.Writer) error {
 // wireAudit puts the audit log together: its files are in a folder, its name, key and anchor in the cluster.
 func (o *options) wireAudit(clients kubernetes.Interface) {
 	core := clients.CoreV1()
-	anchors := cluster.NewAnchors(core.ConfigMaps(o.Namespace), o.Replica, o.Now)
+	anchors := cluster.NewAnchors(core.ConfigMaps(o.Namespace), o.Replica)
 	o.AuditAnchors = anchors
-	o.AuditStore = cluster.NewStore(
+	store := cluster.NewStore(
 		func(ctx context.Context) (string, error) { return cluster.Origin(ctx, core.Namespaces(), o.Replica) },
-		func(origin string) audit.Store {
+		func(origin string) *tiles.Store {
 			return tiles.New(tiles.Config{
 				Dir: o.auditLog, Origin: origin, Anchors: anchors, Ephemeral: o.AuditEphemeral, Now: o.Now, Log: o.Log,
 				Key: func(ctx context.Context) (ed25519.PrivateKey, error) {
@@ -135,6 +135,12 @@ func (o *options) wireAudit(clients kubernetes.Interface) {
 				},
 			})
 		})
+	o.AuditStore, o.AuditStatus = store, func() tiles.Status {
+		if opened := store.Opened(); opened != nil {
+			return opened.Status()
+		}
+		return tiles.Status{}
+	}
 	o.AuditFiles = serve.Handler(o.auditLog, func(ctx context.Context) (audit.Anchor, error) {
 		anchor, _, err := anchors.Load(ctx)
 		return anchor, err
