@@ -88,7 +88,7 @@ bench: tools ## print every measured figure as a ratio to a named baseline of th
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
-	@for pkg in $$(go list ./crypto/... ./manifest/... ./repo/...); do \
+	@for pkg in $$(go list ./audit/... ./crypto/... ./manifest/... ./repo/...); do \
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/gowebpki/jcs"
 
@@ -132,7 +133,7 @@ func (s *scanner) array(depth int) bool {
 	return false
 }
 
-// text reads a string of ASCII with the short escapes that RFC 8785 asks for.
+// text reads a string in UTF-8 with the short escapes that RFC 8785 asks for; \u escapes are left to package jcs.
 func (s *scanner) text() bool {
 	for s.at++; s.at < len(s.b); s.at++ {
 		switch c := s.b[s.at]; {
@@ -144,8 +145,14 @@ func (s *scanner) text() bool {
 			if bytes.IndexByte([]byte(`"\bfnrt`), s.peek()) < 0 {
 				return false
 			}
-		case c < 0x20 || c > 0x7e:
+		case c < 0x20:
 			return false
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRune(s.b[s.at:])
+			if r == utf8.RuneError && n == 1 {
+				return false
+			}
+			s.at += n - 1
 		}
 	}
 	return false

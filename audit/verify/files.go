@@ -54,6 +54,22 @@ func readFile(dir fs.FS, name string, limit int, buf []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// folder is a folder of a file system. Unlike that of fs.Sub it can ask what a file is without opening it, which a named pipe would not survive.
+type folder struct {
+	dir  fs.FS
+	name string
+}
+
+var _ fs.StatFS = folder{}
+
+// Open implements fs.FS.
+func (f folder) Open(name string) (fs.File, error) { return f.dir.Open(path.Join(f.name, name)) }
+
+// Stat implements fs.StatFS.
+func (f folder) Stat(name string) (fs.FileInfo, error) {
+	return fs.Stat(f.dir, path.Join(f.name, name))
+}
+
 // maxParts bounds how many parts are looked at.
 const maxParts = 10_000
 
@@ -112,7 +128,7 @@ func openPart(dir fs.FS, part int) (fs.FS, error) {
 	if !slices.Contains(numbers, part) {
 		return nil, fmt.Errorf("there is no part %d", part)
 	}
-	return fs.Sub(dir, partDir(part))
+	return folder{dir, partDir(part)}, nil
 }
 
 // partials lists the widths of the partial versions of a full file's path, in ascending order.

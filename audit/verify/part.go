@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/transparency-dev/tessera/api/layout"
 	"golang.org/x/mod/sumdb/tlog"
@@ -24,9 +25,10 @@ type partCheck struct {
 	// whole says that all records and tiles are here and fit to one another: then root is their root, and tiles can be used to compare older checkpoints.
 	whole bool
 	root  tlog.Hash
-	// broken says that the part could not be read to its end.
-	broken bool
-	bad    int // findings so far that say so
+	// broken says that the part could not be read to its end, misfit that some of it does not fit to the rest.
+	broken, misfit bool
+	// badAt are the first records that do not fit.
+	badAt []uint64
 
 	bundle, other, tile []byte
 	ends                []int
@@ -34,11 +36,19 @@ type partCheck struct {
 
 func (p *partCheck) report(f Finding) {
 	f.Part = p.out.Part
-	if f.Kind.Altered() {
-		p.bad++
+	switch f.Kind {
+	case KindEntries, KindTile:
+		if p.misfit = true; len(p.badAt) < maxBadAt {
+			p.badAt = append(p.badAt, *f.Index)
+		}
+	case KindCheckpoint, KindSignature:
+		p.broken = true
 	}
 	p.log.report(f)
 }
+
+// maxBadAt is how many of them are kept in mind.
+const maxBadAt = 1 << 10
 
 // at reports something about a record.
 func (p *partCheck) at(index uint64, kind Kind, format string, args ...any) {
@@ -57,7 +67,6 @@ var errStop = errors.New("stop")
 func (p *partCheck) verify(ctx context.Context) error {
 	c, ok, err := p.checkpoint()
 	if err != nil || !ok {
-		p.broken = p.bad > 0
 		return err
 	}
 	p.out.Origin, p.out.Size, p.out.Root = c.Origin, c.Size, c.Root.String()
@@ -77,7 +86,7 @@ func (p *partCheck) verify(ctx context.Context) error {
 	if p.root, err = p.tree.root(); err != nil {
 		return err
 	}
-	p.whole = p.bad == 0
+	p.whole = !p.misfit
 	if p.whole && p.root != c.Root {
 		good, err := p.proved()
 		if err != nil {
@@ -255,7 +264,7 @@ func (p *partCheck) checkTile(level int, n uint64, want []byte) error {
 			return nil
 		}
 		for i := range min(count, v.width) {
-			if hash := i * tlog.HashSize; !bytes.Equal(b[hash:hash+tlog.HashSize], want[hash:hash+tlog.HashSize]) {
+			if hash := i * tlog.HashSize; !bytes.Equal(b[hash:hash+tlog.HashSize], want[hash:hash+tlog.HashSize]) && !p.known(index(i), index(i+1)) {
 				p.at(index(i), KindTile, "%s does not fit to the records: one of them was altered", v.path)
 				break
 			}
@@ -266,6 +275,11 @@ func (p *partCheck) checkTile(level int, n uint64, want []byte) error {
 		p.at(index(0), KindTile, "%s is missing", layout.TilePath(uint64(level), n, uint8(count%width)))
 	}
 	return err
+}
+
+// known says whether a record among those has been reported: a hash above it cannot be right then.
+func (p *partCheck) known(from, to uint64) bool {
+	return to-from > 1 && slices.ContainsFunc(p.badAt, func(at uint64) bool { return from <= at && at < to })
 }
 
 // each reads all files that there are of a tile or bundle; found says that one of them has at least count elements. In a growing log they come and go.

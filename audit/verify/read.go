@@ -98,9 +98,7 @@ func eachPart(dir fs.FS, visit func(part int, sub fs.FS, size uint64) error) err
 	for _, n := range numbers {
 		sub := dir
 		if !single {
-			if sub, err = fs.Sub(dir, partDir(n)); err != nil {
-				return err
-			}
+			sub = folder{dir, partDir(n)}
 		}
 		raw, err := readFile(sub, layout.CheckpointPath, maxCheckpoint, nil)
 		if missing(err) {
@@ -164,4 +162,14 @@ func PartRecords(dir fs.FS, size uint64) iter.Seq2[audit.Record, error] {
 			}
 		}
 	}
+}
+
+// TreeSize is the size that the checkpoint of the part in dir claims.
+func TreeSize(dir fs.FS) (uint64, error) {
+	raw, err := readFile(dir, layout.CheckpointPath, maxCheckpoint, nil)
+	if err != nil {
+		return 0, err
+	}
+	c, err := ParseCheckpoint(raw)
+	return c.Size, err
 }

@@ -13,7 +13,8 @@ import (
 type Log struct {
 	// Name is how findings call it, such as a path.
 	Name string
-	// Dir is the log's folder (0001/, 0002/, …), a copy of it, or one part alone (checkpoint, tile/). Nothing in it is believed. An os.Root keeps links in it from leading outside.
+	// Dir is the log's folder (0001/, 0002/, …), a copy of it, or one part alone (checkpoint, tile/). Nothing in it is believed. The FS of an
+	// os.Root keeps links in it from leading outside. It should be an fs.StatFS, as that one is, because files that may be pipes are looked at before they are opened.
 	Dir fs.FS
 	// Key is the trusted verifier key (golang.org/x/mod/sumdb/note) with the name CLUSTER/REPLICA. Empty: that of Anchors, or else what the log says itself in log.vkey,
 	// which proves little and is a finding.

@@ -101,9 +101,7 @@ func (v *verifier) log(ctx context.Context, in Log) error {
 	for _, n := range numbers {
 		dir := in.Dir
 		if !single {
-			if dir, err = fs.Sub(in.Dir, partDir(n)); err != nil {
-				return err
-			}
+			dir = folder{in.Dir, partDir(n)}
 		}
 		p := &partCheck{log: l, dir: dir, progress: v.opts.Progress, out: PartReport{Part: n}}
 		l.parts[n] = p
@@ -131,9 +129,7 @@ func (l *logCheck) identify(numbers []int) error {
 	}
 	claimed := ""
 	for i := 0; i < len(numbers) && claimed == ""; i++ {
-		if dir, err := fs.Sub(l.Dir, partDir(numbers[i])); err == nil {
-			claimed = l.claimed(dir)
-		}
+		claimed = l.claimed(folder{l.Dir, partDir(numbers[i])})
 	}
 	if l.single {
 		claimed = l.claimed(l.Dir)
