@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -49,7 +48,7 @@ func newLog(t *testing.T, partSize int64) *madeLog {
 
 func emptyLog(t *testing.T, partSize int64) *madeLog {
 	t.Helper()
-	l := &madeLog{dir: filepath.Join(t.TempDir(), "audit"), anchors: &audittest.MemoryAnchors{}}
+	l := &madeLog{dir: audittest.Dir(t), anchors: &audittest.MemoryAnchors{}}
 	l.cfg = audittest.Config(t, l.dir)
 	l.cfg.Anchors, l.cfg.PartSize = l.anchors, partSize
 	return l

@@ -32,7 +32,7 @@ const auditTailExample = `  seal audit tail /var/lib/waxwing/audit
   seal audit tail -n -1 -o json copy | jq -r 'select(.phase == "intent") | .operation.object.name'`
 
 // tailEvery is how often a log that is followed is looked at.
-const tailEvery = time.Second
+const tailEvery = 500 * time.Millisecond
 
 // auditTailOptions are the flags of `seal audit tail`.
 type auditTailOptions struct {
