@@ -74,7 +74,7 @@ func newReporting(t *testing.T, refuse error) *reporting {
 		gitSecrets: &gitSecrets{
 			gather: &gatherer{seen: seen, now: time.Now}, audit: log, log: quiet,
 			report: &reporter{
-				status: kube, events: newAnnouncer(told, func() {}, time.Now), audit: log, metrics: m, seen: seen, bodies: newBodies(seen, 1<<20), ring: &keyring.Live{},
+				status: kube, events: newAnnouncer(told, func() {}, time.Now), audit: log, metrics: m, seen: seen, bodies: newBodies(seen, 1<<20), ring: &keyring.Live{}, waiters: newAuditWaiters(&audit.Recorder{}, seen),
 				now: time.Now, log: quiet,
 			},
 		},
