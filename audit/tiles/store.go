@@ -56,7 +56,8 @@ type Store struct {
 		part int
 		tree tree
 	}
-	began bool // log.started is in the log
+	began bool   // log.started is in the log
+	told  string // why it could not be opened, as last logged
 
 	mu       sync.Mutex
 	notes    []audit.Standing // what the log has to say and has not yet
@@ -111,8 +112,13 @@ func (s *Store) Ready(ctx context.Context) ([]audit.Standing, error) {
 	}
 	if s.open == nil {
 		if err := s.reopen(ctx); err != nil {
+			if err.Error() != s.told { // it is asked once a second
+				s.told = err.Error()
+				s.cfg.Log.ErrorContext(ctx, "the audit log cannot be opened; it is tried again", "error", err)
+			}
 			return nil, fmt.Errorf("opening the audit log: %w", err)
 		}
+		s.told = ""
 	}
 	if s.open.tree.size >= s.cfg.PartSize {
 		if err := s.rotate(ctx); err != nil {
@@ -149,6 +155,7 @@ func (s *Store) Append(ctx context.Context, records [][]byte) error {
 		return nil
 	}
 	if err := s.open.append(ctx, records); err != nil {
+		s.cfg.Log.WarnContext(ctx, "the audit log cannot be written; it is opened anew", "error", err)
 		s.letGo()
 		return fmt.Errorf("writing the audit log: %w", err)
 	}
