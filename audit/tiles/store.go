@@ -132,7 +132,7 @@ func (s *Store) Ready(ctx context.Context) ([]audit.Standing, error) {
 	return s.notes[:s.given:s.given], nil
 }
 
-// check fails when the part on the disk is not, or may not be, the one that was left there. It writes nothing and costs some ten system calls.
+// check fails when the part on the disk is not, or may not be, the one that was left there. It writes nothing and costs some twenty system calls.
 func (s *Store) check() error {
 	s.mu.Lock()
 	err := s.distrust

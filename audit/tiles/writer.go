@@ -22,7 +22,7 @@ const (
 	checkpointInterval = 100 * time.Millisecond
 	// A batch writes its last, partial bundle anew. Those that are full by now go soon, or they would be most of the volume.
 	garbageInterval = 3 * time.Second
-	publishWait     = 10 * time.Second
+	publishWait     = 5 * time.Second
 )
 
 // writer is Tessera on one part.
