@@ -30,8 +30,8 @@ man: ## write the manual pages of seal into dist/man
 	go run ./cli/mangen dist/man
 
 .PHONY: tools
-tools: ## build the test control plane, kubectl, helm and kubeconform once, into the user's cache
-	@go run ./e2e/tools/fetch controlplane kubectl helm helm3 kubeconform >/dev/null
+tools: ## build the test control plane, kubectl, helm, kubeconform and tlogcheck once, into the user's cache
+	@go run ./e2e/tools/fetch controlplane kubectl helm helm3 kubeconform tlogcheck >/dev/null
 
 # What people have and a bare machine may lack: tmux is the terminal of the tests, ssh-keygen makes keys for docs/sign.md.
 .PHONY: prerequisites
@@ -94,7 +94,7 @@ soak: ## kill -9 the audit log's writers KILLS times (default 1000) under load, 
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
-	@for pkg in $$(go list ./crypto/... ./manifest/... ./repo/...); do \
+	@for pkg in $$(go list ./audit/... ./crypto/... ./manifest/... ./repo/...); do \
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 
