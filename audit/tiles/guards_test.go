@@ -81,6 +81,7 @@ func TestAFolderThatIsExchangedWhileItIsWrittenIsRefused(t *testing.T) {
 // Without the guard before the signature Tessera signs, within a tenth of a second, whatever tree somebody puts on the volume.
 func TestATreeThatSomebodyPutsOnTheVolumeIsNotSigned(t *testing.T) {
 	w, forged := newWorld(t), newWorld(t)
+	w.cfg.AnchorEvery = time.Hour // no record by the log itself comes in between
 	p, other := w.start(), forged.start()
 	p.write(5)
 	other.write(50)

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -81,7 +82,7 @@ func (s *Store) openPart(ctx context.Context, k keys, v verdict, f facts, now tr
 }
 
 // run starts Tessera on a part.
-func (s *Store) run(ctx context.Context, k keys, number int, now tree, before []string, anchor audit.Anchor, version string, notes []audit.Standing) error {
+func (s *Store) run(ctx context.Context, k keys, number int, now tree, closed []string, anchor audit.Anchor, version string, notes []audit.Standing) error {
 	p, err := s.part(k, number)
 	if err != nil {
 		return err
@@ -95,7 +96,9 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, before []
 			return err
 		}
 	}
-	if err := errors.Join(sweep(p.dir), probe(s.cfg.Dir)); err != nil {
+	// The part before too: nothing sweeps it any more, and the disk may have failed, or the process been killed, when it was closed. If it was given up, its tiles are evidence.
+	before := filepath.Join(s.cfg.Dir, partDir(number-1))
+	if err := errors.Join(sweep(before, math.MaxInt64), sweep(p.dir, now.size), probe(s.cfg.Dir)); err != nil {
 		return err
 	}
 	if err := errors.Join(s.writeKey(k), mendClock(p.dir), s.locks.place(p.dir)); err != nil {
@@ -107,7 +110,7 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, before []
 		return err
 	}
 	w.keys = k
-	w.anchoring = s.newAnchoring(p, k.public, before, anchor, version)
+	w.anchoring = s.newAnchoring(p, k.public, closed, anchor, version)
 	s.open = w
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +146,14 @@ func (s *Store) rotate(ctx context.Context) error {
 	}
 	notes := []audit.Standing{standing(audit.ActionLogContinued, s.cfg.Origin, audit.LogState{Origin: PartOrigin(s.cfg.Origin, number), Part: number, Cites: cites}, "")}
 	s.mu.Lock()
-	notes = append(notes, s.notes...) // what the part before has not taken
+	for _, n := range s.notes { // what the part before has not taken
+		if n.Operation.Action == audit.ActionLogStarted {
+			state := *n.Operation.Log
+			state.Origin, state.Part = PartOrigin(s.cfg.Origin, number), number
+			n.Operation.Log = &state
+		}
+		notes = append(notes, n)
+	}
 	s.mu.Unlock()
 	return s.run(ctx, w.keys, number, empty, append(w.anchoring.closed[:len(w.anchoring.closed):len(w.anchoring.closed)], cites), w.anchoring.anchor, w.anchoring.version, notes)
 }
