@@ -180,7 +180,11 @@ func (j *judge) ofLog(at where, op *audit.Operation) {
 		j.stopped = true
 	}
 	if l := op.Log; l != nil {
-		if l.Origin != "" && l.Origin != j.origin && l.Origin != j.origin+"/"+partDir(at.part) || l.Part != 0 && l.Part != at.part && op.Action != audit.ActionLogAnchored {
+		part := at.part
+		if op.Action == audit.ActionLogAnchored && l.Part != 0 && l.Part < part {
+			part = l.Part // it was full before it could say so
+		}
+		if l.Origin != "" && l.Origin != j.origin && l.Origin != j.origin+"/"+partDir(part) || l.Part != 0 && l.Part != part {
 			j.say(at, KindRecord, "%s names %q, part %d: this is %s, part %d", op.Action, cut(l.Origin, 300), l.Part, j.origin, at.part)
 		}
 		j.cite(at, op.Action, l.Cites)
