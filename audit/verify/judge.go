@@ -198,13 +198,13 @@ func (j *judge) cite(at where, action audit.Action, signed string) {
 	j.cites = append(j.cites, citation{at, action, signed})
 }
 
-// inTerm checks the number under which an operation was recorded.
+// inTerm checks the number under which an operation was recorded. Only intents wait for their term to begin: a note of something observed may come before it.
 func (j *judge) inTerm(at where, r *audit.Record) {
 	if r.Operation.Action == audit.ActionTermBegan {
 		j.began(at, r)
 		return
 	}
-	if r.Term == nil {
+	if r.Term == nil || r.Phase != audit.PhaseIntent {
 		return
 	}
 	if j.run && (j.inRun == nil || *j.inRun != *r.Term) && (j.told == nil || *j.told != *r.Term) {
