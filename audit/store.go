@@ -2,12 +2,13 @@ package audit
 
 import "context"
 
-// Store makes encoded records durable, in their order. One goroutine uses it.
+// Store makes encoded records durable, in the order of the calls. One goroutine uses it.
 type Store interface {
 	// Ready opens what has to be open before records can be appended, and gives what the log has to say first: that it was started, goes on in a new part, or was restarted.
 	// It gives the same notes again until an Append has succeeded, and none after that. It is called before every Append and is cheap when there is nothing to do.
 	Ready(ctx context.Context) ([]Standing, error)
-	// Append makes all records durable or fails; after an error some of them may be in the log. A record is at most MaxRecord bytes.
+	// Append makes all records durable or fails; after an error some of them may be in the log. A record is at most MaxRecord bytes. The notes that Ready gave come first;
+	// the others of one call may change places among themselves.
 	Append(ctx context.Context, records [][]byte) error
 	// Close publishes what is durable and lets go of the files.
 	Close() error
@@ -16,15 +17,16 @@ type Store interface {
 // Anchor is what is known outside a log's volume about the log: a Kubernetes object holds it, and a log that does not contain it is not appended to.
 type Anchor struct {
 	// Origin is CLUSTER/REPLICA, Key the verifier key (golang.org/x/mod/sumdb/note) of that name.
-	Origin, Key string
+	Origin string `json:"origin"`
+	Key    string `json:"key"`
 	// Part is the number of the part that is being written, from 1.
-	Part int
+	Part int `json:"part"`
 	// Checkpoint is the newest anchored signed checkpoint of that part, empty for none.
-	Checkpoint string
+	Checkpoint string `json:"checkpoint"`
 	// Closed are the last anchored signed checkpoints of the parts before, oldest first.
-	Closed []string
+	Closed []string `json:"closed,omitempty"`
 	// Restart asks for a new part, because this one cannot be gone on with; nil for no request.
-	Restart *Restart
+	Restart *Restart `json:"restart,omitempty"`
 }
 
 // Restart is somebody's request to go on in a new part.

@@ -65,7 +65,7 @@ kubectl -n waxwing-system create token waxwing-controller --duration 2h >"$work/
   KUBECONFIG="$work/controller.kubeconfig" kubectl config set-context --current --user waxwing-controller >/dev/null
 )
 "$root/bin/waxwing-controller" --kubeconfig "$work/controller.kubeconfig" --namespace waxwing-system --audit-log "$work/audit" \
-  --metrics-bind-address 127.0.0.1:0 --health-bind-address 127.0.0.1:0 --recipients-bind-address 127.0.0.1:0 >"$work/controller.log" 2>&1 &
+  --metrics-bind-address 127.0.0.1:0 --health-bind-address 127.0.0.1:0 --recipients-bind-address 127.0.0.1:0 --audit-bind-address 127.0.0.1:0 >"$work/controller.log" 2>&1 &
 controller=$!
 until_true 'kubectl wait --for=condition=Ready keyring/default --timeout=1s' "the default keyring"
 run kubectl get keyrings

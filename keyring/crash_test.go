@@ -20,6 +20,7 @@ func TestACrashAnywhereIsPickedUp(t *testing.T) {
 		for _, second := range []int{0, 1, 3} {
 			for _, after := range []bool{false, true} {
 				t.Run(fmt.Sprintf("at %d and %d, after its effect: %t", first, second, after), func(t *testing.T) {
+					t.Parallel() // each waits for its own audit log's disk
 					b := newBench(t)
 					at := map[int]bool{first: true, first + second: true}
 					hook := func(_ string, n int) error {

@@ -3,7 +3,6 @@ package keyring_test
 import (
 	"crypto/rand"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +29,7 @@ type bench struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := &bench{t: t, src: newMemorySource(t), path: filepath.Join(t.TempDir(), "audit")}
+	b := &bench{t: t, src: newMemorySource(t), path: audittest.Dir(t)}
 	b.log = audittest.Open(t, b.path)
 	t.Cleanup(func() { _ = b.log.Close() })
 	b.restart(b.log)
@@ -74,6 +73,10 @@ func (b *bench) story() []string {
 		case audit.PhaseOutcome:
 			action, _, _ := strings.Cut(actions[r.ID], " ")
 			lines = append(lines, strings.TrimSpace(fmt.Sprintf("outcome %s %t keys=%d %s", action, r.Outcome.OK, len(r.Outcome.Keys), r.Outcome.Reason)))
+		case audit.PhaseNote:
+			if o := r.Operation; o.Object.Kind != "AuditLog" {
+				lines = append(lines, fmt.Sprintf("note %s %s %s %s keys=%d", o.Action, o.Object.Kind, o.Object.Name, o.Object.UID, len(o.Keys)))
+			}
 		}
 	}
 	return lines
@@ -206,11 +209,17 @@ func TestChangesAreAnnounced(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustHave(true, "the state of a key has changed")
-	b.m.Forget("default")
+	forget := func() {
+		t.Helper()
+		if err := b.m.Forget(t.Context(), "default"); err != nil {
+			t.Error(err)
+		}
+	}
+	forget()
 	mustHave(true, "a keyring is gone")
 	if _, ok := b.live.Load().Key(id); ok {
 		t.Error("the key of a deleted keyring is still there")
 	}
-	b.m.Forget("default")
+	forget()
 	mustHave(false, "it is gone still")
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // lock takes the file for this process until f is closed.
@@ -17,6 +19,14 @@ func lock(f *os.File) error {
 	}
 	if err != nil {
 		return fmt.Errorf("locking %s: %w", f.Name(), err)
+	}
+	return nil
+}
+
+// writable fails if the file system of dir takes no writes, without writing.
+func writable(dir string) error {
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return fmt.Errorf("%s takes no files: %w", dir, err)
 	}
 	return nil
 }

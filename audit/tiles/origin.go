@@ -17,9 +17,14 @@ func PartOrigin(origin string, part int) string { return origin + "/" + partDir(
 // algEd25519 is the type byte of Ed25519 in signed notes (C2SP signed-note).
 const algEd25519 = 1
 
+// VerifierKey is the public half of key under a name, as golang.org/x/mod/sumdb/note writes it.
+func VerifierKey(name string, key ed25519.PrivateKey) (string, error) {
+	return note.NewEd25519VerifierKey(name, key.Public().(ed25519.PublicKey))
+}
+
 // NewSigner signs notes as name.
 func NewSigner(name string, key ed25519.PrivateKey) (note.Signer, error) {
-	verifier, err := note.NewEd25519VerifierKey(name, key.Public().(ed25519.PublicKey))
+	verifier, err := VerifierKey(name, key)
 	if err != nil {
 		return nil, err
 	}

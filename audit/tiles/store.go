@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
+	"sync"
 	"time"
-
-	"github.com/transparency-dev/tessera"
-	"github.com/transparency-dev/tessera/storage/posix"
 
 	"github.com/waxwing-io/waxwing/audit"
 )
@@ -25,119 +22,191 @@ type Config struct {
 	Origin string
 	// Key gives the key that signs checkpoints. It is asked for until it gives one.
 	Key func(context.Context) (ed25519.PrivateKey, error)
-	// Anchors hold what is known about the log outside of Dir.
+	// Anchors hold what is known about the log outside of Dir. Without them nothing keeps a folder that was rolled back from being gone on with.
 	Anchors audit.Anchors
+	// AnchorEvery is how long a record may be without an anchor while the API server answers; 0 means DefaultAnchorEvery.
+	AnchorEvery time.Duration
 	// Ephemeral says that Dir goes with the pod: a log that is gone then begins a new part by itself.
 	Ephemeral bool
-	// PartSize is how many records a part takes before the next one begins; 0 means DefaultPartSize.
-	PartSize uint64
+	// PartSize is how many records a part takes before the next one begins, give or take a batch; 0 means DefaultPartSize.
+	PartSize int64
 	Now      func() time.Time
 	Log      *slog.Logger
 }
 
-// DefaultPartSize keeps a part at some 600 MiB.
-const DefaultPartSize = 1 << 20
+const (
+	// DefaultPartSize keeps a part at some 600 MiB.
+	DefaultPartSize = 1 << 20
+	// DefaultAnchorEvery is well under what an attacker on the volume may have unnoticed: 10 s.
+	DefaultAnchorEvery = 5 * time.Second
+	// apiWait bounds one request to the API server.
+	apiWait = 5 * time.Second
+)
 
 // Store is an audit.Store. It makes Dir when it is first asked to be Ready.
+//
+// It appends only to a tree that contains what is anchored, what our key has published and what this process has acknowledged, recomputed from the tiles; RefusedError says why
+// it does not. After every failure it lets go of the part, and opens it anew with all of these checks.
 type Store struct {
-	cfg      Config
-	lockFile *os.File
-	stop     context.CancelFunc
-	add      tessera.AddFn
-	shutdown func(context.Context) error
-	started  bool
-	part     int
+	cfg   Config
+	lock  *os.File // of Dir
+	locks locks    // Tessera's
+	open  *writer  // nil while nothing can be appended
+	acked struct {
+		part int
+		tree tree
+	}
+	began bool // log.started is in the log
+
+	mu       sync.Mutex
+	notes    []audit.Standing // what the log has to say and has not yet
+	given    int              // how many of them Ready gave last
+	noted    bool             // log.anchored is in the log, or in notes
+	distrust error            // why the part has to be opened anew
+	status   Status
+}
+
+// Status is how a log does.
+type Status struct {
+	// Open says that records can be appended, as far as is known.
+	Open bool
+	// Refused is the text of the RefusedError that keeps the log from being opened.
+	Refused string
+	// Part is the number of the part that is written, Size how many records it has, Anchored how many of them are covered by the anchor.
+	Part           int
+	Size, Anchored int64
+	// Covered is when the anchor was last known to cover all that was published; zero if it never was in this process.
+	Covered time.Time
+	// Unmatched is how many intents of the process before this one have no outcome.
+	Unmatched int
 }
 
 var _ audit.Store = (*Store)(nil)
 
 // New gives a store that has opened nothing yet.
-func New(cfg Config) *Store { return &Store{cfg: cfg} }
+func New(cfg Config) *Store {
+	if cfg.PartSize == 0 {
+		cfg.PartSize = DefaultPartSize
+	}
+	if cfg.AnchorEvery == 0 {
+		cfg.AnchorEvery = DefaultAnchorEvery
+	}
+	return &Store{cfg: cfg}
+}
+
+// Status is safe for concurrent use.
+func (s *Store) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
 
 // Ready implements audit.Store.
 func (s *Store) Ready(ctx context.Context) ([]audit.Standing, error) {
-	if s.add == nil {
-		if err := s.open(ctx); err != nil {
+	if s.open != nil {
+		if err := s.check(); err != nil {
+			s.cfg.Log.WarnContext(ctx, "the audit log is opened anew", "error", err)
+			s.letGo()
+		}
+	}
+	if s.open == nil {
+		if err := s.reopen(ctx); err != nil {
 			return nil, fmt.Errorf("opening the audit log: %w", err)
 		}
 	}
-	if s.started {
-		return nil, nil
+	if s.open.tree.size >= s.cfg.PartSize {
+		if err := s.rotate(ctx); err != nil {
+			s.letGo()
+			return nil, fmt.Errorf("beginning a new part of the audit log: %w", err)
+		}
 	}
-	return []audit.Standing{{
-		Operation: audit.Operation{
-			Action: audit.ActionLogStarted, Object: audit.Object{Kind: "AuditLog", Name: s.cfg.Origin}, Actor: audit.Actor{User: audit.Unattributed},
-			Log: &audit.LogState{Origin: s.origin(), Part: s.part},
-		},
-		Outcome: audit.Outcome{OK: true},
-	}}, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.given = len(s.notes)
+	return s.notes[:s.given:s.given], nil
 }
 
-func (s *Store) origin() string { return PartOrigin(s.cfg.Origin, s.part) }
-
-func (s *Store) open(ctx context.Context) error {
-	if err := os.Mkdir(s.cfg.Dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
+// check fails when the part on the disk is not, or may not be, the one that was left there. It writes nothing and costs some ten system calls.
+func (s *Store) check() error {
+	s.mu.Lock()
+	err := s.distrust
+	s.mu.Unlock()
+	if err == nil {
+		err = sameFile(s.lock)
 	}
-	if s.lockFile == nil {
-		f, err := os.OpenFile(filepath.Join(s.cfg.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-		if err != nil {
-			return err
-		}
-		if err := lock(f); err != nil {
-			return errors.Join(err, f.Close())
-		}
-		s.lockFile = f
+	if err == nil {
+		err = s.open.check(&s.locks)
 	}
-	s.part = 1
-	key, err := s.cfg.Key(ctx)
-	if err != nil {
-		return err
-	}
-	signer, err := NewSigner(s.origin(), key)
-	if err != nil {
-		return err
-	}
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	driver, err := posix.New(running, posix.Config{Path: filepath.Join(s.cfg.Dir, partDir(s.part))})
-	if err != nil {
-		stop()
-		return err
-	}
-	appender, shutdown, _, err := tessera.NewAppender(running, driver, tessera.NewAppendOptions().WithCheckpointSigner(signer).
-		WithBatching(256, time.Millisecond).WithCheckpointInterval(time.Second).WithGarbageCollectionInterval(5*time.Second))
-	if err != nil {
-		stop()
-		return err
-	}
-	s.add, s.shutdown, s.stop = appender.Add, shutdown, stop
-	return nil
+	return err
 }
 
 // Append implements audit.Store.
 func (s *Store) Append(ctx context.Context, records [][]byte) error {
-	futures := make([]tessera.IndexFuture, len(records))
-	for i, r := range records {
-		futures[i] = s.add(ctx, tessera.NewEntry(r))
+	if s.open == nil {
+		return errors.New("the audit log is not open")
 	}
-	var errs error
-	for _, f := range futures {
-		_, err := f()
-		errs = errors.Join(errs, err)
+	if len(records) == 0 {
+		return nil
 	}
-	s.started = s.started || errs == nil
-	return errs
+	s.mu.Lock()
+	notes := min(s.given, len(records))
+	s.mu.Unlock()
+	// What the log says of itself stays first, whatever becomes of a batch.
+	for _, batch := range [][][]byte{records[:notes], records[notes:]} {
+		if len(batch) == 0 {
+			continue
+		}
+		if err := s.open.append(ctx, batch); err != nil {
+			s.letGo()
+			return fmt.Errorf("writing the audit log: %w", err)
+		}
+	}
+	s.acked.part, s.acked.tree = s.open.number, s.open.tree
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.Size = s.open.tree.size
+	for _, n := range s.notes[:s.given] {
+		s.began = s.began || n.Operation.Action == audit.ActionLogStarted
+	}
+	s.notes, s.given = s.notes[s.given:], 0
+	return nil
 }
 
-// Close implements audit.Store.
+// suspect has the part opened anew before anything else is appended.
+func (s *Store) suspect(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.distrust == nil {
+		s.distrust = err
+	}
+}
+
+// letGo ends what runs on the open part.
+func (s *Store) letGo() {
+	if s.open == nil {
+		return
+	}
+	s.open.end()
+	s.locks.lift(s.open.dir)
+	s.open = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.Open = false
+}
+
+// Close implements audit.Store. The last checkpoint is published and, if the API server answers, anchored; the next start anchors it if not.
 func (s *Store) Close() error {
 	var err error
-	if s.add != nil {
-		err = s.shutdown(context.Background())
-		s.stop()
+	if s.open != nil {
+		if err = s.open.publish(); err == nil {
+			s.open.anchoring.last()
+		}
+		s.letGo()
 	}
-	if s.lockFile != nil {
-		err = errors.Join(err, s.lockFile.Close())
+	err = errors.Join(err, s.locks.close())
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+		s.lock = nil
 	}
 	return err
 }

@@ -1,0 +1,145 @@
+package tiles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/transparency-dev/tessera"
+	"github.com/transparency-dev/tessera/api/layout"
+	"github.com/transparency-dev/tessera/storage/posix"
+	"golang.org/x/mod/sumdb/note"
+)
+
+const (
+	// The Recorder has gathered already: a batch is what Append was given. Tessera waits out the age all the same, and cuts a batch that takes longer to be handed over.
+	batchSize = 512
+	batchAge  = 500 * time.Microsecond
+	// The least that Tessera takes. A checkpoint costs two fsyncs beside the six of a batch, and Close waits for it.
+	checkpointInterval = 100 * time.Millisecond
+	// A batch writes its last, partial bundle anew. Those that are full by now go soon, or they would be most of the volume.
+	garbageInterval = 3 * time.Second
+	publishWait     = 10 * time.Second
+)
+
+// writer is Tessera on one part.
+type writer struct {
+	part
+	keys      keys
+	tree      tree // that this process has left on the disk
+	add       tessera.AddFn
+	guard     *guard
+	stop      context.CancelFunc
+	anchoring *anchoring
+}
+
+// start runs Tessera on a part whose tree is now, and whose folder and locks are there.
+func start(p part, now tree, signer note.Signer, report func(error)) (w *writer, err error) {
+	running, stop := context.WithCancel(context.Background())
+	// Tessera panics here where it cannot open a lock.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("starting: %v", r)
+		}
+		if err != nil {
+			stop()
+		}
+	}()
+	driver, err := posix.New(running, posix.Config{Path: p.dir})
+	if err != nil {
+		return nil, err
+	}
+	g := &guard{Signer: signer, part: p, report: report, last: now}
+	appender, _, _, err := tessera.NewAppender(running, driver, tessera.NewAppendOptions().WithCheckpointSigner(g).
+		WithBatching(batchSize, batchAge).WithCheckpointInterval(checkpointInterval).WithCheckpointRepublishInterval(0).WithGarbageCollectionInterval(garbageInterval))
+	if err != nil {
+		return nil, err
+	}
+	return &writer{part: p, tree: now, add: appender.Add, guard: g, stop: stop}, nil
+}
+
+// check fails unless the tree is the one that was left there, Tessera's locks can be opened, and the disk takes writes; it has checkpoints published whatever the clock does.
+func (w *writer) check(l *locks) error {
+	now, err := w.state()
+	if err == nil && now != w.tree {
+		err = altered(fmt.Sprintf("part %s has %d records where this process left %d, or other ones", partDir(w.number), now.size, w.tree.size))
+	}
+	if err == nil {
+		err = writable(w.dir)
+	}
+	if err == nil {
+		err = l.check(w.dir)
+	}
+	if err == nil {
+		err = mendClock(w.dir)
+	}
+	return err
+}
+
+// append makes records durable. It waits for as long as the disk takes. Tessera cuts a batch that takes long to be handed over, on a busy machine, and what it has cut may
+// change places: two timers then send to one channel.
+func (w *writer) append(ctx context.Context, records [][]byte) error {
+	entries := make([]*tessera.Entry, len(records))
+	for i, r := range records {
+		entries[i] = tessera.NewEntry(r)
+	}
+	futures := make([]tessera.IndexFuture, len(records))
+	for i, e := range entries {
+		futures[i] = w.add(ctx, e)
+	}
+	var errs error
+	taken := make([]bool, len(records))
+	for _, f := range futures {
+		at, err := f()
+		place := int64(at.Index) - w.tree.size
+		switch {
+		case err != nil:
+		case place < 0 || place >= int64(len(taken)) || taken[place]:
+			err = altered(fmt.Sprintf("a record got the number %d, and %d were added from %d on", at.Index, len(records), w.tree.size))
+		default:
+			taken[place] = true
+		}
+		if err != nil && errs == nil {
+			errs = err // one batch, one reason
+		}
+	}
+	if errs != nil {
+		return errs
+	}
+	now, err := w.state()
+	if err == nil && now.size != w.tree.size+int64(len(records)) {
+		err = altered(fmt.Sprintf("part %s has %d records after %d were added to %d", partDir(w.number), now.size, len(records), w.tree.size))
+	}
+	if err == nil {
+		w.tree = now
+	}
+	return err
+}
+
+// publish has a checkpoint published that covers all records, and waits for it.
+func (w *writer) publish() error {
+	path := filepath.Join(w.dir, layout.CheckpointPath)
+	for end := time.Now().Add(publishWait); ; time.Sleep(5 * time.Millisecond) {
+		signed, t, err := w.published()
+		if err == nil && signed != "" && t.size >= w.tree.size {
+			return nil
+		}
+		if time.Now().After(end) {
+			return errors.Join(fmt.Errorf("no checkpoint was published that covers %d records", w.tree.size), err)
+		}
+		// Tessera looks at the file's time to see whether the next checkpoint is due. It is.
+		_ = os.Chtimes(path, time.Time{}, time.Unix(0, 0))
+	}
+}
+
+// end stops Tessera. All that was added has been answered.
+func (w *writer) end() {
+	if w.anchoring != nil {
+		w.anchoring.end()
+	}
+	w.guard.close()
+	w.stop()
+}
