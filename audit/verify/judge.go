@@ -180,7 +180,8 @@ func (j *judge) ofLog(at where, op *audit.Operation) {
 		j.stopped = true
 	}
 	if l := op.Log; l != nil {
-		if l.Origin != "" && l.Origin != j.origin && l.Origin != j.origin+"/"+partDir(at.part) || l.Part != 0 && l.Part != at.part && op.Action != audit.ActionLogAnchored {
+		// A note that a part has not taken any more stands in the next one.
+		if named, _, _ := splitOrigin(l.Origin); l.Origin != "" && l.Origin != j.origin && named != j.origin || l.Part > at.part {
 			j.say(at, KindRecord, "%s names %q, part %d: this is %s, part %d", op.Action, cut(l.Origin, 300), l.Part, j.origin, at.part)
 		}
 		j.cite(at, op.Action, l.Cites)
