@@ -65,7 +65,7 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, d unseal.Decisi
 	id, err := r.audit.Intent(ctx, r.report.operation(actionOf(p), in.Object, p, d.Signer), r.report.unmet(in, d)...)
 	if err != nil {
 		r.log.ErrorContext(ctx, "the audit log takes no intent", "gitsecret", keyOf(in.Object).String(), "error", err)
-		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}, nil)
+		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: nothingOpened}, nil)
 	}
 	r.report.noted.opens(in.Object, d)
 	out, conflict := r.unseal(ctx, in, p)

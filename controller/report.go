@@ -35,6 +35,9 @@ type reporter struct {
 	stamped bool
 }
 
+// nothingOpened is what is said of an object for which no intent could be recorded.
+const nothingOpened = "the audit log cannot be written; nothing was opened"
+
 // unmet gives notes of the envelopes of an object that are met for the first time.
 func (r *reporter) unmet(in *unseal.Input, d unseal.Decision) (all []audit.Standing) {
 	for some := range slices.Chunk(r.noted.unmet(in.Object, d.Unmet), envelopesANote) {
@@ -78,10 +81,14 @@ func (r *reporter) note(ctx context.Context, in *unseal.Input, n audit.Standing)
 // decided reports what needed no opening. A refusal that this process has not noted in the audit log yet is noted first.
 func (r *reporter) decided(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
 	old, out := in.Object.Status, d.Outcome
+	if out.Reason == unseal.KeySourceUnavailable && r.waiters.log.Err() != nil {
+		// Keys are not read without a record of it either, and that is where to look.
+		out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: nothingOpened}
+	}
 	row, _ := out.Reason.Row()
 	shown := unseal.ReasonOf(old) == out.Reason && old.ObservedGeneration == in.Object.Generation
 	if row.Then == unseal.Stalled && !r.noted.refusal(in.Object, out.Reason) && !r.refuses(ctx, in, d) {
-		out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}
+		out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: nothingOpened}
 		shown = false
 	}
 	if !shown {
