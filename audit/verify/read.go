@@ -1,42 +1,151 @@
-// Package verify reads and verifies audit logs offline, with public data alone.
+// Package verify reads and verifies audit logs offline, with public data alone. Whatever it is given may be hostile: see Verify, Prove and VerifyProof.
 package verify
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
-	"strconv"
+	"slices"
 
 	"github.com/transparency-dev/tessera/api/layout"
 
 	"github.com/waxwing-io/waxwing/audit"
 )
 
-// Records reads all records of all parts of the log in dir, in their order, without verifying anything.
-func Records(dir fs.FS) iter.Seq2[audit.Record, error] {
-	return func(yield func(audit.Record, error) bool) {
-		for part := 1; ; part++ {
-			sub, err := fs.Sub(dir, fmt.Sprintf("%04d", part))
+// Position is a record's place in a log: the part, from 1, and the index in it, from 0.
+type Position struct {
+	Part  int    `json:"part"`
+	Index uint64 `json:"index"`
+}
+
+// Entry is a record with its place and its bytes.
+type Entry struct {
+	Position
+	Raw    []byte
+	Record audit.Record
+}
+
+// Entries reads the published records of a log, or of one part alone, from a position on, without verifying anything. The zero Position is the beginning. It ends where the checkpoints end;
+// to follow a growing log, ask again from behind the last entry: parts that have come meanwhile are read, too.
+func Entries(dir fs.FS, from Position) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		err := eachPart(dir, func(part int, sub fs.FS, size uint64) error {
+			if part < from.Part {
+				return nil
+			}
+			start := uint64(0)
+			if part == from.Part {
+				start = from.Index
+			}
+			for e, err := range entries(sub, part, start, size) {
+				if err != nil {
+					return fmt.Errorf("part %d: %w", part, err)
+				}
+				if !yield(e, nil) {
+					return errStop
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errStop) {
+			yield(Entry{}, err)
+		}
+	}
+}
+
+// End is the position behind the last published record; the zero Position for a log without any.
+func End(dir fs.FS) (end Position, err error) {
+	err = eachPart(dir, func(part int, _ fs.FS, size uint64) error {
+		end = Position{part, size}
+		return nil
+	})
+	return end, err
+}
+
+// Back is the position from which Entries gives the last n records, or all if there are fewer.
+func Back(dir fs.FS, n uint64) (Position, error) {
+	type sized struct {
+		part int
+		size uint64
+	}
+	var all []sized
+	err := eachPart(dir, func(part int, _ fs.FS, size uint64) error {
+		all = append(all, sized{part, size})
+		return nil
+	})
+	if err != nil {
+		return Position{}, err
+	}
+	for _, p := range slices.Backward(all) {
+		if p.size >= n {
+			return Position{p.part, p.size - n}, nil
+		}
+		n -= p.size
+	}
+	return Position{}, nil
+}
+
+// eachPart visits the parts that have a checkpoint, in their order.
+func eachPart(dir fs.FS, visit func(part int, sub fs.FS, size uint64) error) error {
+	numbers, single, err := parts(dir)
+	if err != nil {
+		return err
+	}
+	if single {
+		numbers = []int{0}
+	}
+	for _, n := range numbers {
+		sub := dir
+		if !single {
+			sub = folder{dir, partDir(n)}
+		}
+		raw, err := readFile(sub, layout.CheckpointPath, maxCheckpoint, nil)
+		if missing(err) {
+			continue // being made
+		}
+		var c Checkpoint
+		if err == nil {
+			c, err = ParseCheckpoint(raw)
+		}
+		if err != nil {
+			return fmt.Errorf("part %d: %w", n, err)
+		}
+		if single {
+			_, n, _ = splitOrigin(c.Origin)
+		}
+		if err := visit(n, sub, c.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entries reads the records from start to size of the part in dir.
+func entries(dir fs.FS, part int, start, size uint64) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for n := start / width; n*width < size; n++ {
+			count := inBundle(n, size)
+			b, err := readVersion(dir, layout.EntriesPath(n, 0), count, maxBundle, nil)
+			var ends []int
 			if err == nil {
-				_, err = fs.Stat(sub, "checkpoint")
-			}
-			if errors.Is(err, fs.ErrNotExist) {
-				return
+				ends, err = split(b, count, false, nil)
 			}
 			if err != nil {
-				yield(audit.Record{}, err)
+				yield(Entry{}, err)
 				return
 			}
-			size, err := TreeSize(sub)
-			if err != nil {
-				yield(audit.Record{}, err)
-				return
-			}
-			for r, err := range PartRecords(sub, size) {
-				if !yield(r, err) || err != nil {
+			for i := range count {
+				at := n*width + uint64(i)
+				if at < start {
+					continue
+				}
+				e := Entry{Position: Position{part, at}, Raw: record(b, ends, i)}
+				if e.Record, err = audit.Decode(e.Raw); err != nil {
+					yield(Entry{}, fmt.Errorf("record %d: %w", at, err))
+					return
+				}
+				if !yield(e, nil) {
 					return
 				}
 			}
@@ -47,44 +156,20 @@ func Records(dir fs.FS) iter.Seq2[audit.Record, error] {
 // PartRecords reads the first size records of the part in dir, without verifying anything.
 func PartRecords(dir fs.FS, size uint64) iter.Seq2[audit.Record, error] {
 	return func(yield func(audit.Record, error) bool) {
-		for at := uint64(0); at < size; at += layout.EntryBundleWidth {
-			n := min(layout.EntryBundleWidth, size-at)
-			b, err := fs.ReadFile(dir, layout.EntriesPath(at/layout.EntryBundleWidth, uint8(n%layout.EntryBundleWidth)))
-			if errors.Is(err, fs.ErrNotExist) { // it has become full meanwhile
-				b, err = fs.ReadFile(dir, layout.EntriesPath(at/layout.EntryBundleWidth, 0))
-			}
-			if err != nil {
-				yield(audit.Record{}, err)
+		for e, err := range entries(dir, 0, 0, size) {
+			if !yield(e.Record, err) {
 				return
-			}
-			for range n {
-				if len(b) < 2 || len(b) < 2+int(binary.BigEndian.Uint16(b)) {
-					yield(audit.Record{}, errors.New("an entry bundle is too short"))
-					return
-				}
-				end := 2 + int(binary.BigEndian.Uint16(b))
-				r, err := audit.Decode(b[2:end])
-				if err != nil {
-					yield(audit.Record{}, err)
-					return
-				}
-				if b = b[end:]; !yield(r, nil) {
-					return
-				}
 			}
 		}
 	}
 }
 
-// TreeSize is the size that the checkpoint claims.
+// TreeSize is the size that the checkpoint of the part in dir claims.
 func TreeSize(dir fs.FS) (uint64, error) {
-	b, err := fs.ReadFile(dir, "checkpoint")
+	raw, err := readFile(dir, layout.CheckpointPath, maxCheckpoint, nil)
 	if err != nil {
 		return 0, err
 	}
-	lines := bytes.SplitN(b, []byte("\n"), 3)
-	if len(lines) < 3 {
-		return 0, errors.New("not a checkpoint")
-	}
-	return strconv.ParseUint(string(lines[1]), 10, 64)
+	c, err := ParseCheckpoint(raw)
+	return c.Size, err
 }
