@@ -112,12 +112,10 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// copyTo replaces a folder by a copy of another.
-func copyTo(t *testing.T, to, from string) {
+// copyTo puts a copy of a folder in the place of another at once, because a running log makes files in it.
+func copyTo(t *testing.T, place, from string) {
 	t.Helper()
-	if err := os.RemoveAll(to); err != nil {
-		t.Fatal(err)
-	}
+	to := filepath.Join(t.TempDir(), "copy")
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -144,6 +142,12 @@ func copyTo(t *testing.T, to, from string) {
 		return os.WriteFile(name, b, 0o600)
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(place, filepath.Join(t.TempDir(), "was")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := os.Rename(to, place); err != nil {
 		t.Fatal(err)
 	}
 }
