@@ -30,8 +30,8 @@ man: ## write the manual pages of seal into dist/man
 	go run ./cli/mangen dist/man
 
 .PHONY: tools
-tools: ## build the test control plane, kubectl, helm and kubeconform once, into the user's cache
-	@go run ./e2e/tools/fetch controlplane kubectl helm helm3 kubeconform >/dev/null
+tools: ## build the test control plane, kubectl, helm, kubeconform and tlogcheck once, into the user's cache
+	@go run ./e2e/tools/fetch controlplane kubectl helm helm3 kubeconform tlogcheck >/dev/null
 
 # What people have and a bare machine may lack: tmux is the terminal of the tests, ssh-keygen makes keys for docs/sign.md.
 .PHONY: prerequisites
@@ -86,9 +86,15 @@ bench: tools ## print every measured figure as a ratio to a named baseline of th
 	@go run ./e2e/tools/fetch kubeseal rsabench sops >/dev/null
 	@go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./e2e/bench
 
+# 1,000 kills take some five minutes on two cores; give another number with KILLS, and a seed with WAXWING_AUDIT_SEED.
+KILLS ?= 1000
+.PHONY: soak
+soak: ## kill -9 the audit log's writers KILLS times (default 1000) under load: nothing acknowledged may be lost, nothing done unrecorded
+	@WAXWING_AUDIT_KILLS=$(KILLS) go test -count=1 -v -timeout 60m -run '^TestKilledUnderLoad' ./e2e/auditfaults
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
-	@for pkg in $$(go list ./audit/... ./cli/trail/... ./crypto/... ./manifest/... ./repo/...); do \
+	@for pkg in $$(go list ./audit/... ./cli/trail/... ./controller/wire ./crypto/... ./manifest/... ./repo/...); do \
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 

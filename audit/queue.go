@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,29 @@ const (
 type entry struct {
 	records [][]byte
 	done    chan error
+	// intent is the id of the intent that the entry ends with, empty for none.
+	intent string
+	// fate is decided once: the caller has the answer, or has gone without it.
+	fate atomic.Int32
+}
+
+// The fates of an entry.
+const (
+	waiting int32 = iota
+	answered
+	gone
+)
+
+// leave gives up waiting; false if there is an answer.
+func (e *entry) leave() bool { return e.fate.CompareAndSwap(waiting, gone) }
+
+// answer tells the caller; false if there is none any more.
+func (e *entry) answer(err error) bool {
+	if !e.fate.CompareAndSwap(waiting, answered) {
+		return false
+	}
+	e.done <- err
+	return true
 }
 
 // add hands records to the goroutine that writes and waits until they are durable.
@@ -43,17 +67,11 @@ func (r *Recorder) add(ctx context.Context, e *entry) error {
 		late = ctx.Err()
 	case <-r.ended:
 	}
-	// An answer that came at the same time counts.
-	select {
-	case err := <-e.done:
-		return err
-	default:
-		return late
+	if !e.leave() { // an answer that came at the same time counts
+		return <-e.done
 	}
+	return late
 }
-
-// retry is how often the store is asked whether it is ready, so that what has happened to it is known, and over, without an operation.
-const retry = time.Second
 
 // run is the one goroutine that writes, until Close.
 func (r *Recorder) run() {
@@ -65,14 +83,14 @@ func (r *Recorder) run() {
 		cancel()
 	}()
 	_ = r.commit(ctx, nil) // opens the store, so that its state is known before the first operation
-	tick := time.NewTicker(retry)
+	tick := time.NewTicker(r.every.retry)
 	defer tick.Stop()
 	for {
 		select {
 		case e := <-r.queue:
 			r.write(ctx, e)
 		case <-tick.C:
-			_ = r.commit(ctx, nil)
+			r.asides(ctx)
 		case <-r.stop:
 			for {
 				select {
@@ -86,23 +104,52 @@ func (r *Recorder) run() {
 	}
 }
 
+// gather is how long a batch waits at most for the callers that the one before has woken: they are about to come back with their next record, and a commit takes far longer.
+const gather = 200 * time.Microsecond
+
 // write commits first and whatever waits with it.
 func (r *Recorder) write(ctx context.Context, first *entry) {
-	// Those whom the last batch has woken are about to come back with their next record: one more turn of the scheduler halves the number of fsyncs.
-	runtime.Gosched()
-	batch, records, size := []*entry{first}, first.records, first.size()
-	for size < maxBatch {
-		select {
-		case e := <-r.queue:
+	for began := time.Now(); len(r.queue)+1 < r.woken && time.Since(began) < gather; {
+		runtime.Gosched()
+	}
+	batch, records, size := []*entry{}, r.aside, 0
+	for e := first; e != nil; {
+		// An intent whose caller has gone is none.
+		if e.intent == "" || e.fate.Load() != gone {
 			batch, records, size = append(batch, e), append(records, e.records...), size+e.size()
-			continue
-		default:
 		}
-		break
+		e = nil
+		if size < maxBatch {
+			select {
+			case e = <-r.queue:
+			default:
+			}
+		}
 	}
 	err := r.commit(ctx, records)
+	if err == nil {
+		r.aside = nil
+	}
+	r.woken = len(batch)
 	for _, e := range batch {
-		e.done <- err
+		if !e.answer(err) && err == nil && e.intent != "" {
+			r.abandoned(e.intent)
+		}
+	}
+}
+
+// abandoned has the outcome of a durable intent recorded whose caller has given up waiting for it, and so has done nothing.
+func (r *Recorder) abandoned(id string) {
+	e := &entry{}
+	if err := r.encode(e, id, PhaseOutcome, nil, &Outcome{Reason: ReasonAbandoned, Message: "the caller gave up before the intent was durable; nothing was done"}); err == nil {
+		r.aside = append(r.aside, e.records...)
+	}
+}
+
+// asides writes what nobody waits for, and asks the store whether it is ready.
+func (r *Recorder) asides(ctx context.Context) {
+	if r.commit(ctx, r.aside) == nil {
+		r.aside = nil
 	}
 }
 

@@ -52,13 +52,16 @@ type Stats struct {
 // Recorder is a Log over a Store. Records that wait at the same time become durable together. When the store fails, every call fails, and calls succeed again when the store
 // does. It is safe for concurrent use.
 type Recorder struct {
-	cfg  Config
-	idMu sync.Mutex
-	ids  *ulid.MonotonicEntropy
+	cfg   Config
+	every intervals
+	idMu  sync.Mutex
+	ids   *ulid.MonotonicEntropy
 
 	queue chan *entry
 	stop  chan struct{} // closed by Close: nothing more is taken
 	ended chan struct{} // closed when the last record is written
+	aside [][]byte      // records that nobody waits for, and woken below: the writing goroutine's own
+	woken int           // how many callers the latest commit has answered
 
 	openMu sync.Mutex
 	open   map[string]time.Time // intents without outcome
@@ -75,8 +78,22 @@ var _ Log = (*Recorder)(nil)
 
 // NewRecorder starts the goroutine that writes, and tries to open the store. A store that cannot take records at the moment is no error: Intent fails until it can, see Err.
 func NewRecorder(cfg Config) *Recorder {
+	return newRecorder(cfg, intervals{retry: time.Second, stuck: 5 * time.Second, closing: 15 * time.Second})
+}
+
+// intervals are how long a Recorder waits for things.
+type intervals struct {
+	// retry is how often the store is asked whether it is ready, so that what has happened to it is known, and over, without an operation.
+	retry time.Duration
+	// stuck is how long the store may be at work before Err says that it does not answer.
+	stuck time.Duration
+	// closing is how long Close waits for a disk that does not answer, well under the 30 s that a pod has to end in.
+	closing time.Duration
+}
+
+func newRecorder(cfg Config, every intervals) *Recorder {
 	r := &Recorder{
-		cfg: cfg, ids: ulid.Monotonic(cfg.Rand, 0), queue: make(chan *entry, maxQueue), stop: make(chan struct{}), ended: make(chan struct{}), open: map[string]time.Time{},
+		cfg: cfg, every: every, ids: ulid.Monotonic(cfg.Rand, 0), queue: make(chan *entry, maxQueue), stop: make(chan struct{}), ended: make(chan struct{}), open: map[string]time.Time{},
 	}
 	opening := errors.New("the audit log is being opened")
 	r.health.Store(&opening)
@@ -84,7 +101,10 @@ func NewRecorder(cfg Config) *Recorder {
 	return r
 }
 
-// Intent implements Log. When ctx ends before the store has answered, the record may be in the log all the same.
+// ReasonAbandoned is that of an outcome which the Recorder gives itself: the caller of Intent had gone when the record was durable.
+const ReasonAbandoned = "Abandoned"
+
+// Intent implements Log. When ctx ends before the store has answered, the record may be in the log all the same, with an outcome that says so.
 func (r *Recorder) Intent(ctx context.Context, op Operation, notes ...Standing) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", fmt.Errorf("recording an intent: %w", err)
@@ -96,6 +116,7 @@ func (r *Recorder) Intent(ctx context.Context, op Operation, notes ...Standing) 
 		}
 	}
 	id := r.newID()
+	e.intent = id
 	err := r.encode(e, id, PhaseIntent, &op, nil)
 	if err == nil {
 		err = r.add(ctx, e)
@@ -150,14 +171,11 @@ func (r *Recorder) Offset(d time.Duration) {
 	r.offset.Store(&ms)
 }
 
-// stuck is how long the store may be at work before Err says that it does not answer.
-const stuck = 5 * time.Second
-
 // Err is nil while records can be written: the latest commit has succeeded, and the one that is under way is not late. The store is asked once a second, whether there are
 // records or not.
 func (r *Recorder) Err() error {
 	if since := r.busy.Load(); since != nil {
-		if took := r.cfg.Now().Sub(*since); took > stuck {
+		if took := r.cfg.Now().Sub(*since); took > r.every.stuck {
 			return fmt.Errorf("the audit log has not answered for %s", took.Round(time.Second))
 		}
 	}
@@ -180,9 +198,6 @@ func (r *Recorder) Stats() Stats {
 	return s
 }
 
-// closeWait is how long Close waits for a disk that does not answer, well under the 30 s that a pod has to end in.
-const closeWait = 15 * time.Second
-
 // Close writes what waits and a note of the stop, and closes the store. Calls after it fail with ErrClosed. A store that does not answer within 15 s is left alone, with an error.
 func (r *Recorder) Close() error {
 	r.closing.Do(func() {
@@ -192,12 +207,12 @@ func (r *Recorder) Close() error {
 			<-r.ended
 			closed <- errors.Join(r.stopped(), r.cfg.Store.Close())
 		}()
-		late := time.NewTimer(closeWait)
+		late := time.NewTimer(r.every.closing)
 		defer late.Stop()
 		select {
 		case r.closeErr = <-closed:
 		case <-late.C:
-			r.closeErr = fmt.Errorf("closing the audit log: it has not answered for %s", closeWait)
+			r.closeErr = fmt.Errorf("closing the audit log: it has not answered for %s", r.every.closing)
 		}
 	})
 	return r.closeErr

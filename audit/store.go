@@ -2,12 +2,13 @@ package audit
 
 import "context"
 
-// Store makes encoded records durable, in their order. One goroutine uses it.
+// Store makes encoded records durable, in the order of the calls. One goroutine uses it.
 type Store interface {
 	// Ready opens what has to be open before records can be appended, and gives what the log has to say first: that it was started, goes on in a new part, or was restarted.
 	// It gives the same notes again until an Append has succeeded, and none after that. It is called before every Append and is cheap when there is nothing to do.
 	Ready(ctx context.Context) ([]Standing, error)
-	// Append makes all records durable or fails; after an error some of them may be in the log. A record is at most MaxRecord bytes.
+	// Append makes all records durable or fails; after an error some of them may be in the log. A record is at most MaxRecord bytes. The notes that Ready gave come first;
+	// the others of one call may change places among themselves.
 	Append(ctx context.Context, records [][]byte) error
 	// Close publishes what is durable and lets go of the files.
 	Close() error

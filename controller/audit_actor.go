@@ -1,7 +1,7 @@
 package controller
 
 import (
-	"bytes"
+	"encoding/json"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,8 +14,9 @@ import (
 const maxUser = 1024
 
 // actorOf is who is behind the sealed part of an object: the user whom the admission policy has stamped, if it is known to be in force, and the field manager in any case.
-func actorOf(o *v1alpha1.GitSecret, stamped bool) audit.Actor {
-	actor := audit.Actor{User: audit.Unattributed}
+// signer is the fingerprint of a signature that holds.
+func actorOf(o *v1alpha1.GitSecret, stamped bool, signer string) audit.Actor {
+	actor := audit.Actor{User: audit.Unattributed, Signer: signer}
 	if user := o.Annotations[v1alpha1.AnnotationAppliedBy]; stamped && user != "" && len(user) <= maxUser {
 		actor.User = user
 	}
@@ -34,7 +35,7 @@ func specManager(all []metav1.ManagedFieldsEntry) *metav1.ManagedFieldsEntry {
 	for i := range all {
 		e := &all[i]
 		// Who has changed metadata alone has an entry without a spec.
-		if e.Subresource != "" || !bytes.Contains(e.FieldsV1.GetRawBytes(), []byte(`"f:spec":`)) {
+		if e.Subresource != "" || !ownsSpec(e) {
 			continue
 		}
 		if last == nil || e.Time != nil && (last.Time == nil || last.Time.Before(e.Time)) {
@@ -42,6 +43,14 @@ func specManager(all []metav1.ManagedFieldsEntry) *metav1.ManagedFieldsEntry {
 		}
 	}
 	return last
+}
+
+// ownsSpec looks at the outermost fields only: a label may be called spec.
+func ownsSpec(e *metav1.ManagedFieldsEntry) bool {
+	var fields struct {
+		Spec json.RawMessage `json:"f:spec"`
+	}
+	return e.FieldsV1 != nil && json.Unmarshal(e.FieldsV1.GetRawBytes(), &fields) == nil && fields.Spec != nil
 }
 
 // slimManagers keeps of the managed fields what actorOf asks for.

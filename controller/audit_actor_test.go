@@ -29,7 +29,7 @@ func TestWhoIsBehindAnObject(t *testing.T) {
 		"it was there before a policy": {bare, true, audit.Actor{User: audit.Unattributed}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, actorOf(c.o, c.stamped)); diff != "" {
+			if diff := cmp.Diff(c.want, actorOf(c.o, c.stamped, "")); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -114,6 +114,9 @@ func TestBodiesAreBounded(t *testing.T) {
 	if a, b2 := cached(t, b, first), cached(t, b, second); !b.get(a) || b.get(b2) {
 		t.Error("the bound is not held, or keeps nothing")
 	}
+	if again := cached(t, b, second); b.get(again) {
+		t.Error("an object for which there was no room was kept without its sealed part, when the informer came with it once more")
+	}
 	b.drop(keyOf(first))
 	second = whole(1, "12")
 	second.Name = "other"

@@ -107,8 +107,7 @@ func (r *KeyringReconciler) Reconcile(ctx context.Context, req reconcile.Request
 	switch {
 	case apierrors.IsNotFound(err) || (err == nil && kr.DeletionTimestamp != nil):
 		// Its keys stay in their source: a Keyring of the same name finds them again.
-		r.Manager.Forget(req.Name)
-		return reconcile.Result{}, nil
+		return reconcile.Result{}, r.Manager.Forget(ctx, req.Name)
 	case err != nil:
 		return reconcile.Result{}, err
 	}

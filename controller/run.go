@@ -81,6 +81,7 @@ func newManager(cfg Config, logger logr.Logger, bodies *bodies) (ctrl.Manager, e
 		Scheme:                        scheme,
 		Logger:                        logger,
 		Cache:                         caches,
+		NewCache:                      newCache(bodies),
 		Metrics:                       metricsserver.Options{BindAddress: cfg.MetricsAddress},
 		HealthProbeBindAddress:        cfg.HealthAddress,
 		LeaderElection:                cfg.Elect.Enabled,
@@ -133,18 +134,19 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log,
 		AuditEphemeral: cfg.AuditEphemeral,
 	}
+	noted := newNoted()
 	gitSecrets := &gitSecrets{
 		gather: &gatherer{
-			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, bodies: bodies, pace: newPace(), marks: store,
+			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, noted: noted, bodies: bodies, pace: newPace(), marks: store,
 			home: cfg.Namespace, now: cfg.Now,
 		},
 		writer: secretWriter{mgr.GetClient()},
 		report: &reporter{
 			status: mgr.GetClient(), events: newAnnouncer(events, counters.events.Inc, cfg.Now), audit: log, metrics: counters,
-			seen: bodies.seen, bodies: bodies, ring: live, now: cfg.Now, log: cfg.Log,
+			noted: noted, seen: bodies.seen, bodies: bodies, ring: live, now: cfg.Now, log: cfg.Log,
 			waiters: waiters, stamped: cfg.AuditStamped,
 		},
-		marks: store, audit: log, log: cfg.Log, namespaces: listed,
+		marks: store, gone: newGone(), audit: log, log: cfg.Log, namespaces: listed,
 	}
 	return errors.Join(
 		mgr.Add(log),
@@ -170,7 +172,7 @@ func readers(mgr ctrl.Manager, cfg Config, bodies *bodies) (client.Reader, *name
 		open: func(name string) (cache.Cache, error) {
 			o := onlyIn(name, bodies)
 			o.Scheme, o.Mapper, o.HTTPClient = mgr.GetScheme(), mgr.GetRESTMapper(), mgr.GetHTTPClient()
-			return cache.New(mgr.GetConfig(), o)
+			return newCache(bodies)(mgr.GetConfig(), o)
 		},
 	}
 	return n, n, nil

@@ -36,7 +36,7 @@ func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan 
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}}}
 	})
 	changedObject := predicate.Funcs{UpdateFunc: specChanged}
-	changedSecret := predicate.Funcs{CreateFunc: r.secretMade, UpdateFunc: r.secretChanged}
+	changedSecret := predicate.Funcs{CreateFunc: r.secretMade, UpdateFunc: r.secretChanged, DeleteFunc: r.secretDeleted}
 	b := builder.ControllerManagedBy(mgr).Named("gitsecret")
 	if r.namespaces == nil {
 		b = b.For(&v1alpha1.GitSecret{}, builder.WithPredicates(changedObject)).

@@ -1,48 +1,61 @@
+//go:build amd64 || arm64
+
 package e2e_test
 
 import (
 	"bytes"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/waxwing-io/waxwing/e2e/harness/diskfault"
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
-// noFiles is a size that no file of the log stays below.
-const noFiles = 8
-
-// TestNothingIsOpenedWithoutAnAuditLog makes the log's disk full for one process, by its limit of the size of a file.
+// TestNothingIsOpenedWithoutAnAuditLog has the log's disk fail under a controller that runs: full, then read-only, then broken.
 func TestNothingIsOpenedWithoutAnAuditLog(t *testing.T) {
 	w := newWorld(t)
-	ctl := w.controllerWithLog(t, filepath.Join(t.TempDir(), "audit"))
+	log := filepath.Join(t.TempDir(), "audit")
+	disk := diskfault.New(t, log)
+	w.launcher = disk.Command
+	ctl := w.controllerWithLog(t, log)
 	w.create(t, w.sealed(t, "before", "user"))
-	w.eventually(t, "before", unseal.Unsealed) // not before its outcome is in the log
-	w.holds(t, "before", "user")
-	limit(t, ctl.PID(), noFiles)
-	w.create(t, w.sealed(t, "during", "user"))
-	if msg := readyOf(w.eventually(t, "during", unseal.AuditUnavailable)).Message; !strings.Contains(msg, "nothing was opened") {
-		t.Errorf("it says %q", msg)
-	}
-	w.absent(t, "during")
-	w.holds(t, "before", "user")
-	until(w.ctx, t, "the replica is not ready", func() bool {
-		body, err := get("http://" + ctl.health + "/readyz?verbose")
-		return err == nil && bytes.Contains(body, []byte("[-]audit failed"))
-	})
-	until(w.ctx, t, "the metric says so", func() bool { return ctl.metric(t, "waxwing_audit_healthy") == 0 })
-	limit(t, ctl.PID(), unix.RLIM_INFINITY)
-	w.eventually(t, "during", unseal.Unsealed)
-	w.holds(t, "during", "user")
-	until(w.ctx, t, "the metric says so", func() bool { return ctl.metric(t, "waxwing_audit_healthy") == 1 })
+	w.eventually(t, "before", unseal.Unsealed)
 	ctl.checkOutcomes(t, 0)
-}
-
-func limit(t *testing.T, pid int, size uint64) {
-	t.Helper()
-	if err := unix.Prlimit(pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: unix.RLIM_INFINITY}, nil); err != nil {
-		t.Fatal(err)
+	w.holds(t, "before", "user")
+	for _, d := range []struct {
+		name string
+		hook diskfault.Hook
+	}{{"full", diskfault.Full}, {"readonly", diskfault.ReadOnly}, {"broken", diskfault.Broken}} {
+		disk.Hook(func(c diskfault.Call) syscall.Errno {
+			if strings.HasSuffix(c.Path, ".lock") {
+				return 0 // links to memory, which no disk breaks
+			}
+			return d.hook(c)
+		})
+		w.create(t, w.sealed(t, d.name, "user"))
+		if msg := readyOf(w.eventually(t, d.name, unseal.AuditUnavailable)).Message; !strings.Contains(msg, "nothing was opened") {
+			t.Errorf("on a disk that is %s it says %q", d.name, msg)
+		}
+		w.absent(t, d.name)
+		w.holds(t, "before", "user")
+		until(w.ctx, t, "the replica is not ready", func() bool {
+			body, err := get("http://" + ctl.health + "/readyz?verbose")
+			return err == nil && bytes.Contains(body, []byte("[-]audit failed"))
+		})
+		until(w.ctx, t, "the metric says so", func() bool { return ctl.metric(t, "waxwing_audit_healthy") == 0 })
+		disk.Hook(nil)
+		repaired := time.Now()
+		ctl.ready(t)
+		t.Logf("ready %s after the disk was no longer %s", time.Since(repaired).Round(time.Millisecond), d.name)
+		w.eventually(t, d.name, unseal.Unsealed)
+		w.holds(t, d.name, "user")
+		until(w.ctx, t, "the metric says so", func() bool { return ctl.metric(t, "waxwing_audit_healthy") == 1 })
 	}
+	if !ctl.Running() {
+		t.Errorf("the controller has ended: %s", ctl.State())
+	}
+	ctl.checkOutcomes(t, 0)
 }

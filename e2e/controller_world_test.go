@@ -46,6 +46,8 @@ type world struct {
 	namespace  string
 	kubectl    string
 	kubeconfig string // of the controller's ServiceAccount
+	// launcher, if there is one, says what to start instead of the controller.
+	launcher func(program string, args ...string) (path string, arguments, env []string)
 }
 
 // newWorld installs what ships, and at the end of the test looks for the canary in everything that the test has left behind.
@@ -117,13 +119,18 @@ func (r *replica) ready(t *testing.T) {
 func (w *world) start(t *testing.T, log string, args ...string) *replica {
 	t.Helper()
 	r := &replica{w: w, log: log, metrics: freeAddress(t), health: freeAddress(t)}
-	r.Process = harness.StartProcess(t, harness.Command{
+	command := harness.Command{
 		Path: harness.BuildBinary(t, "./cmd/waxwing-controller"),
 		Args: append([]string{
 			"--kubeconfig", w.kubeconfig, "--namespace", home, "--audit-log", log, "--workers", "2",
 			"--metrics-bind-address", r.metrics, "--health-bind-address", r.health, "--recipients-bind-address", "0", "--audit-bind-address", "0", "--replica", harness.ReplicaOf(log),
 		}, args...),
-	})
+	}
+	if w.launcher != nil {
+		command.Name = "waxwing-controller"
+		command.Path, command.Args, command.Env = w.launcher(command.Path, command.Args...)
+	}
+	r.Process = harness.StartProcess(t, command)
 	t.Cleanup(func() {
 		if body, err := get("http://" + r.metrics + "/metrics"); err == nil {
 			w.Record(t, "metrics", body)
@@ -169,7 +176,7 @@ func (r *replica) intents(t *testing.T, name string) int {
 	t.Helper()
 	n := 0
 	for _, rec := range r.records(t) {
-		if rec.Phase == audit.PhaseIntent && rec.Operation.Action == audit.ActionUnseal && rec.Operation.Object.Namespace == r.w.namespace && rec.Operation.Object.Name == name {
+		if rec.Phase == audit.PhaseIntent && rec.Operation.Action.Opens() && rec.Operation.Object.Namespace == r.w.namespace && rec.Operation.Object.Name == name {
 			n++
 		}
 	}

@@ -8,9 +8,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/diskfault"
 )
 
 func TestMain(m *testing.M) {
+	diskfault.Launch()
 	// controller-runtime's clients ask for a logger after a while; what they say is of no interest here.
 	log.SetLogger(logr.Discard())
 	harness.Main(m)

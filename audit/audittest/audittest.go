@@ -28,25 +28,52 @@ type MemoryAnchors struct {
 	mu      sync.Mutex
 	anchor  audit.Anchor
 	version int
+	broken  error
 }
 
 // Load implements audit.Anchors.
 func (m *MemoryAnchors) Load(context.Context) (audit.Anchor, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.anchor, strconv.Itoa(m.version), nil
+	return m.anchor, strconv.Itoa(m.version), m.broken
 }
 
 // Save implements audit.Anchors.
 func (m *MemoryAnchors) Save(_ context.Context, a audit.Anchor, version string) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.broken != nil {
+		return "", m.broken
+	}
 	if version != strconv.Itoa(m.version) {
 		return "", audit.ErrConflict
 	}
 	m.version++
 	m.anchor = a
 	return strconv.Itoa(m.version), nil
+}
+
+// Change changes the anchor as somebody else would, and gives what it is now.
+func (m *MemoryAnchors) Change(change func(*audit.Anchor)) audit.Anchor {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(&m.anchor)
+	m.version++
+	return m.anchor
+}
+
+// Anchor gives the anchor as it is.
+func (m *MemoryAnchors) Anchor() audit.Anchor {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.anchor
+}
+
+// Break has every call fail with err, until it is nil.
+func (m *MemoryAnchors) Break(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.broken = err
 }
 
 // Others implements audit.Anchors.
@@ -88,15 +115,25 @@ func Open(t testing.TB, dir string) *audit.Recorder {
 	return audit.NewRecorder(audit.Config{Store: tiles.New(Config(t, dir)), Replica: "test", Now: time.Now, Rand: rand.Reader})
 }
 
-// Records reads all that the log in dir has taken, published or not.
-func Records(t testing.TB, dir string) []audit.Record {
+// Parts gives the names of the folders of a log's parts.
+func Parts(t testing.TB, dir string) []string {
 	t.Helper()
 	parts, err := filepath.Glob(filepath.Join(dir, "[0-9][0-9][0-9][0-9]"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i := range parts {
+		parts[i] = filepath.Base(parts[i])
+	}
+	return parts
+}
+
+// Records reads all that the log in dir has taken, published or not.
+func Records(t testing.TB, dir string) []audit.Record {
+	t.Helper()
 	var all []audit.Record
-	for _, part := range parts {
+	for _, part := range Parts(t, dir) {
+		part = filepath.Join(dir, part)
 		for r, err := range verify.PartRecords(os.DirFS(part), integrated(t, part)) {
 			if err != nil {
 				t.Fatal(err)

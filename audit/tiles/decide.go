@@ -14,7 +14,7 @@ type facts struct {
 	anchor      audit.Anchor
 	// latest is the highest number of a part in the folder, 0 for none.
 	latest int
-	// local says why part latest cannot be gone on with, anchored why part anchor.Part is not the one that the anchor knows; nil for no reason.
+	// local says why part latest cannot be gone on with, or what is missing when there is none; anchored why part anchor.Part is not the one that the anchor knows; nil for no reason.
 	local, anchored error
 }
 
@@ -39,7 +39,7 @@ func decide(f facts) verdict {
 	if f.anchor.Origin != "" && f.anchor.Origin != f.origin {
 		return verdict{refuse: &RefusedError{fmt.Sprintf("the anchor is that of the log %s, and this is %s", f.anchor.Origin, f.origin)}}
 	}
-	if f.latest == 0 && !known {
+	if f.latest == 0 && !known && f.local == nil {
 		return verdict{part: 1}
 	}
 	problem := trouble(f)
@@ -72,7 +72,7 @@ func trouble(f facts) string {
 	case f.anchored != nil:
 		return fmt.Sprintf("part %s does not contain what is anchored of it, as if the volume had been rolled back or replaced: %v", partDir(f.anchor.Part), f.anchored)
 	case f.local != nil:
-		return fmt.Sprintf("part %s cannot be gone on with: %v", partDir(f.latest), f.local)
+		return fmt.Sprintf("part %s cannot be gone on with: %v", partDir(max(f.latest, 1)), f.local)
 	case f.latest < f.anchor.Part:
 		return fmt.Sprintf("part %s is anchored, and the newest in the folder is %s", partDir(f.anchor.Part), partDir(f.latest))
 	}

@@ -100,7 +100,8 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, before []
 			return err
 		}
 	}
-	if err := errors.Join(sweep(p.dir), probe(s.cfg.Dir)); err != nil {
+	// The part before too: nothing sweeps it any more, and the disk may have failed, or the process been killed, when it was closed.
+	if err := errors.Join(sweep(filepath.Join(s.cfg.Dir, partDir(number-1))), sweep(p.dir), probe(s.cfg.Dir)); err != nil {
 		return err
 	}
 	if err := errors.Join(s.writeKey(k), mendClock(p.dir), s.locks.place(p.dir)); err != nil {
@@ -168,7 +169,8 @@ func (s *Store) takeFolder() error {
 	if err := mkdir(s.cfg.Dir); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(s.cfg.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	// Open for reading, because a file system with one that is open for writing cannot be made read-only.
+	f, err := os.OpenFile(filepath.Join(s.cfg.Dir, "lock"), os.O_RDONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
@@ -228,7 +230,11 @@ func (s *Store) gather(k keys, anchor audit.Anchor) (facts, tree, error) {
 		if err != nil && !isAltered(err) {
 			return f, now, err
 		}
-		if err != nil || t.size > 0 {
+		_, claimed, cerr := p.published()
+		if cerr != nil && !isAltered(cerr) {
+			return f, now, cerr
+		}
+		if err != nil || cerr != nil || t.size > 0 || claimed.size > 0 {
 			f.latest, now = n, t
 		}
 	}

@@ -128,7 +128,7 @@ func (w *world) writesSecret(r faultproxy.Request) bool {
 // intended fails the test where a Secret is about to be written and the audit log has no intent for it that waits for its outcome.
 func (p *pod) intended(r faultproxy.Request) faultproxy.Verdict {
 	for _, rec := range p.open() {
-		if o := rec.Operation; o.Action == audit.ActionUnseal && o.Object.Namespace == r.Namespace && (o.Object.Name == r.Name || r.Name == "") {
+		if o := rec.Operation; o.Action.Opens() && o.Object.Namespace == r.Namespace && (o.Object.Name == r.Name || r.Name == "") {
 			return faultproxy.Pass()
 		}
 	}
@@ -204,7 +204,7 @@ func (p *pod) checkLog() {
 func (p *pod) intents(name string) int {
 	n := 0
 	for _, rec := range p.records() {
-		if o := rec.Operation; rec.Phase == audit.PhaseIntent && o.Action == audit.ActionUnseal && o.Object.Namespace == p.w.namespace && o.Object.Name == name {
+		if o := rec.Operation; rec.Phase == audit.PhaseIntent && o.Action.Opens() && o.Object.Namespace == p.w.namespace && o.Object.Name == name {
 			n++
 		}
 	}

@@ -45,10 +45,11 @@
   resourceNames: [kube-system]
   verbs: [get]
 {{- if .Values.audit.endpoint }}
-# controller/audit_http.go: ask who it is that wants to read the audit log, and whether he may
+# controller/audit_http.go: ask who it is that wants to read the audit log
 - apiGroups: [authentication.k8s.io]
   resources: [tokenreviews]
   verbs: [create]
+# controller/audit_http.go: ask whether he may
 - apiGroups: [authorization.k8s.io]
   resources: [subjectaccessreviews]
   verbs: [create]

@@ -106,6 +106,14 @@ func Catalogue() []Tool {
 			Cost:     "a few seconds",
 		},
 		{
+			Name:     "tlogcheck",
+			Dir:      "e2e/tools/tlogcheck",
+			Package:  ".",
+			Upstream: "github.com/transparency-dev/tessera",
+			About:    "the second verifier of audit logs, with Tessera's fsck",
+			Cost:     "a few seconds",
+		},
+		{
 			Name:     "sops",
 			Dir:      "e2e/tools/sops",
 			Package:  "github.com/getsops/sops/v3/cmd/sops",

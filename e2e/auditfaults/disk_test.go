@@ -1,0 +1,228 @@
+//go:build linux && (amd64 || arm64)
+
+package auditfaults_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/diskfault"
+)
+
+// diskPartSize has a log go on in a new part now and then.
+const diskPartSize = 2000
+
+// bench is one log on a disk of its own.
+type bench struct {
+	t     *testing.T
+	dir   string
+	disk  *diskfault.Disk
+	acked map[string]bool
+	p     *process
+	// slowest is how long the Recorder took to resume.
+	slowest time.Duration
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	parent, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(parent, "log")
+	return &bench{t: t, dir: dir, disk: diskfault.New(t, dir), acked: map[string]bool{}}
+}
+
+func (b *bench) start() { b.p = start(b.t, "obey", b.dir, b.disk, diskPartSize) }
+
+// recovers repairs the disk and waits until the Recorder is in order again, by itself.
+func (b *bench) recovers() {
+	b.t.Helper()
+	b.disk.Hook(nil)
+	began := time.Now()
+	harness.Eventually(b.t.Context(), b.t, "the Recorder has resumed by itself", func(context.Context) error {
+		if text := b.p.ask(b.acked, "health"); text != "" {
+			return errors.New(text)
+		}
+		return nil
+	})
+	b.slowest = max(b.slowest, time.Since(began))
+	b.p.must(b.acked, "append 1")
+}
+
+// finish closes the log, opens it once more, and holds it against what was acknowledged.
+func (b *bench) finish() {
+	b.t.Helper()
+	b.p.must(b.acked, "close")
+	b.p.end()
+	reopen(b.t, b.dir, b.acked, diskPartSize)
+	c := check(b.t, b.dir, b.acked)
+	if c.acknowledged > 10 {
+		b.t.Logf("%d records, %d acknowledged, %d lost; it resumed after at most %s", c.records, c.acknowledged, c.lost, b.slowest.Round(time.Millisecond))
+	}
+}
+
+// points are where a store meets its disk.
+type points struct {
+	fresh   []point // while a log is made, and then alone
+	opening []point // while one is opened
+	one     []point // while a record is appended, and the checkpoint after it
+	many    []point // what else there is when more records than a tile has room for are appended, and when the partial tiles are removed
+}
+
+func record(t *testing.T) points {
+	t.Helper()
+	b := newBench(t)
+	r := &recording{dir: b.dir, seen: map[point]int{}}
+	b.disk.Hook(r.hook)
+	published := func(all []point) bool {
+		return slices.ContainsFunc(all, func(p point) bool { return strings.HasPrefix(string(p), "renameat N/checkpointN") })
+	}
+	var all points
+	b.start()
+	b.p.ask(b.acked, "append 1")
+	all.fresh = r.take()
+	b.p.kill(b.acked)
+	b.start()
+	b.p.must(b.acked, "append 1")
+	all.opening = r.take()
+	harness.Eventually(t.Context(), t, "a checkpoint is published", func(context.Context) error {
+		b.p.must(b.acked, "append 1")
+		all.one = append(all.one, r.take()...)
+		if !published(all.one) {
+			return fmt.Errorf("only %d calls", len(all.one))
+		}
+		return nil
+	})
+	harness.Eventually(t.Context(), t, "partial tiles are removed", func(context.Context) error {
+		b.p.must(b.acked, "append 300")
+		all.many = append(all.many, r.take()...)
+		if !slices.ContainsFunc(all.many, func(p point) bool { return strings.HasPrefix(string(p), "unlinkat N/tile/entries/N.p") }) {
+			return fmt.Errorf("only %d calls", len(all.many))
+		}
+		return nil
+	})
+	b.finish()
+	for _, list := range []*[]point{&all.one, &all.many} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	all.fresh = slices.DeleteFunc(all.fresh, func(p point) bool { return slices.Contains(all.one, p) || slices.Contains(all.opening, p) })
+	all.many = slices.DeleteFunc(all.many, func(p point) bool { return slices.Contains(all.one, p) })
+	return all
+}
+
+// TestEachSystemCallOfTheLogMayFail fails every kind of call that the store makes on its disk: one of it, and all that the disk fails from there on.
+func TestEachSystemCallOfTheLogMayFail(t *testing.T) {
+	all := record(t)
+	t.Logf("%d kinds of calls to open a log, %d more to make it, %d to append a record, %d more for many", len(all.opening), len(all.fresh), len(all.one), len(all.many))
+	if testing.Verbose() {
+		t.Logf("made %q\nopening %q\none %q\nmany %q", all.fresh, all.opening, all.one, all.many)
+	}
+	for errno, forGood := range disks() {
+		for _, hook := range []diskfault.Hook{nil, forGood} {
+			name := map[bool]string{true: "once", false: "for good"}[hook == nil]
+			t.Run(fmt.Sprintf("%s %s", syscallName(errno), name), func(t *testing.T) {
+				t.Parallel()
+				t.Run("while it runs", func(t *testing.T) { t.Parallel(); whileRunning(t, all, errno, hook) })
+				t.Run("while it opens", func(t *testing.T) { t.Parallel(); whileOpening(t, all, errno, hook) })
+				t.Run("while it is made", func(t *testing.T) { t.Parallel(); whileMade(t, all, errno, hook) })
+			})
+		}
+	}
+}
+
+func syscallName(e syscall.Errno) string {
+	return map[syscall.Errno]string{syscall.EIO: "EIO", syscall.ENOSPC: "ENOSPC", syscall.EROFS: "EROFS"}[e]
+}
+
+func whileRunning(t *testing.T, all points, errno syscall.Errno, forGood diskfault.Hook) {
+	b := newBench(t)
+	b.start()
+	b.p.must(b.acked, "append 1")
+	for i, at := range slices.Concat(all.one, all.many) {
+		f := &fault{dir: b.dir, at: at, errno: errno, forGood: forGood}
+		n := 1
+		if i >= len(all.one) {
+			n = 300
+		}
+		b.disk.Hook(f.hook)
+		harness.Eventually(t.Context(), t, "the fault is met", func(context.Context) error {
+			b.says(errno, b.p.ask(b.acked, "append %d", n))
+			return f.wasHit()
+		})
+		if forGood != nil {
+			b.fails(at, errno)
+			if i%3 == 0 { // the process does not live to see the repair
+				b.p.kill(b.acked)
+				b.disk.Hook(nil)
+				b.start()
+			}
+		}
+		b.recovers()
+	}
+	b.finish()
+}
+
+// says holds an error, if there is one, against its cause.
+func (b *bench) says(errno syscall.Errno, text string) {
+	b.t.Helper()
+	if text != "" && !strings.Contains(text, errno.Error()) {
+		b.t.Errorf("it failed with %s and says %s", errno, text)
+	}
+}
+
+// fails sees that a disk that has failed for good fails every append, and that the Recorder says so.
+func (b *bench) fails(at point, errno syscall.Errno) {
+	b.t.Helper()
+	for _, line := range []string{"append 1", "health"} {
+		text := b.p.ask(b.acked, "%s", line)
+		if text == "" {
+			b.t.Errorf("%s for good from %q on: %s succeeds", errno, at, line)
+		}
+		b.says(errno, text)
+	}
+}
+
+func whileOpening(t *testing.T, all points, errno syscall.Errno, forGood diskfault.Hook) {
+	b := newBench(t)
+	b.start()
+	b.p.must(b.acked, "append 1")
+	for _, at := range all.opening {
+		b.p.kill(b.acked)
+		b.opens(at, errno, forGood)
+	}
+	b.finish()
+}
+
+func whileMade(t *testing.T, all points, errno syscall.Errno, forGood diskfault.Hook) {
+	for _, at := range all.fresh {
+		b := newBench(t)
+		b.opens(at, errno, forGood)
+		b.finish()
+	}
+}
+
+// opens starts a program that meets the fault while it opens the log.
+func (b *bench) opens(at point, errno syscall.Errno, forGood diskfault.Hook) {
+	b.t.Helper()
+	f := &fault{dir: b.dir, at: at, errno: errno, forGood: forGood}
+	b.disk.Hook(f.hook)
+	b.start()
+	harness.Eventually(b.t.Context(), b.t, "the fault is met", func(context.Context) error {
+		b.says(errno, b.p.ask(b.acked, "append 1"))
+		return f.wasHit()
+	})
+	if forGood != nil {
+		b.fails(at, errno)
+	}
+	b.recovers()
+}
