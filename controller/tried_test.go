@@ -74,8 +74,8 @@ func newReporting(t *testing.T, refuse error) *reporting {
 		gitSecrets: &gitSecrets{
 			gather: &gatherer{seen: seen, now: time.Now}, audit: log, log: quiet,
 			report: &reporter{
-				status: kube, events: newAnnouncer(told, func() {}, time.Now), audit: log, metrics: m, seen: seen, bodies: newBodies(seen, 1<<20), ring: &keyring.Live{},
-				now: time.Now, log: quiet, waiters: newAuditWaiters(nil, seen),
+				status: kube, events: newAnnouncer(told, func() {}, time.Now), audit: log, metrics: m, seen: seen, bodies: newBodies(seen, 1<<20), ring: &keyring.Live{}, waiters: newAuditWaiters(&audit.Recorder{}, seen),
+				now: time.Now, log: quiet,
 			},
 		},
 		in: &unseal.Input{Object: o}, log: log, told: told, patched: patched, kube: kube,

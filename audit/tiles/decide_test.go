@@ -2,6 +2,7 @@ package tiles
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -88,6 +89,34 @@ func TestTemporaryFilesAreToldFromTiles(t *testing.T) {
 	} {
 		if got := temporary(name); got != want {
 			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+func TestTilesOfNoTreeAreToldFromThoseOfOne(t *testing.T) {
+	for name, sizes := range map[string]struct{ has, hasNot int64 }{
+		"tile/entries/000.p/1":           {1, 0},
+		"tile/entries/000.p/73":          {73, 72},
+		"tile/0/000.p/73":                {73, 72},
+		"tile/entries/000":               {256, 255},
+		"tile/entries/001.p/9":           {265, 264},
+		"tile/0/x001/234":                {1235 * 256, 1235*256 - 1},
+		"tile/1/000.p/1":                 {256, 255},
+		"tile/1/000":                     {256 * 256, 256*256 - 1},
+		"tile/2/000.p/3":                 {3 * 256 * 256, 3*256*256 - 1},
+		"tile/7/000.p/1":                 {math.MaxInt64, 1<<56 - 1},
+		"tile/entries/x999/x999/999.p/1": {math.MaxInt64, 1 << 30},
+	} {
+		if beyond(name, sizes.has) {
+			t.Errorf("a tree of %d records has no %s", sizes.has, name)
+		}
+		if !beyond(name, sizes.hasNot) {
+			t.Errorf("a tree of %d records has %s", sizes.hasNot, name)
+		}
+	}
+	for _, name := range []string{"checkpoint", ".state/treeState", "tile/entries/notes", "tile/0", "tile/64/000", "tile/0/000.p/1123456"} {
+		if beyond(name, 0) {
+			t.Errorf("%s counts as a tile", name)
 		}
 	}
 }

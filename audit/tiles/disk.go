@@ -68,8 +68,9 @@ func overwrite(name string, data []byte) error {
 	return syncDir(filepath.Dir(name))
 }
 
-// sweep removes the temporary files that Tessera leaves behind when it is killed or the disk is full. Nothing may be writing to the part meanwhile.
-func sweep(dir string) error {
+// sweep removes what Tessera leaves behind when it is killed or the disk is full: temporary files, and the tiles and bundles of a batch that did not become part of a tree of size
+// records. The next batch has other records in their place, and whoever verifies the log would find two that contradict each other. Nothing may be writing to the part meanwhile.
+func sweep(dir string, size int64) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -78,7 +79,7 @@ func sweep(dir string) error {
 			return err
 		}
 		rel, err := filepath.Rel(dir, path)
-		if err == nil && temporary(filepath.ToSlash(rel)) {
+		if name := filepath.ToSlash(rel); err == nil && (temporary(name) || beyond(name, size)) {
 			err = os.Remove(path)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
@@ -102,6 +103,32 @@ func temporary(rel string) bool {
 		}
 	}
 	return false
+}
+
+// beyond tells the name of a tile or bundle that a tree of size records does not have.
+func beyond(rel string, size int64) bool {
+	rel, ok := strings.CutPrefix(rel, "tile/")
+	levelName, index, found := strings.Cut(rel, "/")
+	if !ok || !found {
+		return false
+	}
+	hashes := uint64(size) // of the tile's level; a bundle has one entry a record
+	var number uint64
+	var partial uint8
+	var err error
+	if levelName == "entries" {
+		number, partial, err = layout.ParseTileIndexPartial(index)
+	} else {
+		var level uint64
+		if level, number, partial, err = layout.ParseTileLevelIndexPartial(levelName, index); err == nil {
+			hashes >>= level * layout.TileHeight
+		}
+	}
+	width := uint64(partial)
+	if width == 0 {
+		width = layout.TileWidth
+	}
+	return err == nil && number*layout.TileWidth+width > hashes
 }
 
 // mendClock takes a published checkpoint out of the future, where a clock that was set back has left it: Tessera would publish no other until that time has come.

@@ -81,6 +81,7 @@ func TestAFolderThatIsExchangedWhileItIsWrittenIsRefused(t *testing.T) {
 // Without the guard before the signature Tessera signs, within a tenth of a second, whatever tree somebody puts on the volume.
 func TestATreeThatSomebodyPutsOnTheVolumeIsNotSigned(t *testing.T) {
 	w, forged := newWorld(t), newWorld(t)
+	w.cfg.AnchorEvery = time.Hour // no record by the log itself comes in between
 	p, other := w.start(), forged.start()
 	p.write(5)
 	other.write(50)
@@ -131,7 +132,23 @@ func TestALogThatAnotherKeyHasSignedIsRefused(t *testing.T) {
 			if anchors != nil {
 				w.cfg.Anchors, words = anchors, []string{"part 0001 cannot be gone on with: a checkpoint is not signed by this log's key"}
 			}
-			w.start().refused(words...)
+			p = w.start()
+			p.refused(words...)
+			if anchors != nil {
+				return
+			}
+			// Who has lost the key goes on with another one, in another part.
+			w.restart(1)
+			p.write(1)
+			p.close()
+			if size, _ := w.published("0002"); size == 0 || w.anchors.Anchor().Part != 2 {
+				t.Errorf("the new part has %d records, the anchor is %+v", size, w.anchors.Anchor())
+			}
+			p = w.start()
+			p.write(1)
+			if got := p.store.Status().Part; got != 2 {
+				t.Errorf("part %d is gone on with", got)
+			}
 		})
 	}
 }

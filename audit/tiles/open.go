@@ -5,13 +5,9 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"github.com/waxwing-io/waxwing/audit"
 )
@@ -86,7 +82,7 @@ func (s *Store) openPart(ctx context.Context, k keys, v verdict, f facts, now tr
 }
 
 // run starts Tessera on a part.
-func (s *Store) run(ctx context.Context, k keys, number int, now tree, before []string, anchor audit.Anchor, version string, notes []audit.Standing) error {
+func (s *Store) run(ctx context.Context, k keys, number int, now tree, closed []string, anchor audit.Anchor, version string, notes []audit.Standing) error {
 	p, err := s.part(k, number)
 	if err != nil {
 		return err
@@ -100,8 +96,9 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, before []
 			return err
 		}
 	}
-	// The part before too: nothing sweeps it any more, and the disk may have failed, or the process been killed, when it was closed.
-	if err := errors.Join(sweep(filepath.Join(s.cfg.Dir, partDir(number-1))), sweep(p.dir), probe(s.cfg.Dir)); err != nil {
+	// The part before too: nothing sweeps it any more, and the disk may have failed, or the process been killed, when it was closed. If it was given up, its tiles are evidence.
+	before := filepath.Join(s.cfg.Dir, partDir(number-1))
+	if err := errors.Join(sweep(before, math.MaxInt64), sweep(p.dir, now.size), probe(s.cfg.Dir)); err != nil {
 		return err
 	}
 	if err := errors.Join(s.writeKey(k), mendClock(p.dir), s.locks.place(p.dir)); err != nil {
@@ -113,7 +110,7 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, before []
 		return err
 	}
 	w.keys = k
-	w.anchoring = s.newAnchoring(p, k.public, before, anchor, version)
+	w.anchoring = s.newAnchoring(p, k.public, closed, anchor, version)
 	s.open = w
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,7 +146,14 @@ func (s *Store) rotate(ctx context.Context) error {
 	}
 	notes := []audit.Standing{standing(audit.ActionLogContinued, s.cfg.Origin, audit.LogState{Origin: PartOrigin(s.cfg.Origin, number), Part: number, Cites: cites}, "")}
 	s.mu.Lock()
-	notes = append(notes, s.notes...) // what the part before has not taken
+	for _, n := range s.notes { // what the part before has not taken
+		if n.Operation.Action == audit.ActionLogStarted {
+			state := *n.Operation.Log
+			state.Origin, state.Part = PartOrigin(s.cfg.Origin, number), number
+			n.Operation.Log = &state
+		}
+		notes = append(notes, n)
+	}
 	s.mu.Unlock()
 	return s.run(ctx, w.keys, number, empty, append(w.anchoring.closed[:len(w.anchoring.closed):len(w.anchoring.closed)], cites), w.anchoring.anchor, w.anchoring.version, notes)
 }
@@ -192,125 +196,6 @@ func sameFile(f *os.File) error {
 		err = fmt.Errorf("%s was replaced", f.Name())
 	}
 	return err
-}
-
-// load gives no anchor if there is nothing that holds one.
-func (s *Store) load(ctx context.Context) (audit.Anchor, string, error) {
-	if s.cfg.Anchors == nil {
-		return audit.Anchor{}, "", nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, apiWait)
-	defer cancel()
-	return s.cfg.Anchors.Load(ctx)
-}
-
-func (s *Store) part(k keys, number int) (part, error) {
-	public, err := VerifierKey(PartOrigin(s.cfg.Origin, number), k.private)
-	if err != nil {
-		return part{}, err
-	}
-	verifier, err := note.NewVerifier(public)
-	return part{number: number, dir: filepath.Join(s.cfg.Dir, partDir(number)), verifier: verifier}, err
-}
-
-// gather gives what decide needs, and the tree of part latest. Its error is a disk that does not answer.
-func (s *Store) gather(k keys, anchor audit.Anchor) (facts, tree, error) {
-	f := facts{origin: s.cfg.Origin, key: k.public, ephemeral: s.cfg.Ephemeral, anchor: anchor}
-	var now tree
-	numbers, err := partNumbers(s.cfg.Dir)
-	if err != nil {
-		return f, now, err
-	}
-	for _, n := range numbers {
-		p, err := s.part(k, n)
-		if err != nil {
-			return f, now, err
-		}
-		t, err := p.state()
-		if err != nil && !isAltered(err) {
-			return f, now, err
-		}
-		_, claimed, cerr := p.published()
-		if cerr != nil && !isAltered(cerr) {
-			return f, now, cerr
-		}
-		if err != nil || cerr != nil || t.size > 0 || claimed.size > 0 {
-			f.latest, now = n, t
-		}
-	}
-	if f.latest > 0 {
-		p, err := s.part(k, f.latest)
-		if err == nil {
-			_, f.local = p.whole()
-		}
-		if err == nil && f.local == nil && s.acked.part == f.latest {
-			f.local = p.has(s.acked.tree, now.size)
-		}
-		if err != nil {
-			return f, now, err
-		}
-	}
-	if f.local == nil && s.acked.part > f.latest {
-		f.local = altered(fmt.Sprintf("this process has written part %s", partDir(s.acked.part)))
-	}
-	if anchor.Part > 0 && anchor.Checkpoint != "" {
-		p, err := s.part(k, anchor.Part)
-		if err != nil {
-			return f, now, err
-		}
-		f.anchored = p.contains(anchor.Checkpoint)
-	}
-	for _, err := range []error{f.local, f.anchored} {
-		if err != nil && !isAltered(err) {
-			return f, now, err
-		}
-	}
-	return f, now, nil
-}
-
-func isAltered(err error) bool {
-	var a altered
-	return errors.As(err, &a)
-}
-
-// partName is the name of a part's folder.
-var partName = regexp.MustCompile(`^[0-9]{4,}$`)
-
-// partNumbers gives the numbers of the parts in dir, in their order.
-func partNumbers(dir string) ([]int, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var numbers []int
-	for _, e := range entries {
-		if n, err := strconv.Atoi(e.Name()); err == nil && e.IsDir() && partName.MatchString(e.Name()) && partDir(n) == e.Name() && n > 0 {
-			numbers = append(numbers, n)
-		}
-	}
-	return numbers, err
-}
-
-// closedBefore gives the checkpoints of the parts before the one that is to be opened: those of the anchor, and what has been closed since.
-func (s *Store) closedBefore(k keys, v verdict, f facts) ([]string, error) {
-	closed := append([]string(nil), f.anchor.Closed...)
-	for n := max(f.anchor.Part, 1); n < v.part; n++ {
-		p, err := s.part(k, n)
-		if err != nil {
-			return nil, err
-		}
-		signed, _, err := p.published()
-		if err != nil && !isAltered(err) {
-			return nil, err
-		}
-		if n == f.anchor.Part && (v.begin != "" || f.anchored != nil) {
-			signed, err = f.anchor.Checkpoint, nil // given up: what is known of it is what was anchored
-		}
-		if err == nil && signed != "" {
-			closed = append(closed, signed)
-		}
-	}
-	return closed, nil
 }
 
 // refused remembers for Status why a log is not opened.

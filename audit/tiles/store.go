@@ -56,7 +56,8 @@ type Store struct {
 		part int
 		tree tree
 	}
-	began bool // log.started is in the log
+	began bool   // log.started is in the log
+	told  string // why it could not be opened, as last logged
 
 	mu       sync.Mutex
 	notes    []audit.Standing // what the log has to say and has not yet
@@ -111,8 +112,13 @@ func (s *Store) Ready(ctx context.Context) ([]audit.Standing, error) {
 	}
 	if s.open == nil {
 		if err := s.reopen(ctx); err != nil {
+			if err.Error() != s.told { // it is asked once a second
+				s.told = err.Error()
+				s.cfg.Log.ErrorContext(ctx, "the audit log cannot be opened; it is tried again", "error", err)
+			}
 			return nil, fmt.Errorf("opening the audit log: %w", err)
 		}
+		s.told = ""
 	}
 	if s.open.tree.size >= s.cfg.PartSize {
 		if err := s.rotate(ctx); err != nil {
@@ -126,7 +132,7 @@ func (s *Store) Ready(ctx context.Context) ([]audit.Standing, error) {
 	return s.notes[:s.given:s.given], nil
 }
 
-// check fails when the part on the disk is not, or may not be, the one that was left there. It writes nothing and costs some ten system calls.
+// check fails when the part on the disk is not, or may not be, the one that was left there. It writes nothing and costs some twenty system calls.
 func (s *Store) check() error {
 	s.mu.Lock()
 	err := s.distrust
@@ -157,6 +163,7 @@ func (s *Store) Append(ctx context.Context, records [][]byte) error {
 			continue
 		}
 		if err := s.open.append(ctx, batch); err != nil {
+			s.cfg.Log.WarnContext(ctx, "the audit log cannot be written; it is opened anew", "error", err)
 			s.letGo()
 			return fmt.Errorf("writing the audit log: %w", err)
 		}

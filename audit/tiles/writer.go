@@ -22,7 +22,7 @@ const (
 	checkpointInterval = 100 * time.Millisecond
 	// A batch writes its last, partial bundle anew. Those that are full by now go soon, or they would be most of the volume.
 	garbageInterval = 3 * time.Second
-	publishWait     = 10 * time.Second
+	publishWait     = 5 * time.Second
 )
 
 // writer is Tessera on one part.
@@ -128,7 +128,8 @@ func (w *writer) publish() error {
 			return nil
 		}
 		if time.Now().After(end) {
-			return errors.Join(fmt.Errorf("no checkpoint was published that covers %d records", w.tree.size), err)
+			// Tessera tells only its own log why.
+			return errors.Join(fmt.Errorf("no checkpoint was published that covers %d records", w.tree.size), err, probe(filepath.Dir(w.dir)))
 		}
 		// Tessera looks at the file's time to see whether the next checkpoint is due. It is.
 		_ = os.Chtimes(path, time.Time{}, time.Unix(0, 0))

@@ -48,7 +48,7 @@ func TestABatchThatTesseraHasCutMayChangePlaces(t *testing.T) {
 	}
 	swapped(s, 1)
 	if err := s.Append(t.Context(), [][]byte{[]byte("late"), []byte("early"), []byte("second")}); err != nil {
-		t.Errorf("a batch whose parts have changed places: %v", err)
+		t.Fatalf("a batch whose parts have changed places: %v", err)
 	}
 	holds(t, s, "the note", "early", "second", "late")
 }

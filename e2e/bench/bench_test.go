@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/waxwing-io/waxwing/e2e/harness"
@@ -17,6 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	log.SetLogger(logr.Discard()) // or controller-runtime complains that there is none
+	klog.SetLogger(logr.Discard())
 	harness.Main(m)
 }
 

@@ -116,10 +116,19 @@ func (d *Disk) Hook(h Hook) {
 func (d *Disk) decide(c Call) syscall.Errno {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.hook == nil || !d.holds(c.Path) && !d.holds(c.To) {
+	if d.hook == nil || !d.holds(c.Path) && !d.holds(c.To) || d.leads(c) {
 		return 0
 	}
 	return d.hook(c)
+}
+
+// leads says whether the call opens a file that is not on the disk, by a link that is.
+func (d *Disk) leads(c Call) bool {
+	if !strings.HasPrefix(c.Name, "open") {
+		return false
+	}
+	to, err := os.Readlink(c.Path)
+	return err == nil && filepath.IsAbs(to) && !d.holds(to)
 }
 
 func (d *Disk) holds(path string) bool {

@@ -15,6 +15,9 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/waxwing-io/waxwing/e2e/harness/diskfault"
 )
@@ -68,7 +71,14 @@ func steps(dir string) map[string]func() error {
 		"rename":   func() error { return os.Rename(in("there"), in("there")) },
 		"away":     func() error { return os.Rename(dir+"-beside", in("came")) },
 		"link":     func() error { return os.Link(in("there"), in("hard")) },
-		"symlink":  func() error { return os.Symlink("there", in("soft")) },
+		"elsewhere": func() error {
+			f, err := os.OpenFile(in("elsewhere"), os.O_RDWR|os.O_CREATE, 0o600)
+			return errors.Join(err, f.Close())
+		},
+		"touch":   func() error { return os.Chtimes(in("there"), time.Now(), time.Now()) },
+		"access":  func() error { return unix.Access(in("there"), unix.W_OK) },
+		"look":    func() error { return unix.Access(in("there"), unix.R_OK) },
+		"symlink": func() error { return os.Symlink("there", in("soft")) },
 		"remove": func() error {
 			return errors.Join(os.Remove(in("hard")), os.Remove(in("soft")), os.Remove(in("folder")), os.Remove(in("new")), os.Remove(in("came")))
 		},
@@ -91,6 +101,9 @@ func run(t *testing.T) *running {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "there"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(dir+"-beside", filepath.Join(dir, "elsewhere")); err != nil {
 		t.Fatal(err)
 	}
 	r := &running{t: t, dir: dir, disk: diskfault.New(t, dir)}
@@ -141,8 +154,8 @@ func (r *running) step(name string) syscall.Errno {
 
 func TestWhatFailsOnWhichDisk(t *testing.T) {
 	r := run(t)
-	all := []string{"create", "relative", "read", "write", "pwrite", "truncate", "fsync", "list", "stat", "mkdir", "rename", "link", "symlink"}
-	changing := []string{"create", "relative", "write", "pwrite", "truncate", "mkdir", "rename", "link", "symlink"}
+	all := []string{"create", "relative", "read", "write", "pwrite", "truncate", "fsync", "list", "stat", "mkdir", "rename", "link", "symlink", "touch", "access", "look"}
+	changing := []string{"create", "relative", "write", "pwrite", "truncate", "mkdir", "rename", "link", "symlink", "touch", "access"}
 	for _, c := range []struct {
 		name  string
 		hook  diskfault.Hook
@@ -164,8 +177,10 @@ func TestWhatFailsOnWhichDisk(t *testing.T) {
 				t.Errorf("on a disk that is %s, %s: %q, want %q", c.name, step, got, want)
 			}
 		}
-		if got := r.step("outside"); got != 0 {
-			t.Errorf("beside a disk that is %s: %q", c.name, got)
+		for _, step := range []string{"outside", "elsewhere"} {
+			if got := r.step(step); got != 0 {
+				t.Errorf("beside a disk that is %s, %s: %q", c.name, step, got)
+			}
 		}
 	}
 	r.disk.Hook(diskfault.ReadOnly)

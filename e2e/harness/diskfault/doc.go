@@ -10,6 +10,8 @@
 //	disk.Hook(diskfault.Full) // from here on that program's disk is full
 //	disk.Hook(nil)            // and now it is not
 //
+// Opening a link on the disk that leads elsewhere is let through: the kernel has the way to it in its memory, as it does when a disk fails.
+//
 // What it cannot do: break a call in its middle (a write that is cut short), or fail a call that has had its effect. A rename that is done and then not made
 // durable is the fsync of its folder that fails. A close that fails leaves the descriptor open in the program, where a real one would have closed it.
 package diskfault

@@ -116,7 +116,7 @@ func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
 
 // call reads what is asked about from the program's memory and descriptors. What cannot be read is left empty: the call then is of no file of the Disk.
 func (q *question) call(s shape) Call {
-	c := Call{Name: s.name, Changes: s.changes, Creates: s.changes && !strings.HasPrefix(s.name, "unlink") && s.name != "rmdir"}
+	c := Call{Name: s.name, Changes: s.changes, Creates: s.creates}
 	if s.path == none {
 		c.Path = q.descriptor(int32(q.args[0]))
 		return c
@@ -127,6 +127,9 @@ func (q *question) call(s shape) Call {
 	}
 	if s.flags != 0 {
 		c.opens(q.args[s.flags])
+	}
+	if s.mode != 0 {
+		c.Changes = q.args[s.mode]&unix.W_OK != 0
 	}
 	if s.how != 0 {
 		if b := q.memory(q.args[s.how], 8); len(b) == 8 {
