@@ -46,11 +46,11 @@ func Key(ctx context.Context, secrets Secrets, random io.Reader, replica, origin
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Secret %s with the key of the audit log: %w", name, quiet(err))
+		return nil, fmt.Errorf("the audit log's key, Secret %s: %w", name, quiet(err))
 	}
 	key, err := readKey(secret, origin)
 	if err != nil {
-		return nil, fmt.Errorf("Secret %s %w", name, err)
+		return nil, fmt.Errorf("the audit log's key: Secret %s %w", name, err)
 	}
 	return key, nil
 }

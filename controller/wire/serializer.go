@@ -17,8 +17,8 @@ import (
 // Keep is given a GitSecret without its sealed part (items, envelopes, template, signature) and its whole spec as JSON. The bytes are good during the call only.
 type Keep func(o *v1alpha1.GitSecret, spec []byte)
 
-// Serializer is that of a client which watches GitSecrets: ordinary, but for watches in JSON. GitSecrets come out of these without sealed part, managed fields
-// and what kubectl applied last, after keep was called with them.
+// Serializer is that of a client which watches GitSecrets: ordinary, but for watches in JSON. GitSecrets come out of these without sealed part and
+// what kubectl applied last, after keep was called with them.
 func Serializer(ordinary runtime.NegotiatedSerializer, keep Keep) runtime.NegotiatedSerializer {
 	return serializer{ordinary, keep}
 }
