@@ -36,3 +36,6 @@ const (
 	ActionLogContinued   Action = "log.continued" // a part begins because the one before is full
 	ActionLogRestarted   Action = "log.restarted" // a part begins because somebody asked for it: the one before cannot be gone on with
 )
+
+// Opens says whether an object is opened for an action: its values are in memory and its Secret is written then.
+func (a Action) Opens() bool { return a == ActionUnseal || a == ActionDriftRepair }

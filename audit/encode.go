@@ -1,10 +1,11 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/gowebpki/jcs"
 )
@@ -12,165 +13,130 @@ import (
 // MaxRecord is the greatest length of a record in bytes: what a C2SP tlog-tiles entry bundle can hold as one entry.
 const MaxRecord = 1<<16 - 1
 
-// Lengths of texts in bytes, beyond which they are cut. JSON writes a byte as six at worst, so the texts of one record fit into MaxRecord beside empty lists.
-const (
-	maxText    = 256
-	maxMessage = 4 << 10
-	// maxCheckpoint is that of a signed checkpoint of one line each of origin, size, root and signature; maxOthers how many a record lists.
-	maxCheckpoint = 1 << 10
-	maxOthers     = 16
-)
-
 // encode gives the record in the form of RFC 8785, which has one form of each record and no line ends. Lists that are too long lose their tails, which the record counts.
 func encode(r Record) ([]byte, error) {
 	r = clip(r)
-	line, err := marshal(r)
-	for err == nil && len(line) > MaxRecord {
-		if !halve(&r) {
-			break
+	for {
+		line, err := marshal(r)
+		if err != nil || len(line) <= MaxRecord {
+			return line, err
 		}
-		line, err = marshal(r)
+		if !halve(&r) {
+			return nil, fmt.Errorf("a record of %d bytes is longer than %d", len(line), MaxRecord)
+		}
 	}
-	return line, err
 }
 
-// Decode reads a record. One of another version is an error that says so.
+// Decode reads a record. What it gives is all that b says: an error is a field that this version of the schema does not have, or that is there twice, anything before
+// or behind the record, a value of another type, a version other than Version, a phase that is none, and a part that the phase must have or must not. It takes b in
+// any form of JSON, not only in the one that records are written in; DecodeExact does not.
 func Decode(b []byte) (Record, error) {
 	var r Record
-	if err := json.Unmarshal(b, &r); err != nil {
-		return Record{}, fmt.Errorf("not a record: %w", err)
+	// What this program has written is recognized by its form alone.
+	if json.Unmarshal(b, &r) == nil && r.Version == Version && r.whole() == nil {
+		if again, err := marshal(r); err == nil && bytes.Equal(again, b) {
+			return r, nil
+		}
 	}
-	if r.Version != Version {
-		return Record{}, fmt.Errorf("a record of version %d; this program reads %d", r.Version, Version)
+	return decodeOther(b)
+}
+
+// DecodeExact reads a record like Decode, and fails where b is not exactly what this program writes for it, byte for byte, or is longer than MaxRecord.
+func DecodeExact(b []byte) (Record, error) {
+	r, err := Decode(b)
+	if err != nil {
+		return Record{}, err
+	}
+	if again, err := marshal(r); err != nil || !bytes.Equal(again, b) {
+		return Record{}, errors.New("a record that is not in the form of RFC 8785")
+	}
+	if len(b) > MaxRecord {
+		return Record{}, fmt.Errorf("a record of %d bytes is longer than %d", len(b), MaxRecord)
 	}
 	return r, nil
 }
 
-func marshal(r Record) ([]byte, error) {
-	b, err := json.Marshal(r)
+// decodeOther reads a record in any form.
+func decodeOther(b []byte) (Record, error) {
+	// First the version, because what else is in a record depends on it. The transformation fails where a name is there twice.
+	var of struct {
+		Version *int `json:"v"`
+	}
+	canonical, err := jcs.Transform(b)
+	if err == nil {
+		err = json.Unmarshal(canonical, &of)
+	}
 	if err != nil {
-		return nil, err
+		return Record{}, fmt.Errorf("not a record: %w", err)
 	}
-	return jcs.Transform(b)
+	if of.Version == nil {
+		return Record{}, errors.New("not a record: it has no version")
+	}
+	if *of.Version != Version {
+		return Record{}, fmt.Errorf("a record of version %d; this program reads %d", *of.Version, Version)
+	}
+	var r Record
+	dec := json.NewDecoder(bytes.NewReader(canonical))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return Record{}, fmt.Errorf("not a record: %w", err)
+	}
+	if err := r.whole(); err != nil {
+		return Record{}, fmt.Errorf("not a record: %w", err)
+	}
+	// encoding/json takes a name in any case, null for nothing, and a time in any zone.
+	if again, err := marshal(r); err != nil || !bytes.Equal(again, canonical) {
+		return Record{}, errors.New("not a record: a field is not written as it should be")
+	}
+	return r, nil
 }
 
-// clip copies what r points to, with every text cut to its length, so that nothing of the caller's is changed.
-func clip(r Record) Record {
-	r.Replica = cut(r.Replica, maxText)
-	if r.Operation != nil {
-		op := *r.Operation
-		op.Action, op.Actor = Action(cut(string(op.Action), maxText)), clipActor(op.Actor)
-		op.Term, op.Log = clipTerm(op.Term), clipLog(op.Log)
-		op.Object, op.Keys = clipObject(op.Object), clipKeys(op.Keys)
-		op.Items = make([]string, len(r.Operation.Items))
-		for i, item := range r.Operation.Items {
-			op.Items[i] = cut(item, maxText)
+// whole says whether r has the parts that its phase has, and numbers that others read as they are.
+func (r *Record) whole() error {
+	if slices.ContainsFunc(r.numbers(), func(n int64) bool { return n > maxInteger || n < -maxInteger }) {
+		return errors.New("it has a number that RFC 8785 cannot write")
+	}
+	operation, outcome := r.Operation != nil, r.Outcome != nil
+	switch r.Phase {
+	case PhaseIntent:
+		if operation && !outcome {
+			return nil
 		}
-		r.Operation = &op
-	}
-	if r.Outcome != nil {
-		out := *r.Outcome
-		out.Reason, out.Message, out.Keys = cut(out.Reason, maxText), cut(out.Message, maxMessage), clipKeys(out.Keys)
-		out.VaultRequest = cut(out.VaultRequest, maxText)
-		if out.Secret != nil {
-			o := clipObject(*out.Secret)
-			out.Secret = &o
+	case PhaseOutcome:
+		if !operation && outcome {
+			return nil
 		}
-		r.Outcome = &out
-	}
-	return r
-}
-
-func clipObject(o Object) Object {
-	o.Kind, o.Namespace, o.Name = cut(o.Kind, maxText), cut(o.Namespace, maxText), cut(o.Name, maxText)
-	o.UID, o.ResourceVersion = cut(o.UID, maxText), cut(o.ResourceVersion, maxText)
-	return o
-}
-
-func clipActor(a Actor) Actor {
-	a.User, a.Manager, a.Signer = cut(a.User, maxText), cut(a.Manager, maxText), cut(a.Signer, maxText)
-	if a.Git != nil {
-		a.Git = &Git{Commit: cut(a.Git.Commit, maxText), Author: cut(a.Git.Author, maxText)}
-	}
-	return a
-}
-
-func clipTerm(t *Term) *Term {
-	if t == nil {
-		return nil
-	}
-	c := Term{Number: t.Number, Holder: cut(t.Holder, maxText), Others: make([]string, min(len(t.Others), maxOthers))}
-	for i := range c.Others {
-		c.Others[i] = cut(t.Others[i], maxCheckpoint)
-	}
-	return &c
-}
-
-func clipLog(l *LogState) *LogState {
-	if l == nil {
-		return nil
-	}
-	c := *l
-	c.Origin, c.Cites = cut(l.Origin, maxText), cut(l.Cites, maxCheckpoint)
-	c.Unmatched = make([]string, min(len(l.Unmatched), MaxUnmatched))
-	c.More += len(l.Unmatched) - len(c.Unmatched)
-	for i := range c.Unmatched {
-		c.Unmatched[i] = cut(l.Unmatched[i], maxText)
-	}
-	return &c
-}
-
-func clipKeys(keys []Key) []Key {
-	out := make([]Key, len(keys))
-	for i, k := range keys {
-		out[i] = Key{Keyring: cut(k.Keyring, maxText), ID: cut(k.ID, maxText), Envelope: cut(k.Envelope, maxText)}
-	}
-	return out
-}
-
-// cut shortens s to at most n bytes, between characters, and marks that it did.
-func cut(s string, n int) string {
-	const mark = "…"
-	if len(s) <= n {
-		return s
-	}
-	s = s[:n-len(mark)]
-	// At most utf8.UTFMax-1 bytes of a broken character can stand at the end.
-	for range utf8.UTFMax - 1 {
-		if r, size := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || size != 1 {
-			break
+	case PhaseNote:
+		if operation && outcome {
+			return nil
 		}
-		s = s[:len(s)-1]
+	default:
+		return fmt.Errorf("there is no phase %q", r.Phase)
 	}
-	return s + mark
+	return fmt.Errorf("of phase %s with operation: %t, outcome: %t", r.Phase, operation, outcome)
 }
 
-// halve drops the second half of the longest list of r; false when there is none.
-func halve(r *Record) bool {
-	var items *[]string
-	var keys []*[]Key
-	if r.Operation != nil {
-		items, keys = &r.Operation.Items, append(keys, &r.Operation.Keys)
+func (r *Record) numbers() []int64 {
+	all := make([]int64, 0, 8)
+	for _, n := range []*int64{r.ClockOffset, r.Term} {
+		if n != nil {
+			all = append(all, *n)
+		}
 	}
-	if r.Outcome != nil {
-		keys = append(keys, &r.Outcome.Keys)
+	if o := r.Omitted; o != nil {
+		all = append(all, int64(o.Items), int64(o.Keys), int64(o.Others))
 	}
-	longest := slices.MaxFunc(append(keys, &[]Key{}), func(a, b *[]Key) int { return len(*a) - len(*b) })
-	if r.Omitted == nil {
-		r.Omitted = &Omitted{}
+	if op := r.Operation; op != nil {
+		all = append(all, op.Object.Generation)
+		if op.Term != nil {
+			all = append(all, op.Term.Number)
+		}
+		if op.Log != nil {
+			all = append(all, int64(op.Log.Part), int64(op.Log.More))
+		}
 	}
-	before := *r.Omitted
-	if items != nil && len(*items) >= len(*longest) {
-		r.Omitted.Items += shorten(items)
-	} else {
-		r.Omitted.Keys += shorten(longest)
+	if r.Outcome != nil && r.Outcome.Secret != nil {
+		all = append(all, r.Outcome.Secret.Generation)
 	}
-	return *r.Omitted != before
-}
-
-func shorten[T any](list *[]T) (dropped int) {
-	n := len(*list) / 2
-	dropped = len(*list) - n
-	*list = (*list)[:n]
-	return dropped
+	return all
 }

@@ -139,8 +139,9 @@ type Record struct {
 	Omitted *Omitted `json:"omitted,omitempty"`
 }
 
-// Omitted counts what a record has no room for.
+// Omitted counts what a record has no room for. Intents without outcome are counted by LogState.More.
 type Omitted struct {
-	Items int `json:"items,omitempty"`
-	Keys  int `json:"keys,omitempty"`
+	Items  int `json:"items,omitempty"`
+	Keys   int `json:"keys,omitempty"`
+	Others int `json:"others,omitempty"` // checkpoints of other logs
 }

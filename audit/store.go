@@ -17,15 +17,16 @@ type Store interface {
 // Anchor is what is known outside a log's volume about the log: a Kubernetes object holds it, and a log that does not contain it is not appended to.
 type Anchor struct {
 	// Origin is CLUSTER/REPLICA, Key the verifier key (golang.org/x/mod/sumdb/note) of that name.
-	Origin, Key string
+	Origin string `json:"origin"`
+	Key    string `json:"key"`
 	// Part is the number of the part that is being written, from 1.
-	Part int
+	Part int `json:"part"`
 	// Checkpoint is the newest anchored signed checkpoint of that part, empty for none.
-	Checkpoint string
+	Checkpoint string `json:"checkpoint"`
 	// Closed are the last anchored signed checkpoints of the parts before, oldest first.
-	Closed []string
+	Closed []string `json:"closed,omitempty"`
 	// Restart asks for a new part, because this one cannot be gone on with; nil for no request.
-	Restart *Restart
+	Restart *Restart `json:"restart,omitempty"`
 }
 
 // Restart is somebody's request to go on in a new part.

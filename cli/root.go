@@ -33,7 +33,7 @@ ENVIRONMENT
   SEAL_RECIPIENTS_FILE  files of recipients for when neither -r nor -R is given
   SEAL_IDENTITY_FILE    identity files for when -i is not given
   VISUAL, EDITOR        the editor of seal edit
-  KUBECONFIG            the cluster of seal status, keys fetch, init, from-cluster and doctor`
+  KUBECONFIG            the cluster of seal status, keys fetch, init, from-cluster, doctor and audit`
 
 const rootExample = `  seal secret.yaml > sealed.yaml
   seal -w -R prod.note secret.yaml
@@ -96,6 +96,7 @@ func New(env Env) *cobra.Command {
 		newCheckCommand(e),
 		newStatusCommand(e),
 		newDoctorCommand(e),
+		newAuditCommand(e),
 		newExplainCommand(e),
 		newVersionCommand(e),
 		newCompletionCommand(e),
@@ -110,7 +111,7 @@ func sortIntoGroups(root *cobra.Command) {
 	heading := map[string]string{}
 	for _, group := range []struct{ title, commands string }{
 		{"Every day", "create set unset edit open rewrap sign"},
-		{"Look", "status explain diff log check verify doctor"},
+		{"Look", "status explain diff log check verify doctor audit"},
 		{"Set up", "init install keys from-cluster"},
 		{others, "completion version"},
 	} {

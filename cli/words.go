@@ -65,4 +65,14 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// atMost wants one argument or none.
+func atMost(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usage(helpHint(cmd), "too many arguments: %s takes one %s", cmd.CommandPath(), name)
+		}
+		return nil
+	}
+}
+
 func helpHint(cmd *cobra.Command) string { return "see " + cmd.CommandPath() + " --help" }

@@ -1,10 +1,12 @@
 package controller
 
 import (
+	"bytes"
 	"encoding/json"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/crypto/seal"
@@ -34,22 +36,39 @@ func newBodies(seen *memory, room int) *bodies {
 	return &bodies{seen: seen, room: room, specs: map[types.NamespacedName]body{}}
 }
 
-// put keeps the spec of an object that was not looked at in this generation.
+// put keeps the spec of an object that came whole, as from a list. One without envelopes has none to keep: informers give an object more than once to their
+// transform, and the second time its sealed part is gone; what comes from a watch is given to keep.
 func (b *bodies) put(o *v1alpha1.GitSecret) {
+	if len(o.Spec.Envelopes) == 0 {
+		return
+	}
+	b.add(o, func() []byte {
+		spec, _ := json.Marshal(&o.Spec) // of strings
+		return spec
+	})
+}
+
+// keep keeps a copy of spec, that of o as the API server has sent it.
+func (b *bodies) keep(o *v1alpha1.GitSecret, spec []byte) {
+	b.add(o, func() []byte { return bytes.Clone(spec) })
+}
+
+// add keeps the spec of an object that was not looked at in this generation.
+func (b *bodies) add(o *v1alpha1.GitSecret, spec func() []byte) {
 	key := keyOf(o)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	kept, ok := b.specs[key]
-	if (ok && kept.uid == o.UID && kept.generation == o.Generation) || o.DeletionTimestamp != nil || b.seen.settled(o) {
-		return
+	if (ok && kept.uid == o.UID && kept.generation == o.Generation) || o.UID == "" || o.DeletionTimestamp != nil || b.seen.settled(o) {
+		return // in a bookmark is an object without uid
 	}
 	b.remove(key)
-	spec, err := json.Marshal(&o.Spec)
-	if err != nil || len(spec) > b.room {
+	text := spec()
+	if len(text) == 0 || len(text) > b.room {
 		return
 	}
-	b.specs[key] = body{uid: o.UID, generation: o.Generation, json: spec}
-	b.room -= len(spec)
+	b.specs[key] = body{uid: o.UID, generation: o.Generation, json: text}
+	b.room -= len(text)
 }
 
 // get fills in the spec of o; ok is false where it was not kept.
@@ -61,7 +80,7 @@ func (b *bodies) get(o *v1alpha1.GitSecret) (ok bool) {
 		return false
 	}
 	var spec seal.Spec
-	if json.Unmarshal(kept.json, &spec) != nil {
+	if kjson.UnmarshalCaseSensitivePreserveInts(kept.json, &spec) != nil {
 		return false
 	}
 	o.Spec = spec

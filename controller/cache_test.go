@@ -3,6 +3,7 @@ package controller
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,8 +38,12 @@ func whole(generation int64, version string) *v1alpha1.GitSecret {
 	return &v1alpha1.GitSecret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "prod", Name: "db", UID: "u", Generation: generation, ResourceVersion: version,
-			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "someone"}},
-			Annotations:   map[string]string{"kubectl.kubernetes.io/last-applied-configuration": "{}"},
+			ManagedFields: []metav1.ManagedFieldsEntry{
+				{Manager: "flux", APIVersion: "waxwing.io/v1alpha1", Operation: "Apply", Time: &metav1.Time{Time: time.Unix(1, 0)}, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`)},
+				{Manager: "someone", APIVersion: "waxwing.io/v1alpha1", Operation: "Update", Time: &metav1.Time{Time: time.Unix(2, 0)}, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{}}`)},
+				{Manager: "waxwing-controller", APIVersion: "waxwing.io/v1alpha1", Subresource: "status", Time: &metav1.Time{Time: time.Unix(3, 0)}, FieldsV1: metav1.NewFieldsV1(`{"f:status":{}}`)},
+			},
+			Annotations: map[string]string{"kubectl.kubernetes.io/last-applied-configuration": "{}", v1alpha1.AnnotationAppliedBy: "alice", "other": "x"},
 		},
 		Spec: seal.Spec{
 			Format: 1, For: seal.For{Scope: seal.ScopeStrict, Namespace: "prod", Name: "db"}, Type: "Opaque", DeletionPolicy: seal.DeletionRetain,
@@ -64,9 +69,12 @@ func TestCachedGitSecretsAreWholeUntilTheyWereLookedAt(t *testing.T) {
 	b := newBodies(newMemory(func() float64 { return 0 }), 1<<20)
 	o := cached(t, b, whole(1, "10"))
 	want := &v1alpha1.GitSecret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "prod", Name: "db", UID: "u", Generation: 1, ResourceVersion: "10"},
-		Spec:       seal.Spec{Format: 1, For: seal.For{Scope: seal.ScopeStrict, Namespace: "prod", Name: "db"}, Type: "Opaque", DeletionPolicy: seal.DeletionRetain},
-		Status:     v1alpha1.GitSecretStatus{OpenedWith: "k"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "prod", Name: "db", UID: "u", Generation: 1, ResourceVersion: "10",
+			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "flux"}}, Annotations: map[string]string{v1alpha1.AnnotationAppliedBy: "alice"},
+		},
+		Spec:   seal.Spec{Format: 1, For: seal.For{Scope: seal.ScopeStrict, Namespace: "prod", Name: "db"}, Type: "Opaque", DeletionPolicy: seal.DeletionRetain},
+		Status: v1alpha1.GitSecretStatus{OpenedWith: "k"},
 	}
 	if diff := cmp.Diff(want, o); diff != "" {
 		t.Fatal(diff)
@@ -105,6 +113,9 @@ func TestBodiesAreBounded(t *testing.T) {
 	b := newBodies(newMemory(func() float64 { return 0 }), len(one)+len(one)/2)
 	if a, b2 := cached(t, b, first), cached(t, b, second); !b.get(a) || b.get(b2) {
 		t.Error("the bound is not held, or keeps nothing")
+	}
+	if again := cached(t, b, second); b.get(again) {
+		t.Error("an object for which there was no room was kept without its sealed part, when the informer came with it once more")
 	}
 	b.drop(keyOf(first))
 	second = whole(1, "12")

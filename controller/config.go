@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"slices"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection"
 
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/keyring"
 )
 
@@ -32,10 +34,21 @@ type Config struct {
 	// MetricsAddress, HealthAddress and RecipientsAddress are HOST:PORT to listen on; "0" switches the endpoint off.
 	MetricsAddress, HealthAddress, RecipientsAddress string
 
-	// AuditStore keeps the audit log.
-	AuditStore audit.Store
+	// AuditStore keeps the audit log, AuditAnchors what is known of it, and of the other replicas' logs, outside of its volume.
+	AuditStore   audit.Store
+	AuditAnchors audit.Anchors
+	// AuditStatus tells how the store does.
+	AuditStatus func() tiles.Status
 	// AuditEphemeral says that the log is on a volume that goes with the pod; Keyrings then show that they are degraded.
 	AuditEphemeral bool
+	// AuditStamped says that an admission policy is in force by which the annotation audit.waxwing.io/applied-by of every GitSecret is the user who wrote its spec.
+	AuditStamped bool
+	// AuditStream gets a copy of every durable record, as a line of JSON; nil for none. What it does not take in time is left out.
+	AuditStream io.Writer
+	// AuditFiles serves the files of the log below /v1/audit/, to whom AuditAddress lets in; required unless that is "0".
+	AuditFiles http.Handler
+	// AuditAddress is HOST:PORT to serve the log on; "0" switches it off. AuditCertFile and AuditKeyFile are its TLS certificate; empty for one that it makes itself.
+	AuditAddress, AuditCertFile, AuditKeyFile string
 	// Workers is how many GitSecrets are looked at at a time.
 	Workers int
 	// Elect has several replicas agree on the one that works.
@@ -70,10 +83,14 @@ func (c *Config) check() error {
 		return fmt.Errorf("the controller's namespace, %q, is not the name of a namespace", c.Namespace)
 	case c.Replica == "":
 		return errors.New("this process has no name: set --replica or POD_NAME")
-	case c.AuditStore == nil:
+	case len(validation.IsDNS1123Subdomain(c.Replica)) > 0 || len(c.Replica) > validation.LabelValueMaxLength:
+		return fmt.Errorf("--replica: %q cannot be a part of the names of objects: lower-case letters, digits, '-' and '.', at most %d of them", c.Replica, validation.LabelValueMaxLength)
+	case c.AuditStore == nil || c.AuditAnchors == nil || c.AuditStatus == nil:
 		return errors.New("no audit log: set --audit-log; nothing is opened without one")
 	case c.Workers < 1:
 		return errors.New("--workers must be at least 1")
+	case (c.AuditCertFile == "") != (c.AuditKeyFile == ""):
+		return errors.New("--audit-tls-cert-file and --audit-tls-key-file go together")
 	case slices.Contains(c.Namespaces, c.Namespace):
 		return fmt.Errorf("--namespaces has %s, the controller's own namespace, in which nothing is opened", c.Namespace)
 	}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
+	"github.com/waxwing-io/waxwing/audit/audittest"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/keyring"
 )
@@ -24,6 +25,9 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 		"a namespace":             {func(c *Config) { c.Namespace = "" }, "--namespace"},
 		"a namespace's own name":  {func(c *Config) { c.Namespace = "Not A Namespace" }, `"Not A Namespace", is not the name`},
 		"a name of its own":       {func(c *Config) { c.Replica = "" }, "--replica"},
+		"a name for objects":      {func(c *Config) { c.Replica = "My_Host" }, `"My_Host" cannot be a part of the names of objects`},
+		"anchors":                 {func(c *Config) { c.AuditAnchors = nil }, "--audit-log"},
+		"half a certificate":      {func(c *Config) { c.AuditCertFile = "tls.crt" }, "--audit-tls-key-file go together"},
 		"an audit log":            {func(c *Config) { c.AuditStore = nil }, "--audit-log"},
 		"somebody to do the work": {func(c *Config) { c.Workers = 0 }, "--workers"},
 		"a namespace of others":   {func(c *Config) { c.Namespaces = []string{"a", "waxwing-system"} }, "the controller's own namespace"},
@@ -31,7 +35,7 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 		"nothing":                 {func(*Config) {}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := Config{REST: &rest.Config{}, Namespace: "waxwing-system", Replica: "waxwing-controller-0", AuditStore: tiles.New(tiles.Config{}), Workers: 1}
+			cfg := Config{REST: &rest.Config{}, Namespace: "waxwing-system", Replica: "waxwing-controller-0", AuditStore: tiles.New(tiles.Config{}), AuditAnchors: &audittest.MemoryAnchors{}, AuditStatus: func() tiles.Status { return tiles.Status{} }, AuditAddress: off, Workers: 1}
 			c.change(&cfg)
 			err := cfg.check()
 			if (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {

@@ -33,6 +33,7 @@ type gatherer struct {
 	live   client.Reader
 	ring   *keyring.Live
 	seen   *memory
+	noted  *noted
 	bodies *bodies
 	pace   *pace
 	marks  marks
@@ -52,6 +53,7 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (in *un
 	if err := g.cache.Get(ctx, key, o); err != nil {
 		if apierrors.IsNotFound(err) {
 			g.seen.forget(key)
+			g.noted.forget(key)
 			g.bodies.drop(key)
 			g.pace.forget(key)
 			return nil, 0, nil

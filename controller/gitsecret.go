@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -21,6 +22,7 @@ type gitSecrets struct {
 	writer     secretWriter
 	report     *reporter
 	marks      marks
+	gone       *gone
 	audit      audit.Log
 	log        *slog.Logger
 }
@@ -28,51 +30,76 @@ type gitSecrets struct {
 // Reconcile looks at one object. An error is one of the caches or of the status; everything about the object itself is in its status.
 func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	r.report.events.begin()
+	noted := r.noteGone(ctx, req.NamespacedName)
 	in, again, err := r.gather.gather(ctx, req.NamespacedName)
 	if err != nil || in == nil {
+		if !noted && again == 0 {
+			again = r.gather.seen.retry(req.NamespacedName)
+		}
 		return reconcile.Result{RequeueAfter: again}, err
 	}
-	d := unseal.Decide(*in)
+	return r.act(ctx, in, unseal.Decide(*in))
+}
+
+// act does what was decided.
+func (r *gitSecrets) act(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
 	switch d.Action {
 	case unseal.Report:
-		r.remember(ctx, in, d.Remember)
+		if d.Remember != nil && r.report.met(ctx, in, d) {
+			r.remember(ctx, in, d.Remember)
+		}
 		return r.report.decided(ctx, in, d)
 	case unseal.Open:
 		if wait, news := r.gather.pace.wait(in.Object, in.Now); wait > 0 {
 			r.report.contested(ctx, in, news)
 			return reconcile.Result{RequeueAfter: wait}, nil
 		}
-		return r.open(ctx, in, d.Plan)
+		return r.open(ctx, in, d)
 	}
 	return reconcile.Result{RequeueAfter: d.After}, nil
 }
 
 // open does what a plan says, between its intent and its outcome in the audit log.
-func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, p *unseal.Plan) (reconcile.Result, error) {
-	began := r.gather.now()
-	id, err := r.audit.Intent(ctx, operation(audit.ActionUnseal, in.Object, p))
+func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
+	began, p := r.gather.now(), d.Plan
+	id, err := r.audit.Intent(ctx, r.report.operation(actionOf(p), in.Object, p, d.Signer), r.report.unmet(in, d)...)
 	if err != nil {
 		r.log.ErrorContext(ctx, "the audit log takes no intent", "gitsecret", keyOf(in.Object).String(), "error", err)
-		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; nothing was opened"}, 0)
+		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: nothingOpened}, nil)
 	}
+	r.report.noted.opens(in.Object, d)
 	out, conflict := r.unseal(ctx, in, p)
 	r.report.rolledBack(ctx, in, out)
 	recorded := outcomeOf(out)
 	if conflict {
 		recorded = audit.Outcome{Reason: "Conflict", Message: errConflict.Error()}
 	}
-	// What was done is recorded even if the controller is being stopped.
-	if err := r.audit.Outcome(context.WithoutCancel(ctx), id, recorded); err != nil {
-		r.log.ErrorContext(ctx, "the audit log takes no outcome", "gitsecret", keyOf(in.Object).String(), "intent", id, "error", err)
-		out = unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; its last intent about this object has no outcome"}
-		conflict = false
+	end := r.record(ctx, in, id, recorded, began)
+	if !conflict {
+		return r.report.tried(ctx, in, out, end)
 	}
-	if conflict {
-		// The caches will catch up; the status has nothing to say about it.
-		r.report.metrics.retries.Inc()
-		return reconcile.Result{RequeueAfter: r.gather.seen.retry(keyOf(in.Object))}, nil
+	if last := <-end; last.lost != nil {
+		return r.report.tried(ctx, in, *last.lost, nil)
 	}
-	return r.report.tried(ctx, in, out, r.gather.now().Sub(began))
+	// The caches will catch up; the status has nothing to say about it.
+	r.report.metrics.retries.Inc()
+	return reconcile.Result{RequeueAfter: r.gather.seen.retry(keyOf(in.Object))}, nil
+}
+
+// record begins to write an outcome into the audit log. Whoever calls it has to wait for the end: what was done is recorded even if the controller is being
+// stopped.
+func (r *gitSecrets) record(ctx context.Context, in *unseal.Input, id string, outcome audit.Outcome, began time.Time) <-chan ending {
+	key, end := keyOf(in.Object).String(), make(chan ending, 1)
+	go func() {
+		err := r.audit.Outcome(context.WithoutCancel(ctx), id, outcome)
+		last := ending{took: r.gather.now().Sub(began)}
+		if err != nil {
+			r.log.ErrorContext(ctx, "the audit log takes no outcome", "gitsecret", key, "intent", id, "error", err)
+			last.lost = &unseal.Outcome{Reason: unseal.AuditUnavailable, Message: "the audit log cannot be written; its last intent about this object has no outcome"}
+		}
+		end <- last
+	}()
+	return end
 }
 
 // unseal opens and writes. The values are gone when it returns.
@@ -85,7 +112,10 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 	if held := r.hold(ctx, in, p); held != nil {
 		return *held, false
 	}
-	secret, err := r.writer.write(ctx, p, contents, in.Secret, func(reason, message string) { r.report.event(ctx, in.Object, reason, message) })
+	secret, err := r.writer.write(ctx, p, contents, in.Secret, func(reason, message string) {
+		r.gone.replace(keyOf(in.Object), in.Secret.UID)
+		r.report.event(ctx, in.Object, reason, message)
+	})
 	if errors.Is(err, errConflict) {
 		return unseal.Outcome{}, true
 	}
@@ -93,6 +123,7 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 		r.undo(ctx, in, err)
 		return refused(err), false
 	}
+	r.gather.seen.writing(in.Object, secret.UID, secret.ResourceVersion)
 	mark, _ := p.Remember()
 	r.remember(ctx, in, mark)
 	return p.Written(contents, in.Object, secret), false
@@ -107,9 +138,17 @@ func refused(err error) unseal.Outcome {
 	return r.Outcome()
 }
 
-func operation(action audit.Action, o *v1alpha1.GitSecret, p *unseal.Plan) audit.Operation {
+// actionOf names what a plan does.
+func actionOf(p *unseal.Plan) audit.Action {
+	if p.Repairs {
+		return audit.ActionDriftRepair
+	}
+	return audit.ActionUnseal
+}
+
+func (r *reporter) operation(action audit.Action, o *v1alpha1.GitSecret, p *unseal.Plan, signer string) audit.Operation {
 	op := audit.Operation{
-		Action: action, Actor: audit.Actor{User: audit.Unattributed},
+		Action: action, Actor: actorOf(o, r.stamped, signer),
 		Object: audit.Object{
 			Kind: seal.Kind, Namespace: o.Namespace, Name: o.Name, UID: string(o.UID), Generation: o.Generation, ResourceVersion: o.ResourceVersion,
 		},

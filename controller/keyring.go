@@ -107,13 +107,17 @@ func (r *KeyringReconciler) Reconcile(ctx context.Context, req reconcile.Request
 	switch {
 	case apierrors.IsNotFound(err) || (err == nil && kr.DeletionTimestamp != nil):
 		// Its keys stay in their source: a Keyring of the same name finds them again.
-		r.Manager.Forget(req.Name)
-		return reconcile.Result{}, nil
+		return reconcile.Result{}, r.Manager.Forget(ctx, req.Name)
 	case err != nil:
 		return reconcile.Result{}, err
 	}
 	res, err := r.Manager.Ensure(ctx, kr)
-	if err := errors.Join(err, r.publish(ctx, kr, res), r.report(ctx, kr, res)); err != nil {
+	told := errors.Join(r.publish(ctx, kr, res), r.report(ctx, kr, res))
+	if err != nil && told == nil && res.Reason == keyring.ReasonAuditUnavailable {
+		// Every try in vain leaves no record, and all else waits for the keys: no longer waits in between.
+		return reconcile.Result{RequeueAfter: auditRetry}, nil
+	}
+	if err := errors.Join(err, told); err != nil {
 		return reconcile.Result{}, err
 	}
 	return reconcile.Result{RequeueAfter: keyringResync}, nil

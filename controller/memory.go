@@ -40,9 +40,17 @@ type note struct {
 	// look is the last one whose outcome stands as long as nothing of it changes; again says that it is tried again even so.
 	look  look
 	again bool
-	tries int
+	// written is the Secret as this process left it last.
+	written secretVersion
+	tries   int
 	// full is the version of the object whose status was refused for its size.
 	full string
+}
+
+// secretVersion is one version of a Secret.
+type secretVersion struct {
+	uid     types.UID
+	version string
 }
 
 // look is what the outcome of one look at an object depends on, its status aside.
@@ -185,7 +193,18 @@ func (m *memory) wroteSecret(key types.NamespacedName, uid types.UID, version st
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, ok := m.notes[key]
-	return ok && n.look.secret == uid && n.look.secretVersion == version
+	return ok && ((n.look.secret == uid && n.look.secretVersion == version) || n.written == secretVersion{uid, version})
+}
+
+// writing notes that the look which goes on has written this version of the Secret of o. Its event may come before the look is over, and is no news: a look
+// that comes to no end is repeated anyway.
+func (m *memory) writing(o *v1alpha1.GitSecret, uid types.UID, version string) {
+	m.change(keyOf(o), func(n *note) {
+		if n.uid != o.UID {
+			*n = note{uid: o.UID, tries: n.tries}
+		}
+		n.written = secretVersion{uid, version}
+	})
 }
 
 // lookAgain has the next look at the object be a whole one, because something has changed that a look does not tell apart.

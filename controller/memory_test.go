@@ -179,3 +179,32 @@ func TestALookThatIsNotKeptEndsTheOneBefore(t *testing.T) {
 		t.Error("the object is not looked at again")
 	}
 }
+
+func TestOnlyOwnWritesOfASecretArePassedOver(t *testing.T) {
+	m := newMemory(func() float64 { return 0 })
+	o := whole(1, "10")
+	passed := func(uid types.UID, version string) bool { return m.wroteSecret(keyOf(o), uid, version) }
+	m.shown(o)
+	if passed("s", "20") {
+		t.Error("a Secret that was never written is passed over")
+	}
+	m.writing(o, "s", "20")
+	if !passed("s", "20") || passed("s", "21") || passed("other", "20") {
+		t.Error("it is not exactly the version that was written which is passed over before the look is over")
+	}
+	m.looked(&unseal.Input{Object: o}, unseal.Outcome{Reason: unseal.Unsealed, Secret: &v1alpha1.SecretRef{UID: "s", ResourceVersion: "20"}}, 0)
+	m.lookAgain(keyOf(o))
+	if !passed("s", "20") {
+		t.Error("an own write is news because the object is to be looked at again")
+	}
+	m.doubt(keyOf(o))
+	if passed("s", "20") {
+		t.Error("what the API server has gone back behind is passed over")
+	}
+	m.writing(o, "s", "30")
+	again := whole(1, "40")
+	again.UID = "another"
+	if m.shown(again); passed("s", "30") {
+		t.Error("the Secret of an object that is gone is passed over")
+	}
+}

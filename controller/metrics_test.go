@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"os"
 	"regexp"
@@ -17,6 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/audit/audittest"
+	"github.com/waxwing-io/waxwing/audit/tiles"
 )
 
 // TestMetricsAreNamedAndDocumented holds the metrics against Prometheus' own rules of names and help texts, and against the table of docs/api.md, both ways.
@@ -38,6 +41,16 @@ func TestMetricsAreNamedAndDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	gauges.reachable("prod", true)
+	auditStore := tiles.New(audittest.Config(t, t.TempDir()))
+	_, counters, closeLog := openAudit(Config{AuditStore: auditStore, AuditStatus: auditStore.Status, Replica: "a", Now: time.Now, Rand: rand.Reader})
+	defer func() {
+		if err := closeLog(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := counters.register(reg); err != nil {
+		t.Fatal(err)
+	}
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

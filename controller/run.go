@@ -44,14 +44,16 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	logger := logr.FromSlogHandler(cfg.Log.Handler())
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
-	log := audit.NewRecorder(audit.Config{Store: cfg.AuditStore, Replica: cfg.Replica, Now: cfg.Now, Rand: cfg.Rand})
-	defer func() { err = errors.Join(err, log.Close()) }()
+	log, counters, closeLog := openAudit(cfg)
+	defer func() { err = errors.Join(err, closeLog()) }()
+	cfg.REST = rest.CopyConfig(cfg.REST)
+	cfg.REST.Wrap((&clock{now: cfg.Now, tell: log.Offset}).wrap)
 	bodies := newBodies(newMemory(cfg.Jitter), maxBodies)
 	mgr, err := newManager(cfg, logger, bodies)
 	if err != nil {
 		return err
 	}
-	if err := add(mgr, cfg, log, bodies); err != nil {
+	if err := errors.Join(counters.register(crmetrics.Registry), add(mgr, cfg, log, bodies)); err != nil {
 		return err
 	}
 	cfg.Log.InfoContext(ctx, "starting", "version", cfg.Version, "namespace", cfg.Namespace, "replica", cfg.Replica, "workers", cfg.Workers)
@@ -79,11 +81,13 @@ func newManager(cfg Config, logger logr.Logger, bodies *bodies) (ctrl.Manager, e
 		Scheme:                        scheme,
 		Logger:                        logger,
 		Cache:                         caches,
+		NewCache:                      newCache(bodies),
 		Metrics:                       metricsserver.Options{BindAddress: cfg.MetricsAddress},
 		HealthProbeBindAddress:        cfg.HealthAddress,
 		LeaderElection:                cfg.Elect.Enabled,
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       cfg.Namespace,
+		LeaderElectionLabels:          map[string]string{labelReplica: cfg.Replica},
 		LeaderElectionReleaseOnCancel: true, // the process ends after Run, so the next leader need not wait
 		LeaseDuration:                 &cfg.Elect.LeaseDuration,
 		RenewDeadline:                 &cfg.Elect.RenewDeadline,
@@ -104,8 +108,9 @@ func unknownKind(err error) error {
 }
 
 // add registers everything that runs.
-func add(mgr ctrl.Manager, cfg Config, log *audit.Recorder, bodies *bodies) error {
+func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies) error {
 	live := &keyring.Live{}
+	log := newTermLog(recorder, termOf(cfg, mgr.GetAPIReader()), cfg.AuditAnchors.Others, cfg.Log)
 	rings := keyring.NewManager(keyring.Config{Secret: cfg.SecretSource, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
 	reader, listed, err := readers(mgr, cfg, bodies)
 	if err != nil {
@@ -123,30 +128,35 @@ func add(mgr ctrl.Manager, cfg Config, log *audit.Recorder, bodies *bodies) erro
 	if err != nil {
 		return err
 	}
+	waiters := newAuditWaiters(recorder, bodies.seen)
 	events := mgr.GetEventRecorder(unseal.FieldManager)
 	keyrings := &KeyringReconciler{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log,
 		AuditEphemeral: cfg.AuditEphemeral,
 	}
+	noted := newNoted()
 	gitSecrets := &gitSecrets{
 		gather: &gatherer{
-			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, bodies: bodies, pace: newPace(), marks: store,
+			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, noted: noted, bodies: bodies, pace: newPace(), marks: store,
 			home: cfg.Namespace, now: cfg.Now,
 		},
 		writer: secretWriter{mgr.GetClient()},
 		report: &reporter{
 			status: mgr.GetClient(), events: newAnnouncer(events, counters.events.Inc, cfg.Now), audit: log, metrics: counters,
-			seen: bodies.seen, bodies: bodies, ring: live, now: cfg.Now, log: cfg.Log,
+			noted: noted, seen: bodies.seen, bodies: bodies, ring: live, now: cfg.Now, log: cfg.Log,
+			waiters: waiters, stamped: cfg.AuditStamped,
 		},
-		marks: store, audit: log, log: cfg.Log, namespaces: listed,
+		marks: store, gone: newGone(), audit: log, log: cfg.Log, namespaces: listed,
 	}
 	return errors.Join(
+		mgr.Add(log),
 		addDefaultKeyring(mgr, cfg),
 		mgr.Add(&rewind{live: mgr.GetAPIReader(), log: cfg.Log}),
 		keyrings.SetupWithManager(mgr),
-		gitSecrets.setup(mgr, cfg.Workers, rings.Changed(), marksChanged),
+		gitSecrets.setup(mgr, cfg.Workers, rings.Changed(), marksChanged, waiters.source()),
 		serveRecipients(mgr, cfg.RecipientsAddress, rings),
-		addHealth(mgr, cfg, live, log),
+		serveAudit(mgr, cfg),
+		addHealth(mgr, cfg, live, recorder),
 	)
 }
 
@@ -162,7 +172,7 @@ func readers(mgr ctrl.Manager, cfg Config, bodies *bodies) (client.Reader, *name
 		open: func(name string) (cache.Cache, error) {
 			o := onlyIn(name, bodies)
 			o.Scheme, o.Mapper, o.HTTPClient = mgr.GetScheme(), mgr.GetRESTMapper(), mgr.GetHTTPClient()
-			return cache.New(mgr.GetConfig(), o)
+			return newCache(bodies)(mgr.GetConfig(), o)
 		},
 	}
 	return n, n, nil

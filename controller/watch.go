@@ -29,14 +29,14 @@ import (
 const reconcileTimeout = time.Minute
 
 // setup registers the reconciler: for GitSecrets whose spec or own annotations (a signature covers them) have changed, for Secrets of the same name, which may
-// be theirs, for all objects that the keys concern when the ring has changed, and for those whose marks somebody else has changed. What the first list of a
+// be theirs, for all objects that the keys concern when the ring has changed, and for those that the others name. What the first list of a
 // start brings has a low priority in the queue, so that what changes meanwhile need not wait for it. A replica that waits for the lead fills its caches meanwhile.
-func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan struct{}, marksChanged source.Source) error {
+func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan struct{}, others ...source.Source) error {
 	sameName := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}}}
 	})
 	changedObject := predicate.Funcs{UpdateFunc: specChanged}
-	changedSecret := predicate.Funcs{CreateFunc: r.secretMade, UpdateFunc: r.secretChanged}
+	changedSecret := predicate.Funcs{CreateFunc: r.secretMade, UpdateFunc: r.secretChanged, DeleteFunc: r.secretDeleted}
 	b := builder.ControllerManagedBy(mgr).Named("gitsecret")
 	if r.namespaces == nil {
 		b = b.For(&v1alpha1.GitSecret{}, builder.WithPredicates(changedObject)).
@@ -49,9 +49,11 @@ func (r *gitSecrets) setup(mgr manager.Manager, workers int, ringChanged <-chan 
 			}
 		}))
 	}
+	for _, s := range others {
+		b = b.WatchesRawSource(s)
+	}
 	err := b.
 		WatchesRawSource(r.whenKeysChange(ringChanged)).
-		WatchesRawSource(marksChanged).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
 			EnableWarmup:            new(true),

@@ -21,7 +21,8 @@ func TestNothingIsOpenedWithoutAnAuditLog(t *testing.T) {
 	w.launcher = disk.Command
 	ctl := w.controllerWithLog(t, log)
 	w.create(t, w.sealed(t, "before", "user"))
-	w.eventually(t, "before", unseal.Unsealed) // not before its outcome is in the log
+	w.eventually(t, "before", unseal.Unsealed)
+	ctl.checkOutcomes(t, 0)
 	w.holds(t, "before", "user")
 	for _, d := range []struct {
 		name string
@@ -38,12 +39,14 @@ func TestNothingIsOpenedWithoutAnAuditLog(t *testing.T) {
 			body, err := get("http://" + ctl.health + "/readyz?verbose")
 			return err == nil && bytes.Contains(body, []byte("[-]audit failed"))
 		})
+		until(w.ctx, t, "the metric says so", func() bool { return ctl.metric(t, "waxwing_audit_healthy") == 0 })
 		disk.Hook(nil)
 		repaired := time.Now()
 		ctl.ready(t)
 		t.Logf("ready %s after the disk was no longer %s", time.Since(repaired).Round(time.Millisecond), d.name)
 		w.eventually(t, d.name, unseal.Unsealed)
 		w.holds(t, d.name, "user")
+		until(w.ctx, t, "the metric says so", func() bool { return ctl.metric(t, "waxwing_audit_healthy") == 1 })
 	}
 	if !ctl.Running() {
 		t.Errorf("the controller has ended: %s", ctl.State())

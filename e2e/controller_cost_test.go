@@ -103,7 +103,7 @@ func TestStartsAskLittleOfTheAPIServer(t *testing.T) {
 		t.Errorf("%d requests for objects that are well: %s", got, what)
 	}
 	for _, rec := range again.records(t) {
-		if rec.Operation != nil && rec.Operation.Action == audit.ActionUnseal {
+		if rec.Operation != nil && rec.Operation.Action.Opens() {
 			t.Errorf("%s was opened again", rec.Operation.Object.Name)
 		}
 	}
@@ -126,7 +126,7 @@ func TestNewObjectsOvertakeTheBacklogOfAStart(t *testing.T) {
 	ctl := w.controllerBehind(t, g)
 	intents := func() (names []string) {
 		for _, rec := range ctl.records(t) {
-			if rec.Phase == audit.PhaseIntent && rec.Operation.Action == audit.ActionUnseal && rec.Operation.Object.Namespace == w.namespace {
+			if rec.Phase == audit.PhaseIntent && rec.Operation.Action.Opens() && rec.Operation.Object.Namespace == w.namespace {
 				names = append(names, rec.Operation.Object.Name)
 			}
 		}

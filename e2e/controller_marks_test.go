@@ -194,8 +194,8 @@ func TestAKillBetweenMarkAndSecret(t *testing.T) {
 func TestTwoWritersOfMarksLoseNone(t *testing.T) {
 	w := newWorld(t)
 	const objects = 60
-	for _, replica := range []string{"one", "two"} {
-		w.controller(t, "--replica", replica, "--leader-elect=false")
+	for range 2 {
+		w.controller(t, "--leader-elect=false")
 	}
 	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
 	newest := map[string]string{}

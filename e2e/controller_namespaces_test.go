@@ -34,10 +34,11 @@ func namespacedRights() (cluster, inHome, inDefault, inEach []rbacv1.PolicyRule)
 	cluster = []rbacv1.PolicyRule{
 		rule("waxwing.io", []string{"keyrings"}, "get", "list", "watch", "create"),
 		rule("waxwing.io", []string{"keyrings/status"}, "patch"),
+		{APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{"kube-system"}, Verbs: []string{"get"}}, // names the audit log
 	}
 	inHome = []rbacv1.PolicyRule{
 		rule("", []string{"secrets"}, "get", "list", "watch", "create", "update"), // the keys
-		rule("", []string{"configmaps"}, "create", "patch"),                       // their recipients
+		rule("", []string{"configmaps"}, "create", "patch", "get", "list"),        // their recipients, and the audit log's anchor
 		rule("coordination.k8s.io", []string{"leases"}, "create", "get", "update"),
 		rule("", []string{"events"}, "create", "patch"), // who leads
 	}
@@ -196,7 +197,7 @@ func TestEveryReplicaServesTheRecipients(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := freeAddress(t)
-	standby := w.controller(t, "--replica", "standby", "--recipients-bind-address", address)
+	standby := w.controller(t, "--recipients-bind-address", address)
 	url := "http://" + address + "/v1/recipients/default"
 	until(w.ctx, t, "the replica that waits serves the note", func() bool {
 		resp, err := http.Get(url)

@@ -123,7 +123,7 @@ func (w *world) start(t *testing.T, log string, args ...string) *replica {
 		Path: harness.BuildBinary(t, "./cmd/waxwing-controller"),
 		Args: append([]string{
 			"--kubeconfig", w.kubeconfig, "--namespace", home, "--audit-log", log, "--workers", "2",
-			"--metrics-bind-address", r.metrics, "--health-bind-address", r.health, "--recipients-bind-address", "0",
+			"--metrics-bind-address", r.metrics, "--health-bind-address", r.health, "--recipients-bind-address", "0", "--audit-bind-address", "0", "--replica", harness.ReplicaOf(log),
 		}, args...),
 	}
 	if w.launcher != nil {
@@ -176,7 +176,7 @@ func (r *replica) intents(t *testing.T, name string) int {
 	t.Helper()
 	n := 0
 	for _, rec := range r.records(t) {
-		if rec.Phase == audit.PhaseIntent && rec.Operation.Action == audit.ActionUnseal && rec.Operation.Object.Namespace == r.w.namespace && rec.Operation.Object.Name == name {
+		if rec.Phase == audit.PhaseIntent && rec.Operation.Action.Opens() && rec.Operation.Object.Namespace == r.w.namespace && rec.Operation.Object.Name == name {
 			n++
 		}
 	}

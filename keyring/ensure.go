@@ -32,9 +32,14 @@ func (r *refusal) Unwrap() error { return r.err }
 func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, error) {
 	defer m.lock(kr.Name)()
 	policy, unusable := PolicyOf(&kr.Spec)
-	m.govern(kr.Name, policy)
 	r := &run{m: m, kr: kr, inv: &inventory{}}
-	err := r.all(ctx)
+	err := m.succeed(ctx, kr)
+	m.govern(kr, policy)
+	if err != nil {
+		err = &refusal{ReasonAuditUnavailable, false, err}
+	} else {
+		err = r.all(ctx)
+	}
 	if err == nil && unusable != nil {
 		// The keys are well; that somebody's signature is refused is not.
 		err = &refusal{ReasonSignerInvalid, true, unusable}

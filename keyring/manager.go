@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
 )
@@ -31,11 +33,13 @@ type Manager struct {
 	mu          sync.Mutex
 	busy        map[string]*sync.Mutex // one Ensure for each keyring at a time
 	held        map[string]held
+	deleted     map[string][]audit.Operation // notes of keyrings that are gone, until the audit log has them
 	subscribers []chan struct{}
 }
 
 // held is what is in memory of one keyring.
 type held struct {
+	uid    types.UID // of the Keyring
 	part   Part
 	loaded bool
 	note   Published
@@ -52,7 +56,7 @@ type Published struct {
 
 // NewManager gives a Manager that knows of no keyring yet.
 func NewManager(cfg Config) *Manager {
-	return &Manager{cfg: cfg, busy: map[string]*sync.Mutex{}, held: map[string]held{}}
+	return &Manager{cfg: cfg, busy: map[string]*sync.Mutex{}, held: map[string]held{}, deleted: map[string][]audit.Operation{}}
 }
 
 // Changed gives a channel that receives after each change of the Ring. Changes that nobody has received yet are one. Each call makes a channel of its own.
@@ -72,31 +76,20 @@ func (m *Manager) Expect(keyrings ...*v1alpha1.Keyring) {
 	for _, kr := range keyrings {
 		if _, ok := m.held[kr.Name]; !ok {
 			policy, _ := PolicyOf(&kr.Spec)
-			m.held[kr.Name] = held{part: Part{Keyring: kr.Name, Policy: policy}}
+			m.held[kr.Name] = held{uid: kr.UID, part: Part{Keyring: kr.Name, Policy: policy}}
 		}
 	}
 	m.store()
 }
 
 // govern has a Keyring's policy count, whatever becomes of its source.
-func (m *Manager) govern(name string, policy Policy) {
+func (m *Manager) govern(kr *v1alpha1.Keyring, policy Policy) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	h := m.held[name]
-	h.part.Keyring, h.part.Policy = name, policy
-	m.held[name] = h
+	h := m.held[kr.Name]
+	h.uid, h.part.Keyring, h.part.Policy = kr.UID, kr.Name, policy
+	m.held[kr.Name] = h
 	m.store()
-}
-
-// Forget takes a keyring that was deleted, and its keys, out of the Ring. Its source keeps them.
-func (m *Manager) Forget(name string) {
-	defer m.lock(name)()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, ok := m.held[name]; ok {
-		delete(m.held, name)
-		m.store()
-	}
 }
 
 // Published lists the recipient sets in memory, by keyring; those of keyrings that were never loaded are absent.

@@ -124,7 +124,7 @@ func TestOneKeyringIsLookedAfterOnceAtATime(t *testing.T) {
 	forgotten := make(chan struct{})
 	b.src.before = func(op string, _ int) error {
 		if op == "load" {
-			go func() { b.m.Forget("default"); close(forgotten) }()
+			go func() { _ = b.m.Forget(t.Context(), "default"); close(forgotten) }()
 		}
 		return nil
 	}

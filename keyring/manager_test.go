@@ -73,6 +73,10 @@ func (b *bench) story() []string {
 		case audit.PhaseOutcome:
 			action, _, _ := strings.Cut(actions[r.ID], " ")
 			lines = append(lines, strings.TrimSpace(fmt.Sprintf("outcome %s %t keys=%d %s", action, r.Outcome.OK, len(r.Outcome.Keys), r.Outcome.Reason)))
+		case audit.PhaseNote:
+			if o := r.Operation; o.Object.Kind != "AuditLog" {
+				lines = append(lines, fmt.Sprintf("note %s %s %s %s keys=%d", o.Action, o.Object.Kind, o.Object.Name, o.Object.UID, len(o.Keys)))
+			}
 		}
 	}
 	return lines
@@ -205,11 +209,17 @@ func TestChangesAreAnnounced(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustHave(true, "the state of a key has changed")
-	b.m.Forget("default")
+	forget := func() {
+		t.Helper()
+		if err := b.m.Forget(t.Context(), "default"); err != nil {
+			t.Error(err)
+		}
+	}
+	forget()
 	mustHave(true, "a keyring is gone")
 	if _, ok := b.live.Load().Key(id); ok {
 		t.Error("the key of a deleted keyring is still there")
 	}
-	b.m.Forget("default")
+	forget()
 	mustHave(false, "it is gone still")
 }

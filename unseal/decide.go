@@ -3,6 +3,7 @@ package unseal
 import (
 	"time"
 
+	"golang.org/x/crypto/ssh"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -62,6 +63,10 @@ type Decision struct {
 	Plan *Plan
 	// Remember, with Report, is what is to be remembered of an object that is as it was opened; nil: nothing new. It need not be durable at once.
 	Remember *Mark
+	// Unmet are the envelopes of a well-formed object that nothing is remembered of, see Mark.Unmet.
+	Unmet []string
+	// Signer is the fingerprint of the key whose signature the object has, where it was found to hold.
+	Signer string
 	// After is when to look again even if nothing happens; zero: not. It is besides the retries of the table.
 	After time.Duration
 }
@@ -82,10 +87,14 @@ type Plan struct {
 	Recreates bool
 	// Adopts is true where the Secret exists and belongs to nobody.
 	Adopts bool
+	// Repairs is true where the Secret was written from this generation before, as the status has it, and is not as it was written.
+	Repairs bool
 
 	checked *seal.Checked
 	signer  string // the key that signed, in SSH wire format; empty: unsigned
-	rules   rules
+	// fingerprint is that of signer.
+	fingerprint string
+	rules       rules
 	// rolledBack tells of items that go back and are let through.
 	rolledBack string
 	remember   *Mark
@@ -105,11 +114,22 @@ type check func(in *Input, p *Plan) *Refusal
 
 // Decide says what is to become of an object. It is a pure function.
 func Decide(in Input) Decision {
-	o := in.Object
-	if o.DeletionTimestamp != nil {
+	if in.Object.DeletionTimestamp != nil {
 		return Decision{Action: Leave}
 	}
-	p := &Plan{Immutable: o.Spec.Immutable, Recreates: o.Spec.OnImmutable == seal.OnImmutableRecreate}
+	p := &Plan{}
+	d := decide(in, p)
+	d.Signer = p.fingerprint
+	if p.checked != nil && (d.Action == Open || d.Action == Report) {
+		d.Unmet = in.Marks.Mark.Unmet(&in.Object.Spec)
+	}
+	return d
+}
+
+// decide does the work of Decide, on a plan that is empty.
+func decide(in Input, p *Plan) Decision {
+	o := in.Object
+	*p = Plan{Immutable: o.Spec.Immutable, Recreates: o.Spec.OnImmutable == seal.OnImmutableRecreate}
 	for _, c := range []check{
 		checkStored, checkSuspended, checkNamespace, checkTarget,
 		checkFormat, checkSignature, checkScope, // in the order of section 9 of docs/format.md
@@ -133,6 +153,7 @@ func Decide(in Input) Decision {
 	if r := judge(&in, p); r != nil {
 		return Decision{Action: Report, Outcome: r.Outcome()}
 	}
+	p.Repairs = wroteBefore(&in, p)
 	return Decision{Action: Open, Plan: p}
 }
 
@@ -179,7 +200,7 @@ func checkSignature(in *Input, p *Plan) *Refusal {
 	if err != nil {
 		return fromSeal(err).hint("sign the object again after every change, its waxwing.io/ annotations included")
 	}
-	p.signer = string(key.Marshal())
+	p.signer, p.fingerprint = string(key.Marshal()), ssh.FingerprintSHA256(key)
 	return nil
 }
 

@@ -95,6 +95,10 @@ const (
 // controller has opened of the object, which the message of RollbackDenied names.
 const AnnotationRollbackFrom = "waxwing.io/rollback-from"
 
+// AnnotationAppliedBy on a GitSecret is the Kubernetes user who wrote its spec last, as the admission policy of the chart stamps it. It is not among those that a signature
+// covers, waxwing.io/..., because the signer cannot know it.
+const AnnotationAppliedBy = "audit.waxwing.io/applied-by"
+
 // Condition types of GitSecret and Keyring (kstatus).
 const (
 	ConditionReady       = "Ready"

@@ -36,7 +36,7 @@ type Config struct {
 	UserAgent  string
 }
 
-// Client reads objects of one cluster. It is safe for concurrent use.
+// Client reads objects of one cluster, and changes one kind: see SetData. It is safe for concurrent use.
 type Client struct {
 	http      *http.Client
 	base      *url.URL
@@ -60,16 +60,28 @@ func (e *StatusError) Error() string {
 	return e.Message
 }
 
-// NewClient loads the kubeconfig. It makes no request.
-func NewClient(c Config) (*Client, error) {
+// loader reads the kubeconfig.
+func (c Config) loader() clientcmd.ClientConfig {
 	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: c.Kubeconfig, Precedence: c.Paths, WarnIfAllMissing: false}
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context, ClusterDefaults: api.Cluster{}})
-	config, err := loader.ClientConfig()
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context, ClusterDefaults: api.Cluster{}})
+}
+
+func (c Config) load() (*rest.Config, error) {
+	config, err := c.loader().ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, ErrNoCluster
 	case err != nil:
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	return config, nil
+}
+
+// NewClient loads the kubeconfig. It makes no request.
+func NewClient(c Config) (*Client, error) {
+	config, err := c.load()
+	if err != nil {
+		return nil, err
 	}
 	config.Timeout = timeout
 	config.UserAgent = c.UserAgent
@@ -83,7 +95,7 @@ func NewClient(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
-	namespace, _, err := loader.Namespace()
+	namespace, _, err := c.loader().Namespace()
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
@@ -105,15 +117,20 @@ func (c *Client) ask(ctx context.Context, v any, from *url.URL, accept string) e
 	return c.answer(resp, v)
 }
 
-// send makes a request; the caller closes the body of its answer.
+// send makes a request, with a body of JSON if there is one; the caller closes the body of its answer.
 func (c *Client) send(ctx context.Context, method string, to *url.URL, accept string, body io.Reader) (*http.Response, error) {
+	return c.sendAs(ctx, method, to, accept, "application/json", body)
+}
+
+// sendAs is send for a body of that type.
+func (c *Client) sendAs(ctx context.Context, method string, to *url.URL, accept, bodyType string, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, to.String(), body)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", accept)
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", bodyType)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -17,6 +17,9 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/cluster"
+	"github.com/waxwing-io/waxwing/audit/serve"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/controller"
 	"github.com/waxwing-io/waxwing/keyring/secretsource"
@@ -28,6 +31,9 @@ type options struct {
 	kubeconfig string
 	auditLog   string
 	logLevel   slog.Level
+	// auditStdout copies the audit log to stdout.
+	auditStdout bool
+	stdout      io.Writer
 }
 
 // command is the program without its process: env reads the environment, logs takes the log.
@@ -49,6 +55,7 @@ func command(version string, env func(string) string, logs io.Writer) *cobra.Com
 			if cmd.Flags().Changed("namespaces") && len(o.Namespaces) == 0 {
 				return errors.New("--namespaces is empty: leave it out to open GitSecrets in all namespaces")
 			}
+			o.stdout = cmd.OutOrStdout()
 			if err := o.complete(logs); err != nil {
 				return err
 			}
@@ -73,6 +80,11 @@ func (o *options) addFlags(cmd *cobra.Command, env func(string) string) {
 	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "open GitSecrets in these namespaces only, and read and write nothing in others: no right in the whole cluster is needed but that to Keyrings (default: all)")
 	f.StringVar(&o.auditLog, "audit-log", "", "folder of the audit log, on a volume of its own; required")
 	f.BoolVar(&o.AuditEphemeral, "audit-ephemeral", false, "say so if the audit log is on a volume that goes with the pod: every Keyring then shows Degraded")
+	f.BoolVar(&o.auditStdout, "audit-stdout", false, "copy every record of the audit log to standard output, a line of JSON each, for the cluster's log pipeline; the program's own log goes to standard error")
+	f.BoolVar(&o.AuditStamped, "audit-applied-by", false, "say so if an admission policy is in force that stamps each GitSecret with the user who wrote it, as annotation audit.waxwing.io/applied-by: audit records then name him. Without one anybody can write that annotation")
+	f.StringVar(&o.AuditAddress, "audit-bind-address", ":8443", "where to serve the audit log's files over TLS, /v1/audit/, to those whom the API server lets get that path; 0: nowhere")
+	f.StringVar(&o.AuditCertFile, "audit-tls-cert-file", "", "TLS certificate for that, read again when it changes (default: one that the process makes for itself, which nobody can check)")
+	f.StringVar(&o.AuditKeyFile, "audit-tls-key-file", "", "its private key")
 	f.StringVar(&o.Replica, "replica", replica, "name of this process in the audit log (default: $POD_NAME, or the host's name)")
 	f.IntVar(&o.Workers, "workers", 16, "how many GitSecrets are looked at at a time; they mostly wait for the API server")
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "where to serve /metrics; 0: nowhere")
@@ -104,14 +116,38 @@ func (o *options) complete(logs io.Writer) error {
 	if o.auditLog == "" {
 		return errors.New("no audit log: set --audit-log; nothing is opened without one")
 	}
-	o.AuditStore = tiles.New(tiles.Config{
-		Dir: o.auditLog, Origin: "cluster/" + o.Replica, Ephemeral: o.AuditEphemeral, Now: o.Now, Log: o.Log,
-		Key: func(context.Context) (ed25519.PrivateKey, error) {
-			_, key, err := ed25519.GenerateKey(o.Rand)
-			return key, err
-		},
-	})
+	o.wireAudit(clients)
 	return nil
+}
+
+// wireAudit puts the audit log together: its files are in a folder, its name, key and anchor in the cluster.
+func (o *options) wireAudit(clients kubernetes.Interface) {
+	core := clients.CoreV1()
+	anchors := cluster.NewAnchors(core.ConfigMaps(o.Namespace), o.Replica)
+	o.AuditAnchors = anchors
+	store := cluster.NewStore(
+		func(ctx context.Context) (string, error) { return cluster.Origin(ctx, core.Namespaces(), o.Replica) },
+		func(origin string) *tiles.Store {
+			return tiles.New(tiles.Config{
+				Dir: o.auditLog, Origin: origin, Anchors: anchors, Ephemeral: o.AuditEphemeral, Now: o.Now, Log: o.Log,
+				Key: func(ctx context.Context) (ed25519.PrivateKey, error) {
+					return cluster.Key(ctx, core.Secrets(o.Namespace), o.Rand, o.Replica, origin)
+				},
+			})
+		})
+	o.AuditStore, o.AuditStatus = store, func() tiles.Status {
+		if opened := store.Opened(); opened != nil {
+			return opened.Status()
+		}
+		return tiles.Status{}
+	}
+	o.AuditFiles = serve.Handler(o.auditLog, func(ctx context.Context) (audit.Anchor, error) {
+		anchor, _, err := anchors.Load(ctx)
+		return anchor, err
+	})
+	if o.auditStdout {
+		o.AuditStream = o.stdout
+	}
 }
 
 func (o *options) cluster() (*rest.Config, error) {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -75,7 +77,10 @@ func parseAge(field, armored string, stanzas int) (ageFile, error) {
 	if len(armored) > maxArmor {
 		return ageFile{}, formatErr(field, "is longer than 32 KiB")
 	}
-	raw, err := io.ReadAll(armor.NewReader(strings.NewReader(armored)))
+	var file bytes.Buffer
+	file.Grow(base64.StdEncoding.DecodedLen(len(armored)) + bytes.MinRead) // read without growing
+	_, err := file.ReadFrom(armor.NewReader(strings.NewReader(armored)))
+	raw := file.Bytes()
 	if err != nil || !canonicalArmor(armored, raw) {
 		return ageFile{}, formatErr(field, "is not an age file in canonical armor")
 	}
@@ -96,11 +101,20 @@ func parseAge(field, armored string, stanzas int) (ageFile, error) {
 	return ageFile{raw: raw, class: class}, nil
 }
 
+// canonicalArmor says whether armored is what armor.NewWriter makes of raw: lines of 64 characters between header and footer.
 func canonicalArmor(armored string, raw []byte) bool {
-	var again strings.Builder
-	w := armor.NewWriter(&again)
-	_, werr := w.Write(raw)
-	return errors.Join(werr, w.Close()) == nil && again.String() == armored
+	rest, ok := strings.CutPrefix(armored, armor.Header+"\n")
+	for part := range slices.Chunk(raw, 48) {
+		var line [65]byte
+		n := base64.StdEncoding.EncodedLen(len(part))
+		base64.StdEncoding.Encode(line[:], part)
+		line[n] = '\n'
+		if !ok || !strings.HasPrefix(rest, string(line[:n+1])) {
+			return false
+		}
+		rest = rest[n+1:]
+	}
+	return ok && rest == armor.Footer+"\n"
 }
 
 // stanzaClass counts the stanzas of an age header and finds their class by type (section 4).
@@ -128,7 +142,8 @@ func stanzaClass(field string, header []byte) (n int, class Class, err error) {
 
 // unwrap opens a wrap with one identity and gives the envelope key; any failure is ErrTampered (section 9, step 4), but for an identity that cannot be used.
 func unwrap(field string, file ageFile, keys []string, id age.Identity) ([]byte, error) {
-	r, err := age.Decrypt(bytes.NewReader(file.raw), id)
+	// Not age.Decrypt, whose buffers of 128 KiB are made for long files.
+	r, size, err := age.DecryptReaderAt(bytes.NewReader(file.raw), int64(len(file.raw)), id)
 	var unusable *Unusable
 	if errors.As(err, &unusable) {
 		return nil, unusable
@@ -136,16 +151,15 @@ func unwrap(field string, file ageFile, keys []string, id age.Identity) ([]byte,
 	if err != nil {
 		return nil, tampered(field, "does not open with the key that it names")
 	}
-	plain := make([]byte, wrapPlainSize+1)
-	n, err := io.ReadFull(r, plain)
+	plain := make([]byte, wrapPlainSize)
 	defer clear(plain)
-	if !errors.Is(err, io.ErrUnexpectedEOF) || n != wrapPlainSize {
+	if n, err := r.ReadAt(plain, 0); size != int64(wrapPlainSize) || n != wrapPlainSize || (err != nil && !errors.Is(err, io.EOF)) {
 		return nil, tampered(field, "does not hold an envelope key")
 	}
 	key := bytes.Clone(plain[len(wrapTag) : len(wrapTag)+keySize])
 	want := wrapPlain(key, keys)
 	defer clear(want)
-	if subtle.ConstantTimeCompare(want, plain[:wrapPlainSize]) != 1 {
+	if subtle.ConstantTimeCompare(want, plain) != 1 {
 		return nil, tampered(field, "was made for other keys than it names")
 	}
 	return key, nil

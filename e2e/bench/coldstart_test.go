@@ -93,6 +93,7 @@ func (w *coldWorld) measure(b *testing.B, n int) {
 	fmt.Printf("  %-44s %8s + control plane %s   plain client %s + control plane %s   ratio %.2f\n", "CPU time an object",
 		each(all, spent), each(all, myCluster), each(n, plainSpent), each(n, theirCluster), float64(each(n, plainSpent+theirCluster))/float64(each(all, spent+myCluster)))
 	fmt.Printf("  %-44s %8.3f (all that the process sent: %s)\n", "requests an object", cold.sum("rest_client_requests_total")/float64(all), cold.requests())
+	fmt.Printf("  %-44s %8.3f\n", "looks at an object", cold.sum("controller_runtime_reconcile_total", `controller="gitsecret"`)/float64(all))
 	fmt.Printf("  %-44s %8.0f MiB   %.0f MiB %s later\n", "peak resident memory", peak, steady, steadyAfter)
 	fmt.Printf("  %-44s p50 %s, p99 %s of %d\n", "a new object during the backlog is Ready after", round(quantile(latencies, 0.5)), round(quantile(latencies, 0.99)), len(latencies))
 	fmt.Printf("  %-44s %8.0f opened, all looked at after %s, %.0f MiB at the peak; an object changed meanwhile was Ready after %s\n",

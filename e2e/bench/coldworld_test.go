@@ -56,7 +56,7 @@ func (w *coldWorld) start(b *testing.B) *controller {
 	return &controller{address: address, Process: harness.StartProcess(b, harness.Command{Path: w.binary, Args: []string{
 		"--kubeconfig", w.ServiceAccountKubeconfig(b, home, account), "--namespace", home, "--audit-log", w.audit,
 		"--workers", strconv.Itoa(coldWorkers), "--leader-elect=false", "--log-level", "WARN",
-		"--metrics-bind-address", address, "--health-bind-address", "127.0.0.1:0", "--recipients-bind-address", "0",
+		"--metrics-bind-address", address, "--health-bind-address", "127.0.0.1:0", "--recipients-bind-address", "0", "--audit-bind-address", "0", "--replica", harness.ReplicaOf(w.audit),
 	}})}
 }
 

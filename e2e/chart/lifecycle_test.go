@@ -125,9 +125,10 @@ func (r *release) volume() *unstructured.Unstructured {
 // startController runs the program as the release's pod would, and waits until the default keyring is ready.
 func (r *release) startController(t *testing.T) *harness.Process {
 	t.Helper()
+	log := filepath.Join(t.TempDir(), "audit")
 	p := harness.StartProcess(t, harness.Command{Path: harness.BuildBinary(t, "./cmd/waxwing-controller"), Args: []string{
-		"--kubeconfig", r.ServiceAccountKubeconfig(t, r.namespace, "waxwing-controller"), "--namespace", r.namespace, "--audit-log", filepath.Join(t.TempDir(), "audit"),
-		"--metrics-bind-address", "0", "--health-bind-address", "0", "--recipients-bind-address", "0", "--leader-elect=false",
+		"--kubeconfig", r.ServiceAccountKubeconfig(t, r.namespace, "waxwing-controller"), "--namespace", r.namespace, "--audit-log", log, "--replica", harness.ReplicaOf(log),
+		"--metrics-bind-address", "0", "--health-bind-address", "0", "--recipients-bind-address", "0", "--audit-bind-address", "0", "--leader-elect=false",
 	}})
 	r.kubectl(t, "wait", "--for=create", "keyring/default", "--timeout=60s")
 	r.kubectl(t, "wait", "--for=condition=Ready", "keyring/default", "--timeout=60s")

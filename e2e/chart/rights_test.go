@@ -51,7 +51,7 @@ func words(text string) []string {
 
 // TestEachRightNamesTheCodeThatNeedsIt holds that each rule of the controller has a comment with the name of a file or folder that there is.
 func TestEachRightNamesTheCodeThatNeedsIt(t *testing.T) {
-	named := regexp.MustCompile(`(controller|keyring)/[a-z_/]+(\.go)?`)
+	named := regexp.MustCompile(`(controller|keyring|audit)/[a-z_/]+(\.go)?`)
 	for _, values := range []string{"", "namespaces: [prod]"} {
 		text := newHelm(t, "helm", "").render(t, values, "--show-only", "templates/rbac.yaml").text
 		comment, rules := "", 0

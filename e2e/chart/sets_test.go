@@ -34,7 +34,7 @@ func whatIsInstalled() map[string]set {
 				"ClusterRole/waxwing-view", "ClusterRole/waxwing-edit", "ClusterRole/waxwing-keyring-admin", "ClusterRole/waxwing-auditor", "Role/waxwing-auditor",
 				"NetworkPolicy/waxwing-default-deny", "NetworkPolicy/waxwing-controller", "Service/waxwing-metrics",
 			},
-			hasNot: []string{"Namespace/waxwing-system", "PodDisruptionBudget/waxwing-controller", "ServiceMonitor/waxwing-controller"},
+			hasNot: []string{"Namespace/waxwing-system", "MutatingAdmissionPolicy/waxwing-applied-by", "ValidatingAdmissionPolicy/waxwing-applied-by", "PodDisruptionBudget/waxwing-controller", "ServiceMonitor/waxwing-controller"},
 			text:   []string{"helm.sh/resource-policy: keep", "volumeClaimTemplates:", `image: "waxwing-controller:0.1.0"`},
 			noText: []string{"--audit-ephemeral", "--namespaces", "emptyDir", "allow-deletion: \"true\"", "topologySpreadConstraints", "--workers", "storageClassName"},
 		},
@@ -73,7 +73,7 @@ func rightSets() map[string]set {
 			has: []string{"Role/prod/waxwing-controller", "RoleBinding/prod/waxwing-controller", "Role/staging/waxwing-controller", "RoleBinding/staging/waxwing-controller",
 				"Role/default/waxwing-controller-keyring-events", "RoleBinding/default/waxwing-controller-keyring-events"},
 			text:   []string{"--namespaces=prod,staging", "verbs: [get, list, watch, create, update]"},
-			noText: []string{"resources: [namespaces]"},
+			noText: []string{"resources: [namespaces]\n    verbs: [list, watch]"},
 		},
 		"rights that somebody else makes": {
 			values: "rbac: {create: false}",
@@ -161,6 +161,17 @@ func networkSets() map[string]set {
 				"metricsFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], extraEgress: [{to: [{ipBlock: {cidr: 10.1.0.0/16}}]}]}",
 			text:   []string{"cidr: 10.0.0.1/32", "port: recipients", "kubernetes.io/metadata.name: monitoring", "cidr: 10.1.0.0/16"},
 			noText: []string{"port: 53", "port: 443", "ingress: []"},
+		},
+		"an audit log for those outside": {
+			values: "audit: {tlsSecret: audit-tls, stdout: true, attribution: true}\nnetworkPolicy: {auditFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: audit}}}]}",
+			has: []string{"MutatingAdmissionPolicy/waxwing-applied-by", "MutatingAdmissionPolicyBinding/waxwing-applied-by", "ValidatingAdmissionPolicy/waxwing-applied-by",
+				"ValidatingAdmissionPolicyBinding/waxwing-applied-by"},
+			text: []string{"--audit-stdout", "--audit-applied-by", "--audit-tls-cert-file=/etc/waxwing/audit-tls/tls.crt", "secretName: audit-tls", "port: audit", "kubernetes.io/metadata.name: audit"},
+		},
+		"an audit log that nobody reads over the network": {
+			values: "audit: {endpoint: false, tlsSecret: audit-tls}\nnetworkPolicy: {auditFrom: [{namespaceSelector: {}}]}",
+			text:   []string{"--audit-bind-address=0", "ingress: []"},
+			noText: []string{"8443", "tokenreviews", "audit-tls"},
 		},
 		"scraped": {
 			values: "metrics: {serviceMonitor: {enabled: true, interval: 10s, labels: {release: prometheus}}}",

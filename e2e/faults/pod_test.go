@@ -2,10 +2,10 @@ package faults_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -42,7 +42,11 @@ func (w *world) pod(args ...string) *pod {
 	p.proxy, p.kubeconfig = w.proxy()
 	p.proxy.Add(faultproxy.Fault{Match: w.writesSecret, Before: p.intended})
 	w.t.Cleanup(func() {
-		if b, err := os.ReadFile(p.log); err == nil {
+		for _, r := range p.records() {
+			b, err := json.Marshal(r)
+			if err != nil {
+				w.t.Error(err)
+			}
 			w.Record(w.t, "audit log", b)
 		}
 		p.checkLog()
@@ -67,7 +71,7 @@ func (p *pod) start() {
 		Path: harness.BuildBinary(p.t, "./cmd/waxwing-controller"),
 		Args: append([]string{
 			"--kubeconfig", p.kubeconfig, "--namespace", home, "--audit-log", p.log, "--workers", "2",
-			"--metrics-bind-address", "0", "--health-bind-address", p.health, "--recipients-bind-address", "0",
+			"--metrics-bind-address", "0", "--health-bind-address", p.health, "--recipients-bind-address", "0", "--audit-bind-address", "0", "--replica", harness.ReplicaOf(p.log),
 		}, p.args...),
 	})
 	p.mu.Lock()
@@ -128,7 +132,7 @@ func (w *world) writesSecret(r faultproxy.Request) bool {
 // intended fails the test where a Secret is about to be written and the audit log has no intent for it that waits for its outcome.
 func (p *pod) intended(r faultproxy.Request) faultproxy.Verdict {
 	for _, rec := range p.open() {
-		if o := rec.Operation; o.Action == audit.ActionUnseal && o.Object.Namespace == r.Namespace && (o.Object.Name == r.Name || r.Name == "") {
+		if o := rec.Operation; o.Action.Opens() && o.Object.Namespace == r.Namespace && (o.Object.Name == r.Name || r.Name == "") {
 			return faultproxy.Pass()
 		}
 	}
@@ -204,7 +208,7 @@ func (p *pod) checkLog() {
 func (p *pod) intents(name string) int {
 	n := 0
 	for _, rec := range p.records() {
-		if o := rec.Operation; rec.Phase == audit.PhaseIntent && o.Action == audit.ActionUnseal && o.Object.Namespace == p.w.namespace && o.Object.Name == name {
+		if o := rec.Operation; rec.Phase == audit.PhaseIntent && o.Action.Opens() && o.Object.Namespace == p.w.namespace && o.Object.Name == name {
 			n++
 		}
 	}

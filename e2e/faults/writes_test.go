@@ -118,12 +118,13 @@ func (p *pod) plays(t *testing.T, sc scene, s *stage, n int, after bool) {
 	defer fault.Remove()
 	sc.now(s)
 	p.dies("killed at " + sc.writes[n])
+	runs := p.runs() // before the next process begins its own
 	p.start()
 	s.settle(s.name, sc.want)
 	if sc.then != nil {
 		sc.then(s)
 	}
-	p.checkKilled(t, s)
+	checkKilled(t, s, runs[len(runs)-1])
 }
 
 // sameWrites compares a recording with the table. Events come when they come.
@@ -142,10 +143,9 @@ func sameWrites(recorded []faultproxy.Record, table []string) error {
 
 // checkKilled holds that the process that was killed left no intent without an outcome but the one for the object that it was at; it may have been loading
 // its keys at the same time.
-func (p *pod) checkKilled(t *testing.T, s *stage) {
+func checkKilled(t *testing.T, s *stage, run []audit.Record) {
 	t.Helper()
-	runs := p.runs()
-	for _, rec := range unmatched(runs[len(runs)-2]) {
+	for _, rec := range unmatched(run) {
 		if rec.Operation.Object.Name != s.name && rec.Operation.Action != audit.ActionKeyLoad {
 			t.Errorf("an intent without an outcome is about %s %s", rec.Operation.Action, rec.Operation.Object.Name)
 		}

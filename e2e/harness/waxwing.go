@@ -2,6 +2,8 @@ package harness
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,12 @@ import (
 
 // WaxwingNamespace is the namespace of the controller in the tests.
 const WaxwingNamespace = "waxwing-system"
+
+// ReplicaOf names a replica after the folder of its audit log: in the cluster that the tests of a process share, a log that is gone is not the one of another test.
+func ReplicaOf(log string) string {
+	sum := sha256.Sum256([]byte(log))
+	return "replica-" + hex.EncodeToString(sum[:6])
+}
 
 // RenderWaxwing is what real helm makes of charts/waxwing as the release waxwing of WaxwingNamespace, with values such as "replicas=2" (as helm's --set
 // takes them). Each set of values is rendered once a test process; the objects are the caller's own.

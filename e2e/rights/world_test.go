@@ -3,11 +3,15 @@ package rights_test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"fmt"
+	"net"
+	"net/http"
 	"path/filepath"
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,13 +37,19 @@ type world struct {
 	client.Client
 	holder seal.Holder
 	calls  int
+	audit  string // address of the audit log's endpoint
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	c := harness.Start(t)
 	c.InstallWaxwing(t)
-	return &world{Cluster: c, Client: c.Client(t, v1alpha1.AddToScheme)}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return &world{Cluster: c, Client: c.Client(t, v1alpha1.AddToScheme), audit: l.Addr().String()}
 }
 
 // grant makes the controller's roles what g says.
@@ -55,11 +65,12 @@ func (w *world) grant(t *testing.T, g grants) {
 
 func (w *world) controller(t *testing.T) *harness.Process {
 	t.Helper()
+	log := filepath.Join(t.TempDir(), "audit")
 	return harness.StartProcess(t, harness.Command{
 		Path: harness.BuildBinary(t, "./cmd/waxwing-controller"),
 		Args: []string{
-			"--kubeconfig", w.ServiceAccountKubeconfig(t, home, account), "--namespace", home, "--audit-log", filepath.Join(t.TempDir(), "audit"),
-			"--metrics-bind-address", "0", "--health-bind-address", "0", "--recipients-bind-address", "0",
+			"--kubeconfig", w.ServiceAccountKubeconfig(t, home, account), "--namespace", home, "--audit-log", log, "--replica", harness.ReplicaOf(log),
+			"--metrics-bind-address", "0", "--health-bind-address", "0", "--recipients-bind-address", "0", "--audit-bind-address", w.audit,
 			"--leader-elect-lease-duration", "4s", "--leader-elect-renew-deadline", "3s", "--leader-elect-retry-period", "500ms",
 		},
 	})
@@ -166,6 +177,9 @@ func (w *world) poke(ctx context.Context, t *testing.T, ns string) error {
 			return err
 		}
 	}
+	if err := w.readAudit(ctx); err != nil {
+		return err
+	}
 	// Somebody edits marks: the controller reads them again.
 	var marks corev1.ConfigMapList
 	if err := w.List(ctx, &marks, client.InNamespace(home), client.MatchingLabels{"waxwing.io/marks": "true"}); err != nil {
@@ -180,4 +194,22 @@ func (w *world) poke(ctx context.Context, t *testing.T, ns string) error {
 	drift := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "drift"}}
 	patch := fmt.Sprintf(`{"stringData": {"foreign-%d": "x", "user": "changed"}}`, n)
 	return client.IgnoreNotFound(w.Patch(ctx, drift, client.RawPatch(types.MergePatchType, []byte(patch)), client.FieldOwner("somebody")))
+}
+
+// readAudit asks the controller for its audit log with a token that it does not know yet. What it answers is not looked at, and it may not listen yet.
+func (w *world) readAudit(ctx context.Context) error {
+	token, err := w.Clientset().CoreV1().ServiceAccounts(home).CreateToken(ctx, account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+w.audit+"/v1/audit/", nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+token.Status.Token)
+	anybody := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true} // it made the certificate itself
+	if resp, err := (&http.Client{Transport: anybody}).Do(req); err == nil {
+		return resp.Body.Close()
+	}
+	return nil
 }

@@ -68,3 +68,23 @@ annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
+
+{{/* What both policies of attribution go by: the stamp that an object has to have. It is the user of the request if that changes what the controller goes by, the spec and the
+     annotations in our name; otherwise it stays. */}}
+{{- define "waxwing.attribution.variables" -}}
+- name: before
+  expression: >-
+    oldObject != null && has(oldObject.metadata.annotations) ? oldObject.metadata.annotations : {}
+- name: now
+  expression: >-
+    has(object.metadata.annotations) ? object.metadata.annotations : {}
+- name: same
+  expression: >-
+    oldObject != null && object.spec == oldObject.spec
+    && variables.now.all(k, !k.startsWith("waxwing.io/") || (k in variables.before && variables.before[k] == variables.now[k]))
+    && variables.before.all(k, !k.startsWith("waxwing.io/") || k in variables.now)
+- name: stamp
+  expression: >-
+    !variables.same ? request.userInfo.username
+    : "audit.waxwing.io/applied-by" in variables.before ? variables.before["audit.waxwing.io/applied-by"] : ""
+{{- end -}}

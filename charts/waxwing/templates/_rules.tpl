@@ -39,6 +39,21 @@
   resources: [namespaces]
   verbs: [list, watch]
 {{- end }}
+# audit/cluster: the UID of kube-system, which names the audit log
+- apiGroups: [""]
+  resources: [namespaces]
+  resourceNames: [kube-system]
+  verbs: [get]
+{{- if .Values.audit.endpoint }}
+# controller/audit_http.go: ask who it is that wants to read the audit log
+- apiGroups: [authentication.k8s.io]
+  resources: [tokenreviews]
+  verbs: [create]
+# controller/audit_http.go: ask whether he may
+- apiGroups: [authorization.k8s.io]
+  resources: [subjectaccessreviews]
+  verbs: [create]
+{{- end }}
 # controller/keyring.go: look at Keyrings (get reads past the cache, so that the status that is compared is the stored one), and make the default one
 - apiGroups: [waxwing.io]
   resources: [keyrings]
@@ -63,6 +78,7 @@
   resources: [secrets]
   verbs: [update]
 {{- end }}
+# audit/cluster: the audit log's key is a Secret, and its anchor a ConfigMap that is changed in place (the rules for Secrets and ConfigMaps allow it)
 # controller/keyring_status.go: the recipients of each keyring, for people and programs without access to Keyrings
 - apiGroups: [""]
   resources: [configmaps]
@@ -76,7 +92,7 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create]
-# controller/run.go: leader election holds and renews its own Lease only
+# controller/run.go: leader election holds and renews its own Lease only; controller/audit_term.go reads from it which term it is
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [waxwing-controller]

@@ -1,0 +1,147 @@
+package waxwing_test
+
+import (
+	"go/ast"
+	"go/types"
+	"slices"
+	"strings"
+)
+
+// audited lists the functions that touch a key or a value, directly or by what they call, each with the audit actions whose intents come before.
+func audited() map[string]string {
+	return map[string]string{
+		"controller.applyBody":                        "drift.repair unseal",
+		"controller.gitSecrets.open":                  "drift.repair unseal",
+		"controller.gitSecrets.unseal":                "drift.repair unseal",
+		"controller.secretWriter.apply":               "drift.repair unseal",
+		"controller.secretWriter.create":              "drift.repair unseal",
+		"controller.secretWriter.exact":               "drift.repair unseal",
+		"controller.secretWriter.first":               "drift.repair unseal",
+		"controller.secretWriter.frozen":              "drift.repair unseal",
+		"controller.secretWriter.patch":               "drift.repair unseal",
+		"controller.secretWriter.rehearse":            "drift.repair unseal",
+		"controller.secretWriter.replace":             "drift.repair unseal",
+		"controller.secretWriter.upgrade":             "drift.repair unseal",
+		"controller.secretWriter.write":               "drift.repair unseal",
+		"controller.wanted":                           "drift.repair unseal",
+		"keyring.NewKey":                              "key.load",
+		"keyring.Probe":                               "key.activate",
+		"keyring.run.activate":                        "key.activate",
+		"keyring.run.all":                             "key.load",
+		"keyring.run.publish":                         "keyring.publish",
+		"keyring.run.recorded":                        "(as handed in)",
+		"keyring.run.settle":                          "key.load",
+		"keyring.run.step":                            "key.activate key.generate key.load keyring.publish",
+		"keyring.take":                                "key.load",
+		"keyring/secretsource.Source.Create":          "key.generate",
+		"keyring/secretsource.Source.CreateStatement": "key.generate",
+		"keyring/secretsource.Source.Load":            "key.load",
+		"keyring/secretsource.Source.LoadStatement":   "key.load",
+		"keyring/secretsource.Source.SaveStatement":   "key.load keyring.publish",
+		"keyring/secretsource.Source.SetState":        "key.activate",
+		"keyring/secretsource.Source.create":          "key.generate",
+		"keyring/secretsource.Source.update":          "key.activate key.load keyring.publish",
+		"keyring/secretsource.generate":               "key.generate",
+		"keyring/secretsource.readIdentity":           "key.load",
+		"keyring/secretsource.readKey":                "key.load",
+		"keyring/secretsource.readStatement":          "key.load",
+		"unseal.Contents.Clear":                       "drift.repair unseal",
+		"unseal.Contents.Data":                        "drift.repair unseal",
+		"unseal.Contents.Names":                       "drift.repair unseal",
+		"unseal.Plan.Open":                            "drift.repair unseal",
+		"unseal.program.run":                          "drift.repair unseal",
+		"unseal.render":                               "drift.repair unseal",
+	}
+}
+
+// excuses lists calls that look like touches and are none, by function and call, with the reason.
+func excuses() map[string]string {
+	const client = "sigs.k8s.io/controller-runtime/pkg/client."
+	return map[string]string{
+		"controller.KeyringReconciler.publish -> " + client + "Writer.Apply": "the object is the ConfigMap of a recipient set, which is public",
+		"controller.patchStatus -> " + client + "SubResourceWriter.Patch":    "the object is a GitSecret, its status alone",
+		"controller.markShard.write -> " + client + "Writer.Patch":           "the object is a ConfigMap, which holds ids of envelopes",
+	}
+}
+
+// precious are the types that are a key or a value, or hold one: a call with one of them as receiver, parameter or result is a touch.
+func precious() []string {
+	return []string{
+		"filippo.io/age.Identity", "filippo.io/age.X25519Identity", "filippo.io/age.HybridIdentity",
+		module + "crypto/seal.Identity", module + "crypto/seal.Identities", module + "crypto/seal.Keys",
+		module + "crypto/seal.Opened", module + "crypto/seal.Value", module + "crypto/seal.Values",
+		"golang.org/x/mod/sumdb/note.Signer", "golang.org/x/crypto/ssh.Signer",
+	}
+}
+
+// touches says what a call of f touches; empty: nothing. f is none of those that are looked at, or a method of an interface.
+func touches(f *types.Func, call *ast.CallExpr, info *types.Info) string {
+	if f.Pkg() == nil {
+		return ""
+	}
+	path, recv := f.Pkg().Path(), ""
+	sig := f.Signature()
+	if sig.Recv() != nil {
+		recv = typeName(sig.Recv().Type())
+	}
+	name := short(path) + "." + strings.TrimPrefix(recv+"."+f.Name(), ".")
+	switch {
+	case path == module+"keyring" && slices.Contains([]string{"KeyStore", "StatementStore"}, recv),
+		path == module+"keyring/secretsource" && slices.Contains([]string{"Reader", "Writer"}, recv),
+		path == module+"crypto/statement" && f.Name() == "GenerateKey", // gives texts
+		recv == "SecretInterface":
+		return name
+	case name == "crypto/seal.Checked.Open" && call != nil && types.ExprString(call.Args[1]) == "nil":
+		return "" // without keys it is asked for the text of its error
+	case path == "sigs.k8s.io/controller-runtime/pkg/client":
+		if isPreciousObject(f.Name(), call, info) {
+			return name
+		}
+		return ""
+	}
+	all := []types.Type{sig.Params(), sig.Results()}
+	if sig.Recv() != nil {
+		all = append(all, sig.Recv().Type())
+	}
+	for _, t := range all {
+		if isPrecious(t) {
+			return name
+		}
+	}
+	return ""
+}
+
+func isPrecious(t types.Type) bool {
+	if tuple, ok := t.(*types.Tuple); ok {
+		for v := range tuple.Variables() {
+			if isPrecious(v.Type()) {
+				return true
+			}
+		}
+		return false
+	}
+	if s, ok := t.Underlying().(*types.Slice); ok && isPrecious(s.Elem()) {
+		return true
+	}
+	return slices.Contains(precious(), full(t))
+}
+
+// isPreciousObject says whether a request by way of controller-runtime's client writes a Secret, or reads one with its values. What the type does not tell counts.
+func isPreciousObject(method string, call *ast.CallExpr, info *types.Info) bool {
+	writes := slices.Contains([]string{"Create", "Update", "Patch", "Delete", "DeleteAllOf", "Apply"}, method)
+	if !writes && method != "Get" && method != "List" {
+		return false
+	}
+	if call == nil {
+		return writes
+	}
+	for _, arg := range call.Args {
+		switch kind := full(info.Types[arg].Type); {
+		case strings.HasPrefix(kind, "k8s.io/api/core/v1.Secret"):
+			return true
+		case slices.Contains([]string{"k8s.io/api/core/v1.ConfigMap", module + "api/v1alpha1.GitSecret", module + "api/v1alpha1.Keyring"}, kind):
+			return false
+		}
+	}
+	return writes
+}

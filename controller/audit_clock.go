@@ -1,0 +1,57 @@
+package controller
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// clockWindow is how long answers are compared with each other before it begins anew, because clocks drift and are set.
+const clockWindow = time.Minute
+
+// clock learns from the Date of the API server's answers how far its clock is ahead of ours. A Date tells whole seconds, and the answer was on its way: each one leaves a
+// range of a bit more than a second, and all of a window together leave what they have in common, soon some milliseconds. Safe for concurrent use.
+type clock struct {
+	now  func() time.Time
+	tell func(time.Duration)
+
+	mu       sync.Mutex
+	began    time.Time
+	from, to time.Duration
+}
+
+// wrap listens to the answers of a transport.
+func (c *clock) wrap(next http.RoundTripper) http.RoundTripper { return listener{next, c} }
+
+type listener struct {
+	next  http.RoundTripper
+	clock *clock
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l listener) RoundTrip(req *http.Request) (*http.Response, error) {
+	sent := l.clock.now()
+	resp, err := l.next.RoundTrip(req)
+	if err == nil {
+		l.clock.heard(resp.Header.Get("Date"), sent, l.clock.now())
+	}
+	return resp, err
+}
+
+// heard takes one Date. The API server wrote it between sent and received.
+func (c *clock) heard(date string, sent, received time.Time) {
+	said, err := http.ParseTime(date)
+	if err != nil {
+		return
+	}
+	from, to := said.Sub(received), said.Add(time.Second).Sub(sent)
+	c.mu.Lock()
+	if received.Sub(c.began).Abs() > clockWindow || max(from, c.from) > min(to, c.to) {
+		c.began, c.from, c.to = received, from, to
+	} else {
+		c.from, c.to = max(from, c.from), min(to, c.to)
+	}
+	offset := (c.from + c.to) / 2
+	c.mu.Unlock()
+	c.tell(offset)
+}
