@@ -42,7 +42,7 @@ func (v *verifier) sum() *Report {
 	if len(v.found.altered) > 0 {
 		r.Verdict, r.FirstBad = Altered, &v.found.altered[0]
 	}
-	r.Findings = append(slices.Clone(v.found.altered), v.found.rest...)
+	r.Findings = slices.Concat([]Finding{}, v.found.altered, v.found.rest)
 	slices.SortStableFunc(r.Findings, byPlace(names))
 	return r
 }

@@ -71,7 +71,7 @@ func (l *logCheck) about(part int, kind Kind, format string, args ...any) {
 }
 
 func (v *verifier) log(ctx context.Context, in Log) error {
-	l := &logCheck{Log: in, found: &v.found, parts: map[int]*partCheck{}, out: LogReport{Name: in.Name, KeyFrom: KeyNone}}
+	l := &logCheck{Log: in, found: &v.found, parts: map[int]*partCheck{}, out: LogReport{Name: in.Name, KeyFrom: KeyNone, Parts: []PartReport{}}}
 	v.logs = append(v.logs, l)
 	numbers, single, err := parts(in.Dir)
 	if err != nil {
