@@ -12,7 +12,7 @@ TOOL    := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 DIST    ?= dist
 # Packages with goroutines of their own run once more under the race detector.
-RACE    := ./cli/replace/... ./repo/scan/... ./audit/... ./keyring/... ./unseal/... ./controller/...
+RACE    := ./cli/replace/... ./cli/trail/... ./repo/scan/... ./audit/... ./keyring/... ./unseal/... ./controller/...
 # The commands that work on many files at a time, too.
 RACE_SCRIPTS := TestScripts/(tree_signed|rewrap)$$
 SUMMARY := go run ./e2e/tools/testsummary
@@ -94,7 +94,7 @@ soak: ## kill -9 the audit log's writers KILLS times (default 1000) under load, 
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
-	@for pkg in $$(go list ./audit/... ./controller/wire ./crypto/... ./manifest/... ./repo/...); do \
+	@for pkg in $$(go list ./audit/... ./cli/trail/... ./controller/wire ./crypto/... ./manifest/... ./repo/...); do \
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 

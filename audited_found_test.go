@@ -19,7 +19,7 @@ func TestWhatIsNotAuditedIsFound(t *testing.T) {
 			"controller.gitSecrets.open touches a key or a value, and can be reached without an intent",
 		},
 		"the outcome is gone": {
-			"controller/gitsecret.go", "r.audit.Outcome(context.WithoutCancel(ctx), id, recorded)", "func(audit.Outcome) error { return nil }(recorded)",
+			"controller/gitsecret.go", "r.audit.Outcome(context.WithoutCancel(ctx), id, outcome)", "func(audit.Outcome) error { return nil }(outcome)",
 			"controller.gitSecrets.unseal touches a key or a value, and can be reached without an intent",
 		},
 		"the intent says something else": {"controller/gitsecret.go", "return audit.ActionUnseal", "return audit.ActionExport", `controller.secretWriter.create is covered by "drift.repair export"`},

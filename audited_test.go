@@ -235,7 +235,7 @@ func callOf(stack []ast.Node) *ast.CallExpr {
 // intent is a call of Log.Intent whose error ends the function.
 type intent struct {
 	end     token.Pos // of the check of its error
-	last    token.Pos // the last call of Log.Outcome
+	last    token.Pos // the last call of Log.Outcome, or of what calls it
 	actions map[string]bool
 }
 
@@ -260,13 +260,29 @@ func (p *program) intents(pkg *source, d ast.Decl) (all []intent) {
 		in := intent{end: check.End(), actions: map[string]bool{}}
 		p.constants(pkg, call, in.actions, 2)
 		for _, later := range fd.Body.List[i+1:] {
-			if out := find(later, func(c *ast.CallExpr) bool { return isAudit(pkg, c, "Outcome") }); out != nil {
+			if out := find(later, func(c *ast.CallExpr) bool { return p.ends(pkg, c) }); out != nil {
 				in.last = out.Pos()
 			}
 		}
 		all = append(all, in)
 	}
 	return all
+}
+
+// ends says whether a call is one of Log.Outcome, or of a function of the same package that makes it.
+func (p *program) ends(pkg *source, c *ast.CallExpr) bool {
+	if isAudit(pkg, c, "Outcome") {
+		return true
+	}
+	sel, ok := c.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	f, ok := pkg.info.Uses[sel.Sel].(*types.Func)
+	if !ok || p.bodies[f.Origin()] == nil || p.pkgOf(f) != pkg {
+		return false
+	}
+	return find(p.bodies[f.Origin()], func(c *ast.CallExpr) bool { return isAudit(pkg, c, "Outcome") }) != nil
 }
 
 // covers gives the actions of the intent before the innermost node: one of the function itself, or that of keyring's recorded, to which the node's closure is handed.

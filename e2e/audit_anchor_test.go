@@ -190,7 +190,7 @@ func TestALogThatIsNotTheAnchoredOneIsRefused(t *testing.T) {
 			if restarted == nil || restarted.Operation.Log.Cites != last.Checkpoint || !strings.Contains(restarted.Outcome.Message+restarted.Outcome.Reason, c.name) {
 				t.Errorf("the new part begins with %+v", restarted)
 			}
-			if a := ctl.anchoredFrom(t, 3); a.Part != n+2 || len(a.Closed) != n+1 || a.Closed[n] != last.Checkpoint || a.Restart != nil {
+			if a := ctl.anchoredIn(t, n+2); a.Part != n+2 || len(a.Closed) != n+1 || a.Closed[n] != last.Checkpoint || a.Restart != nil {
 				t.Errorf("the anchor is %+v now", a)
 			}
 			w.stop(t, ctl)

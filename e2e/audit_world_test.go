@@ -53,6 +53,19 @@ func (r *replica) anchoredFrom(t *testing.T, size int) audit.Anchor {
 	return a
 }
 
+// anchoredIn waits until the anchor is about a part, and gives it.
+func (r *replica) anchoredIn(t *testing.T, part int) audit.Anchor {
+	t.Helper()
+	var a audit.Anchor
+	harness.Eventually(r.w.ctx, t, fmt.Sprintf("part %d is anchored", part), func(ctx context.Context) (err error) {
+		if a, err = r.anchor(ctx); err == nil && a.Part != part {
+			err = fmt.Errorf("part %d is", a.Part)
+		}
+		return err
+	})
+	return a
+}
+
 // sizeOf is the size that a checkpoint claims.
 func sizeOf(checkpoint string) int {
 	lines := strings.SplitN(checkpoint, "\n", 3)

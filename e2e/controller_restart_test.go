@@ -135,7 +135,7 @@ func TestOnlyOneReplicaWorksAndTheNextTakesOver(t *testing.T) {
 		t.Fatalf("the Lease: %v %+v", err, lease.Spec)
 	}
 	for _, rec := range second.records(t) {
-		if rec.Replica != "second" {
+		if rec.Replica != harness.ReplicaOf(second.log) {
 			t.Errorf("a record of replica %q in the second's log", rec.Replica)
 		}
 	}

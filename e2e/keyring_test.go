@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -497,7 +498,7 @@ func TestKeyringIdentityQuotedByTheAPIServerGoesNowhere(t *testing.T) {
 		t.Errorf("%+v, %v", res, err)
 	}
 	_, kerr := b.source.Create(t.Context(), "default", seal.PostQuantum)
-	lines, rerr := os.ReadFile(b.logPath)
+	lines, rerr := json.Marshal(audittest.Records(t, b.logPath))
 	if kerr == nil || rerr != nil {
 		t.Fatal(kerr, rerr)
 	}

@@ -126,9 +126,9 @@ func (v *verifier) citations(l *logCheck) error {
 	return nil
 }
 
-// precedes says whether a checkpoint can be older than the record of the same log that cites it. The first record of a part cites another part.
+// precedes says whether a checkpoint can be older than the record of the same log that cites it.
 func precedes(c citation, part int, size uint64) bool {
-	return part < c.at.part || part == c.at.part && c.at.index > 0 && size <= c.at.index
+	return part < c.at.part || part == c.at.part && size <= c.at.index
 }
 
 func (l *logCheck) cited(c citation, kind Kind, format string, args ...any) {

@@ -180,11 +180,8 @@ func (j *judge) ofLog(at where, op *audit.Operation) {
 		j.stopped = true
 	}
 	if l := op.Log; l != nil {
-		part := at.part
-		if op.Action == audit.ActionLogAnchored && l.Part != 0 && l.Part < part {
-			part = l.Part // it was full before it could say so
-		}
-		if l.Origin != "" && l.Origin != j.origin && l.Origin != j.origin+"/"+partDir(part) || l.Part != 0 && l.Part != part {
+		// A note that a part has not taken any more stands in the next one.
+		if named, _, _ := splitOrigin(l.Origin); l.Origin != "" && l.Origin != j.origin && named != j.origin || l.Part > at.part {
 			j.say(at, KindRecord, "%s names %q, part %d: this is %s, part %d", op.Action, cut(l.Origin, 300), l.Part, j.origin, at.part)
 		}
 		j.cite(at, op.Action, l.Cites)
@@ -202,13 +199,13 @@ func (j *judge) cite(at where, action audit.Action, signed string) {
 	j.cites = append(j.cites, citation{at, action, signed})
 }
 
-// inTerm checks the number under which an operation was recorded.
+// inTerm checks the number under which an operation was recorded. Only intents wait for their term to begin: a note of something observed may come before it.
 func (j *judge) inTerm(at where, r *audit.Record) {
 	if r.Operation.Action == audit.ActionTermBegan {
 		j.began(at, r)
 		return
 	}
-	if r.Term == nil {
+	if r.Term == nil || r.Phase != audit.PhaseIntent {
 		return
 	}
 	if j.run && (j.inRun == nil || *j.inRun != *r.Term) && (j.told == nil || *j.told != *r.Term) {

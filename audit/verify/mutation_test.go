@@ -226,7 +226,57 @@ const (
 
 func TestTenThousandMutationsAreDetected(t *testing.T) {
 	w := newWorld(t, audittest.Origin, 116)
-	if r := w.verify(t, w.log); r.Verdict != verify.OK {
+	all := records(t, w.log)
+	need := files{}
+	forged(t, w.origin, 1, w.key, all, need)
+	mutate(t, mutant{world: w, all: all, short: len(records(t, w.old)), need: slices.Sorted(maps.Keys(need))}, mutations(), mutationCount)
+}
+
+func TestMutationsOfALogOfPartsAreDetected(t *testing.T) {
+	w := newParts(t)
+	byPart, need := map[int][][]byte{}, files{}
+	for e, err := range verify.Entries(w.log.dir(), verify.Position{}) {
+		must(t, err)
+		byPart[e.Part] = append(byPart[e.Part], slices.Clone(e.Raw))
+	}
+	for part, all := range byPart {
+		forged(t, w.origin, part, w.key, all, need)
+	}
+	mutate(t, mutant{world: w, need: slices.Sorted(maps.Keys(need))}, append(onFiles(), onParts(len(byPart))...), mutationCount/10)
+}
+
+// onParts changes whole parts. The first ones may be missing: somebody may have put them away.
+func onParts(n int) []mutation {
+	dir := func(part int) string { return fmt.Sprintf("%04d/", part) }
+	return []mutation{
+		{"drop a part", func(m *mutant) { drop(m.log, dir(2+m.rnd.IntN(n-1))) }},
+		{"drop the last parts", func(m *mutant) {
+			for part := 2 + m.rnd.IntN(n-1); part <= n; part++ {
+				drop(m.log, dir(part))
+			}
+		}},
+		{"exchange two parts", func(m *mutant) {
+			a, b := dir(1+m.rnd.IntN(n)), dir(1+m.rnd.IntN(n))
+			rename(m.log, a, "aside/")
+			rename(m.log, b, a)
+			rename(m.log, "aside/", b)
+		}},
+		{"a part in place of another", func(m *mutant) {
+			a, b := dir(1+m.rnd.IntN(n)), dir(1+m.rnd.IntN(n))
+			drop(m.log, a)
+			for name, raw := range m.world.log {
+				if rest, ok := strings.CutPrefix(name, b); ok {
+					m.log[a+rest] = raw
+				}
+			}
+		}},
+	}
+}
+
+// mutate makes that many mutations of a log, of all kinds in turn, and has each verified.
+func mutate(t *testing.T, of mutant, list []mutation, count int) {
+	t.Helper()
+	if r := of.verify(t, of.world.log); r.Verdict != verify.OK {
 		t.Fatalf("the log itself: %v", r.Findings)
 	}
 	seed := uint64(time.Now().UnixNano())
@@ -236,16 +286,13 @@ func TestTenThousandMutationsAreDetected(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%s=%d gives the same mutations again", seedVariable, seed)
-	all, short := records(t, w.log), len(records(t, w.old))
-	need := files{}
-	forged(t, w.origin, 1, w.key, all, need)
-	list := mutations()
+	t.Logf("%s=%d gives the same %d mutations of %d kinds again", seedVariable, seed, count, len(list))
 	for shard := range shards {
-		t.Run(fmt.Sprintf("%d kinds, shard %d", len(list), shard), func(t *testing.T) {
+		t.Run(fmt.Sprintf("shard %d", shard), func(t *testing.T) {
 			t.Parallel()
-			for i := shard; i < mutationCount && !t.Failed(); i += shards {
-				m := &mutant{world: w, t: t, rnd: rand.New(rand.NewPCG(seed, uint64(i))), all: all, short: short, need: slices.Sorted(maps.Keys(need))}
+			for i := shard; i < count && !t.Failed(); i += shards {
+				m := of
+				m.t, m.rnd = t, rand.New(rand.NewPCG(seed, uint64(i)))
 				m.try(i, list[i%len(list)])
 			}
 		})

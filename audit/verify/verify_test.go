@@ -22,3 +22,27 @@ func TestALogOfTheStoreIsWhole(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestALogOfPartsOfTheStoreIsWhole fills parts, stops and starts, and has a part begun on request.
+func TestALogOfPartsOfTheStoreIsWhole(t *testing.T) {
+	w := newParts(t)
+	log, known := w.log, w.anchors
+	for title, l := range map[string]verify.Log{
+		"with the key that was given": {Dir: log.dir(), Key: w.vkey, Anchors: known},
+		"with the anchor's key":       {Dir: log.dir(), Anchors: known[2:]},
+	} {
+		t.Run(title, func(t *testing.T) {
+			r, err := verify.Verify(t.Context(), []verify.Log{l}, verify.Options{})
+			must(t, err)
+			if got := r.Logs[0]; r.Verdict != verify.OK || len(got.Parts) < 5 || got.Anchors < len(got.Parts) || got.Citations < len(got.Parts) {
+				t.Errorf("%s, %d parts, %d anchors, %d citations: %v", r.Verdict, len(got.Parts), got.Anchors, got.Citations, r.Findings)
+			}
+		})
+	}
+	log[keyFile] = []byte(w.vkey + "\n")
+	r, err := verify.Verify(t.Context(), []verify.Log{{Dir: log.dir()}}, verify.Options{})
+	must(t, err)
+	if diff := cmp.Diff([]verify.Kind{verify.KindNoAnchor, verify.KindNoKey}, kinds(r)); diff != "" || r.Logs[0].KeyFrom != verify.KeyFromLog {
+		t.Errorf("without key and anchor: key from %s\n%s%v", r.Logs[0].KeyFrom, diff, r.Findings)
+	}
+}

@@ -44,6 +44,9 @@ func (f files) put(name string, b []byte) error {
 	return nil
 }
 
+// keyFile is where a log names its own key. The verifier does not read it where it has another source.
+const keyFile = "log.vkey"
+
 // load reads what a store has left in a folder, without its own state.
 func load(t testing.TB, dir string) files {
 	t.Helper()
@@ -52,7 +55,7 @@ func load(t testing.TB, dir string) files {
 		if err != nil || d.IsDir() && path.Base(name) == ".state" {
 			return cmpSkip(err)
 		}
-		if d.IsDir() || name == "lock" {
+		if d.IsDir() || !strings.Contains(name, "/") && name != keyFile {
 			return nil
 		}
 		out[name], err = os.ReadFile(dir + "/" + name)
@@ -95,7 +98,7 @@ func vkey(t testing.TB, origin string, key ed25519.PrivateKey) string {
 // newWorld writes a log: n operations in the first run, 20 in the second.
 func newWorld(t testing.TB, origin string, n int) *world {
 	t.Helper()
-	dir := t.TempDir()
+	dir := audittest.Dir(t)
 	w := &world{key: audittest.Key(t), origin: origin}
 	w.vkey = vkey(t, origin, w.key)
 	config := audittest.Config(t, dir)
@@ -107,10 +110,36 @@ func newWorld(t testing.TB, origin string, n int) *world {
 			t.Fatal(err)
 		}
 		w.log = load(t, dir)
+		delete(w.log, keyFile)
 		if run == 0 {
 			w.old = w.log.clone()
 		}
 		w.anchors = append(w.anchors, w.anchor(w.log))
+	}
+	w.size = len(audittest.Records(t, dir))
+	return w
+}
+
+// newParts writes a log of parts in three runs, of which the last one begins a part because somebody asks for it.
+func newParts(t testing.TB) *world {
+	t.Helper()
+	dir, anchors := audittest.Dir(t), &audittest.MemoryAnchors{}
+	w := &world{key: audittest.Key(t), origin: audittest.Origin}
+	w.vkey = vkey(t, w.origin, w.key)
+	config := audittest.Config(t, dir)
+	config.Key, config.Anchors, config.PartSize = func(context.Context) (ed25519.PrivateKey, error) { return w.key, nil }, anchors, 30
+	for run := range int64(3) {
+		if run == 2 { // somebody gives the last part up
+			anchors.Change(func(a *audit.Anchor) { a.Restart = &audit.Restart{Reason: "a test", Part: a.Part} })
+		}
+		rec := audit.NewRecorder(audit.Config{Store: tiles.New(config), Replica: "test", Now: time.Now, Rand: rand.Reader})
+		work(t, rec, run, 40)
+		must(t, rec.Close())
+		w.anchors, w.log = append(w.anchors, anchors.Anchor()), load(t, dir)
+		delete(w.log, keyFile)
+		if run == 0 {
+			w.old = w.log.clone()
+		}
 	}
 	w.size = len(audittest.Records(t, dir))
 	return w

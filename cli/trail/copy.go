@@ -186,7 +186,7 @@ func (p *partCopy) bring(ctx context.Context, before, now *Part) error {
 		return fmt.Errorf("%w: it is %s, and the copy is of %s", ErrNotThatLog, cutText(now.Origin), cutText(before.Origin))
 	case now.Size < before.Size:
 		return fmt.Errorf("%w: it has %d records, and the copy has %d of it", ErrNotThatLog, now.Size, before.Size)
-	case now.Size == before.Size && now.Root != before.Root:
+	case before.Origin != "" && now.Size == before.Size && now.Root != before.Root:
 		return fmt.Errorf("%w: both have %d records, with different roots", ErrNotThatLog, now.Size)
 	case bytes.Equal(now.Checkpoint, before.Checkpoint):
 		p.w.copied.Parts = append(p.w.copied.Parts, said)

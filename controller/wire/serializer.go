@@ -127,7 +127,7 @@ func gitSecret(data []byte) (o *v1alpha1.GitSecret, spec []byte, ok bool) {
 		return nil, nil, false
 	}
 	thin := append(make([]byte, 0, 2<<10), `{"metadata":`...)
-	if thin, ok = without(thin, metadata, cut{name: "managedFields"}, cut{"annotations", []cut{{name: corev1.LastAppliedConfigAnnotation}}}); !ok {
+	if thin, ok = without(thin, metadata, cut{"annotations", []cut{{name: corev1.LastAppliedConfigAnnotation}}}); !ok {
 		return nil, nil, false
 	}
 	thin = append(thin, `,"spec":`...)

@@ -82,7 +82,6 @@ func sameAsOrdinary(t *testing.T, stream []byte, reader func(io.Reader) io.Reade
 			t.Fatal("the spec that is kept: ", diff)
 		}
 		o.Spec.Items, o.Spec.Envelopes, o.Spec.Template, o.Spec.Signature = nil, nil, nil, nil
-		o.ManagedFields = nil
 		delete(o.Annotations, corev1.LastAppliedConfigAnnotation)
 		if diff := cmp.Diff(o, got); diff != "" {
 			t.Fatal(diff)

@@ -2,10 +2,10 @@ package faults_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -42,7 +42,11 @@ func (w *world) pod(args ...string) *pod {
 	p.proxy, p.kubeconfig = w.proxy()
 	p.proxy.Add(faultproxy.Fault{Match: w.writesSecret, Before: p.intended})
 	w.t.Cleanup(func() {
-		if b, err := os.ReadFile(p.log); err == nil {
+		for _, r := range p.records() {
+			b, err := json.Marshal(r)
+			if err != nil {
+				w.t.Error(err)
+			}
 			w.Record(w.t, "audit log", b)
 		}
 		p.checkLog()
