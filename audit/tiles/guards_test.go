@@ -63,6 +63,7 @@ func TestAFolderThatIsExchangedWhileItIsWrittenIsRefused(t *testing.T) {
 			w.cfg.AnchorEvery = time.Hour // the anchor does not know
 			p := w.start()
 			p.write(5)
+			eventually(t, "all is published", func() bool { size, _ := w.published("0001"); return size == p.store.Status().Size })
 			backup := filepath.Join(t.TempDir(), "backup")
 			copyTo(t, backup, filepath.Join(w.dir, what))
 			p.write(5)
