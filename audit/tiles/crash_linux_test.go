@@ -1,7 +1,6 @@
 package tiles_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -16,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/transparency-dev/tessera/api/layout"
-	"golang.org/x/mod/sumdb/tlog"
 	"k8s.io/klog/v2"
 
 	"github.com/waxwing-io/waxwing/audit"
@@ -37,7 +34,7 @@ func background() context.Context { return context.Background() }
 func TestMain(m *testing.M) {
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // Tessera says each time that it makes a log
 	run, ok := map[string]func() error{
-		"load": childLoad, "second": childSecond, "full": childFull, "readonly": childReadOnly,
+		"second": childSecond, "full": childFull, "readonly": childReadOnly,
 	}[os.Getenv(childEnv)]
 	if !ok {
 		os.Exit(m.Run())
@@ -70,115 +67,6 @@ func childConfig() tiles.Config {
 
 func childOpen() *audit.Recorder {
 	return audit.NewRecorder(audit.Config{Store: tiles.New(childConfig()), Replica: "child", Now: time.Now, Rand: rand.Reader})
-}
-
-// childLoad prints the id of each record after it was acknowledged, with many writers, until it is killed.
-func childLoad() error {
-	l := childOpen()
-	failed := make(chan error)
-	for range 32 {
-		go func() {
-			for {
-				id, err := l.Intent(background(), unsealDB())
-				if err == nil {
-					_, err = os.Stdout.WriteString("i " + id + "\n")
-				}
-				if err == nil {
-					err = l.Outcome(background(), id, audit.Outcome{OK: true})
-				}
-				if err == nil {
-					_, err = os.Stdout.WriteString("o " + id + "\n")
-				}
-				if err != nil {
-					failed <- err
-				}
-			}
-		}()
-	}
-	return <-failed
-}
-
-func TestAKilledProcessHasLostNothingThatItAcknowledged(t *testing.T) {
-	w := newWorld(t)
-	t.Setenv(dirEnv, w.dir)
-	w.cfg = childConfig()
-	acked := map[string]bool{}
-	for kill := range 100 {
-		after := (kill * 7919) % 101 // from the first acknowledged record on, and often before one
-		c := child(t, "load", w.dir)
-		c.Stderr = os.Stderr
-		out, err := c.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		n := 0
-		for lines := bufio.NewScanner(out); lines.Scan(); n++ {
-			acked[lines.Text()] = true
-			if n == after {
-				if err := c.Process.Signal(syscall.SIGKILL); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		var exit *exec.ExitError
-		if err := c.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-			t.Fatalf("the child ended by itself: %v", err)
-		}
-	}
-	// Opening is the repair that a restarted controller makes.
-	p := w.start()
-	p.write(1)
-	p.close()
-	total := len(acked)
-	for _, r := range audittest.Records(t, w.dir) {
-		delete(acked, string(r.Phase[0])+" "+r.ID)
-	}
-	if len(acked) > 0 || total < 4000 {
-		t.Errorf("%d of %d acknowledged records are not in the log", len(acked), total)
-	}
-	t.Logf("%d acknowledged records, %d starts", total, len(told(audittest.Records(t, w.dir), audit.ActionLogStarted)))
-	w.clean()
-	for _, part := range audittest.Parts(t, w.dir) {
-		w.rebuilt(part)
-	}
-}
-
-// rebuilt computes a part's tree from its entry bundles alone, and compares it with what the key has signed.
-func (w *world) rebuilt(part string) {
-	w.t.Helper()
-	size, root := w.published(part)
-	var hashes []tlog.Hash
-	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		got := make([]tlog.Hash, len(indexes))
-		for i, index := range indexes {
-			got[i] = hashes[index]
-		}
-		return got, nil
-	})
-	var bundle []byte
-	for i := range size {
-		if i%layout.EntryBundleWidth == 0 {
-			if len(bundle) > 0 {
-				w.t.Fatalf("a bundle of part %s goes on for %d bytes", part, len(bundle))
-			}
-			var err error
-			if bundle, err = os.ReadFile(filepath.Join(w.dir, part, layout.EntriesPathForLogIndex(uint64(i), uint64(size)))); err != nil {
-				w.t.Fatal(err)
-			}
-		}
-		end := 2 + int(bundle[0])<<8 + int(bundle[1])
-		more, err := tlog.StoredHashes(i, bundle[2:end], reader)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		hashes, bundle = append(hashes, more...), bundle[end:]
-	}
-	if got, err := tlog.TreeHash(size, reader); err != nil || got != root {
-		w.t.Errorf("part %s: the records have the root %s, and %s is signed: %v", part, got, root, err)
-	}
 }
 
 func childSecond() error {
