@@ -39,6 +39,17 @@ type coldWorld struct {
 	used          []string // namespaces of the last size
 }
 
+func newColdWorld(b *testing.B) *coldWorld {
+	b.Helper()
+	c := harness.Start(b)
+	c.InstallWaxwing(b)
+	w := &coldWorld{Cluster: c, kube: c.Client(b, v1alpha1.AddToScheme), binary: harness.BuildBinary(b, "./cmd/waxwing-controller"), audit: b.TempDir() + "/audit"}
+	run := w.start(b)
+	w.holders = []seal.Holder{w.keyring(b), breakGlass(b)}
+	run.Kill()
+	return w
+}
+
 // controller is a running controller.
 type controller struct {
 	*harness.Process
@@ -47,17 +58,22 @@ type controller struct {
 
 func (w *coldWorld) start(b *testing.B) *controller {
 	b.Helper()
+	return w.run(b, w.binary, "--audit-log", w.audit, "--leader-elect=false", "--log-level", "WARN", "--health-bind-address", "127.0.0.1:0",
+		"--recipients-bind-address", "0", "--audit-bind-address", "0", "--replica", harness.ReplicaOf(w.audit))
+}
+
+// run starts a program that is a controller, with these flags behind those that all take.
+func (w *coldWorld) run(b *testing.B, binary string, args ...string) *controller {
+	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
 	address := l.Addr().String()
 	l.Close()
-	return &controller{address: address, Process: harness.StartProcess(b, harness.Command{Path: w.binary, Args: []string{
-		"--kubeconfig", w.ServiceAccountKubeconfig(b, home, account), "--namespace", home, "--audit-log", w.audit,
-		"--workers", strconv.Itoa(coldWorkers), "--leader-elect=false", "--log-level", "WARN",
-		"--metrics-bind-address", address, "--health-bind-address", "127.0.0.1:0", "--recipients-bind-address", "0", "--audit-bind-address", "0", "--replica", harness.ReplicaOf(w.audit),
-	}})}
+	return &controller{address: address, Process: harness.StartProcess(b, harness.Command{Path: binary, Args: append([]string{
+		"--kubeconfig", w.ServiceAccountKubeconfig(b, home, account), "--namespace", home, "--workers", strconv.Itoa(coldWorkers), "--metrics-bind-address", address,
+	}, args...)})}
 }
 
 // metrics are the lines of a scrape.
