@@ -7,6 +7,7 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -118,15 +119,20 @@ func (t *termLog) record(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	outcome := audit.Outcome{OK: true}
 	anchors, err := t.others(ctx)
-	if err != nil {
+	switch {
+	case apierrors.IsForbidden(err):
+		// Without that right no other log can be cited, and waiting would not bring it. The record says so.
+		outcome.Message = "the anchors of the other replicas' logs may not be read"
+	case err != nil:
 		return err
 	}
 	term.Others = checkpoints(anchors)
 	t.log.Begin(term.Number)
 	return t.log.Note(ctx, audit.Operation{
 		Action: audit.ActionTermBegan, Object: audit.Object{Kind: "Lease", Name: leaseName}, Actor: audit.Actor{User: audit.Unattributed}, Term: &term,
-	}, audit.Outcome{OK: true})
+	}, outcome)
 }
 
 // checkpoints are the newest of each anchor.
