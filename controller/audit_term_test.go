@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/audittest"
@@ -77,4 +80,30 @@ func TestNothingIsRecordedBeforeTheTerm(t *testing.T) {
 	if len(actions) != 2+20+1 {
 		t.Errorf("%d records", len(actions))
 	}
+}
+
+// TestATermBeginsWithoutTheOtherAnchorsWhereTheyMayNotBeRead holds that a right that is missing is told by the record, and that any other failure is waited out.
+func TestATermBeginsWithoutTheOtherAnchorsWhereTheyMayNotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	recorder := audit.NewRecorder(audit.Config{Store: tiles.New(audittest.Config(t, dir)), Replica: "a", Now: time.Now, Rand: rand.Reader})
+	failure := errors.New("the API server is away")
+	term := func(context.Context) (audit.Term, error) { return audit.Term{Holder: "a_1"}, nil }
+	log := newTermLog(recorder, term, func(context.Context) ([]audit.Anchor, error) { return nil, failure }, slog.New(slog.DiscardHandler))
+	op := audit.Operation{Action: audit.ActionUnseal, Actor: audit.Actor{User: audit.Unattributed}}
+	if _, err := log.Intent(t.Context(), op); !errors.Is(err, failure) {
+		t.Fatalf("the term began: %v", err)
+	}
+	failure = fmt.Errorf("reading: %w", apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "", nil))
+	if _, err := log.Intent(t.Context(), op); err != nil {
+		t.Fatal(err)
+	}
+	if err := recorder.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range audittest.Records(t, dir) {
+		if r.Operation != nil && r.Operation.Action == audit.ActionTermBegan && r.Outcome.Message != "" {
+			return
+		}
+	}
+	t.Error("no record of the term says that the others are not known")
 }
