@@ -84,6 +84,18 @@ type points struct {
 	many    []point // what else there is when more records than a tile has room for are appended, and when the partial tiles are removed
 }
 
+// batches gives the sizes of what is appended in turn: now and then more than a tile has room for, and little in between, so that a part lasts until its partial tiles are removed,
+// which is done every few seconds.
+type batches int
+
+func (b *batches) next() int {
+	*b++
+	if *b%16 == 1 {
+		return 300
+	}
+	return 1
+}
+
 func record(t *testing.T) points {
 	t.Helper()
 	b := newBench(t)
@@ -108,8 +120,9 @@ func record(t *testing.T) points {
 		}
 		return nil
 	})
+	var many batches
 	harness.Eventually(t.Context(), t, "partial tiles are removed", func(context.Context) error {
-		b.p.must(b.acked, "append 300")
+		b.p.must(b.acked, "append %d", many.next())
 		all.many = append(all.many, r.take()...)
 		if !slices.ContainsFunc(all.many, func(p point) bool { return strings.HasPrefix(string(p), "unlinkat N/tile/entries/N.p") }) {
 			return fmt.Errorf("only %d calls", len(all.many))
@@ -164,12 +177,13 @@ func whileRunning(t *testing.T, all points, errno syscall.Errno, forGood diskfau
 	b.p.must(b.acked, "append 1")
 	for i, at := range slices.Concat(all.one, all.many) {
 		f := &fault{dir: b.dir, at: at, errno: errno, forGood: forGood}
-		n := 1
-		if i >= len(all.one) {
-			n = 300
-		}
+		var many batches
 		b.disk.Hook(f.hook)
 		harness.Eventually(t.Context(), t, "the fault is met", func(context.Context) error {
+			n := 1
+			if i >= len(all.one) {
+				n = many.next()
+			}
 			b.says(errno, b.p.ask(b.acked, "append %d", n))
 			return f.wasHit()
 		})
