@@ -41,7 +41,7 @@ func (g *gone) observe(o client.Object) {
 	key := client.ObjectKeyFromObject(o)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.leads || o.GetAnnotations()[v1alpha1.AnnotationOrigin] != key.String() || len(g.secrets[key]) == maxGone {
+	if !g.leads || o.GetAnnotations()[v1alpha1.AnnotationOrigin] != key.String() || len(g.secrets[key]) >= maxGone {
 		return
 	}
 	g.secrets[key] = append(g.secrets[key], audit.Object{Kind: "Secret", Namespace: key.Namespace, Name: key.Name, UID: string(o.GetUID()), ResourceVersion: o.GetResourceVersion()})
@@ -74,7 +74,8 @@ func (g *gone) take(key types.NamespacedName) []audit.Object {
 func (g *gone) untake(key types.NamespacedName, o []audit.Object) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.secrets[key] = append(o, g.secrets[key]...)
+	all := append(o, g.secrets[key]...)
+	g.secrets[key] = all[:min(len(all), maxGone)]
 }
 
 // secretDeleted keeps what is gone; its name is looked at in any case.
