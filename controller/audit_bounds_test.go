@@ -1,16 +1,20 @@
 package controller
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/unseal"
 )
 
 // TestDeletionsThatCannotBeNotedAreBounded has somebody delete a Secret again and again while the audit log takes no note: also what was given back counts.
@@ -55,5 +59,49 @@ func TestWhatIsGoneDoesNotWaitForTheLog(t *testing.T) {
 	}
 	if len(waiters.keys) != 0 {
 		t.Errorf("%d objects that are gone still wait", len(waiters.keys))
+	}
+}
+
+// noteless is an audit log that takes no notes while it is away.
+type noteless struct {
+	audit.Log
+	err error
+}
+
+func (l *noteless) Note(context.Context, audit.Operation, audit.Outcome) error { return l.err }
+
+// kept has the marks that were kept last.
+type kept struct {
+	marks
+	mark *unseal.Mark
+}
+
+func (k *kept) keep(_ context.Context, _ types.NamespacedName, mark *unseal.Mark, _ bool) error {
+	k.mark = mark
+	return nil
+}
+
+// TestWhatIsWellIsRememberedOnceTheLogWorks has an object that is as it should be, and of which nothing is remembered, looked at while the audit log is away. Nothing else
+// would have it looked at again, and Git could go back from it unnoticed.
+func TestWhatIsWellIsRememberedOnceTheLogWorks(t *testing.T) {
+	r, log, marks := newReporting(t, nil), &noteless{err: errors.New("full")}, &kept{}
+	r.report.audit, r.report.noted, r.marks = log, newNoted(), marks
+	r.in.Object.Status = r.out.Status(r.in.Object.Status, r.in.Object.Generation, time.Now())
+	r.in.Secret = &metav1.ObjectMeta{UID: types.UID(r.out.Secret.UID), ResourceVersion: r.out.Secret.ResourceVersion}
+	d := unseal.Decision{Action: unseal.Report, Outcome: r.out, Unmet: []string{"e1"}, Remember: &unseal.Mark{Items: map[string]unseal.Seen{"user": {Newest: "e1"}}}}
+	if _, err := r.act(t.Context(), r.in, d); err != nil {
+		t.Fatal(err)
+	}
+	_, quiet := r.gather.seen.quiet(r.in)
+	if due := r.report.waiters.due(); marks.mark != nil || quiet || len(due) != 1 {
+		t.Errorf("remembered without a note: %t; nothing left to do: %t; due: %v", marks.mark != nil, quiet, due)
+	}
+	log.err = nil
+	if _, err := r.act(t.Context(), r.in, d); err != nil {
+		t.Fatal(err)
+	}
+	_, quiet = r.gather.seen.quiet(r.in)
+	if due := r.report.waiters.due(); marks.mark == nil || !quiet || len(due) != 0 {
+		t.Errorf("remembered: %t; nothing left to do: %t; due: %v", marks.mark != nil, quiet, due)
 	}
 }

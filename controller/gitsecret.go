@@ -45,10 +45,18 @@ func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reco
 func (r *gitSecrets) act(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
 	switch d.Action {
 	case unseal.Report:
-		if d.Remember != nil && r.report.met(ctx, in, d) {
+		if d.Remember == nil {
+			return r.report.decided(ctx, in, d)
+		}
+		met := r.report.met(ctx, in, d)
+		if met {
 			r.remember(ctx, in, d.Remember)
 		}
-		return r.report.decided(ctx, in, d)
+		res, err := r.report.decided(ctx, in, d)
+		if !met {
+			r.report.waits(in.Object)
+		}
+		return res, err
 	case unseal.Open:
 		if wait, news := r.gather.pace.wait(in.Object, in.Now); wait > 0 {
 			r.report.contested(ctx, in, news)
