@@ -120,8 +120,9 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 	if held := r.hold(ctx, in, p); held != nil {
 		return *held, false
 	}
+	replaced := false
 	secret, err := r.writer.write(ctx, p, contents, in.Secret, func(reason, message string) {
-		r.gone.replace(keyOf(in.Object), in.Secret.UID)
+		replaced = true
 		r.report.event(ctx, in.Object, reason, message)
 	})
 	if errors.Is(err, errConflict) {
@@ -130,6 +131,9 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 	if err != nil {
 		r.undo(ctx, in, err)
 		return refused(err), false
+	}
+	if replaced { // what was deleted in vain is noted as any other that is gone
+		r.gone.replace(keyOf(in.Object), in.Secret.UID)
 	}
 	r.gather.seen.writing(in.Object, secret.UID, secret.ResourceVersion)
 	mark, _ := p.Remember()

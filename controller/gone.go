@@ -47,7 +47,7 @@ func (g *gone) observe(o client.Object) {
 	g.secrets[key] = append(g.secrets[key], audit.Object{Kind: "Secret", Namespace: key.Namespace, Name: key.Name, UID: string(o.GetUID()), ResourceVersion: o.GetResourceVersion()})
 }
 
-// replace says that we have deleted a Secret ourselves, to make it anew.
+// replace says that we have deleted a Secret ourselves and made it anew.
 func (g *gone) replace(key types.NamespacedName, uid types.UID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
