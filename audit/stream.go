@@ -17,7 +17,8 @@ type Stream struct {
 	room    atomic.Int64
 	dropped atomic.Int64
 	lines   chan []byte
-	closing sync.Once
+	mu      sync.Mutex // of closed, and of sending before it
+	closed  bool
 	written chan struct{} // closed when all is written after Close
 }
 
@@ -29,8 +30,14 @@ func NewStream(to io.Writer) *Stream {
 	return s
 }
 
-// Durable takes records, as Config.Durable gives them. It must not be called after Close.
+// Durable takes records, as Config.Durable gives them. After Close it leaves them out: a store that was given up waiting for may answer all the same.
 func (s *Stream) Durable(records [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		s.dropped.Add(int64(len(records)))
+		return
+	}
 	for _, r := range records {
 		line := append(append(make([]byte, 0, len(r)+1), r...), '\n')
 		if s.room.Add(-int64(len(line))) < 0 {
@@ -52,7 +59,12 @@ func (s *Stream) Dropped() int64 { return s.dropped.Load() }
 
 // Close waits until what it has is written, or ctx ends.
 func (s *Stream) Close(ctx context.Context) {
-	s.closing.Do(func() { close(s.lines) })
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.lines)
+	}
+	s.mu.Unlock()
 	select {
 	case <-s.written:
 	case <-ctx.Done():

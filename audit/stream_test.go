@@ -38,3 +38,14 @@ func TestAStreamThatNobodyReadsHoldsNothingUp(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAStreamThatWasClosedTakesNoMore has a store answer that was given up waiting for: its records come after the end.
+func TestAStreamThatWasClosedTakesNoMore(t *testing.T) {
+	var out bytes.Buffer
+	s := audit.NewStream(&out)
+	s.Close(t.Context())
+	s.Durable([][]byte{[]byte(`{"v":1}`)})
+	if out.Len() != 0 || s.Dropped() != 1 {
+		t.Errorf("%q, %d dropped", out.String(), s.Dropped())
+	}
+}

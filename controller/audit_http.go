@@ -21,8 +21,9 @@ const (
 	// reviewStands is how long an answer of the API server about a token stands, and reviewsKept how many are remembered.
 	reviewStands = 10 * time.Second
 	reviewsKept  = 1024
-	// reviewRate and reviewBurst bound the requests that strangers can have us make.
+	// reviewRate and reviewBurst bound the requests that strangers can have us make, and those whom they do not hold up: who was let through in the last guestStands.
 	reviewRate, reviewBurst = 5, 20
+	guestStands             = time.Hour
 	reviewPatience          = 10 * time.Second
 	maxToken                = 16 << 10
 )
@@ -41,12 +42,17 @@ type gate struct {
 	tokens  tokenReviews
 	access  accessReviews
 	answers *cache.LRUExpireCache // of [32]byte to int, a status; 200 is yes
-	limit   *rate.Limiter
+	guests  *cache.LRUExpireCache // of [32]byte, whose latest answer was yes
 	next    http.Handler
+	// strangers and known bound reviews, each for themselves.
+	strangers, known *rate.Limiter
 }
 
 func newGate(tokens tokenReviews, access accessReviews, next http.Handler) *gate {
-	return &gate{tokens: tokens, access: access, answers: cache.NewLRUExpireCache(reviewsKept), limit: rate.NewLimiter(reviewRate, reviewBurst), next: next}
+	return &gate{
+		tokens: tokens, access: access, answers: cache.NewLRUExpireCache(reviewsKept), guests: cache.NewLRUExpireCache(reviewsKept), next: next,
+		strangers: rate.NewLimiter(reviewRate, reviewBurst), known: rate.NewLimiter(reviewRate, reviewBurst),
+	}
 }
 
 // ServeHTTP implements http.Handler.
@@ -78,7 +84,11 @@ func (g *gate) ask(r *http.Request) int {
 	if known, ok := g.answers.Get(key); ok {
 		return known.(int)
 	}
-	if !g.limit.Allow() {
+	limit := g.strangers
+	if _, ok := g.guests.Get(key); ok {
+		limit = g.known
+	}
+	if !limit.Allow() {
 		return http.StatusTooManyRequests
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), reviewPatience)
@@ -88,6 +98,11 @@ func (g *gate) ask(r *http.Request) int {
 		return http.StatusServiceUnavailable
 	}
 	g.answers.Add(key, status, reviewStands)
+	if status == http.StatusOK {
+		g.guests.Add(key, nil, guestStands)
+	} else {
+		g.guests.Remove(key)
+	}
 	return status
 }
 

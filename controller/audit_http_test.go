@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -81,6 +82,14 @@ func TestTheGateAsksOnceAndBoundsStrangers(t *testing.T) {
 	}
 	if busy == 0 || ask("Bearer known-auditor") != 200 {
 		t.Errorf("%d strangers were put off; the auditor must not be", busy)
+	}
+	g.answers.Remove(sha256.Sum256([]byte("known-auditor"))) // as after a while
+	if got := ask("Bearer known-auditor"); got != 200 {
+		t.Errorf("the auditor, who was let through before, gets %d because of strangers", got)
+	}
+	g.answers.Remove(sha256.Sum256([]byte("known-somebody")))
+	if got := ask("Bearer known-somebody"); got != http.StatusTooManyRequests {
+		t.Errorf("somebody who never was let through gets %d", got)
 	}
 	away := newGate(&countingReviews{away: true}, countingAccess{reviews}, http.NotFoundHandler())
 	w := httptest.NewRecorder()

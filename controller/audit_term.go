@@ -144,9 +144,10 @@ func checkpoints(anchors []audit.Anchor) []string {
 		if newest == "" && len(a.Closed) > 0 {
 			newest = a.Closed[len(a.Closed)-1]
 		}
-		if size += len(newest); newest == "" || len(all) == maxOthers || size > maxOthersBytes {
+		if newest == "" || len(all) == maxOthers || size+len(newest) > maxOthersBytes {
 			continue
 		}
+		size += len(newest)
 		all = append(all, newest)
 	}
 	return all

@@ -34,6 +34,13 @@ func (a *auditWaiters) add(key types.NamespacedName) {
 	a.keys[key] = true
 }
 
+// forget drops an object that is gone.
+func (a *auditWaiters) forget(key types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.keys, key)
+}
+
 // due gives the objects once the log works, and forgets how often they were tried.
 func (a *auditWaiters) due() []reconcile.Request {
 	if a.log.Err() != nil {

@@ -37,7 +37,9 @@ type gatherer struct {
 	bodies *bodies
 	pace   *pace
 	marks  marks
-	home   string
+	// waiters hear of objects that are gone.
+	waiters *auditWaiters
+	home    string
 	// namespaced is true where Namespaces cannot be read; one that is being deleted is then known by the API server's refusal.
 	namespaced bool
 	now        func() time.Time
@@ -56,6 +58,7 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (in *un
 			g.noted.forget(key)
 			g.bodies.drop(key)
 			g.pace.forget(key)
+			g.waiters.forget(key)
 			return nil, 0, nil
 		}
 		return nil, 0, err

@@ -45,10 +45,18 @@ func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reco
 func (r *gitSecrets) act(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
 	switch d.Action {
 	case unseal.Report:
-		if d.Remember != nil && r.report.met(ctx, in, d) {
+		if d.Remember == nil {
+			return r.report.decided(ctx, in, d)
+		}
+		met := r.report.met(ctx, in, d)
+		if met {
 			r.remember(ctx, in, d.Remember)
 		}
-		return r.report.decided(ctx, in, d)
+		res, err := r.report.decided(ctx, in, d)
+		if !met {
+			r.report.waits(in.Object)
+		}
+		return res, err
 	case unseal.Open:
 		if wait, news := r.gather.pace.wait(in.Object, in.Now); wait > 0 {
 			r.report.contested(ctx, in, news)
@@ -112,8 +120,9 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 	if held := r.hold(ctx, in, p); held != nil {
 		return *held, false
 	}
+	replaced := false
 	secret, err := r.writer.write(ctx, p, contents, in.Secret, func(reason, message string) {
-		r.gone.replace(keyOf(in.Object), in.Secret.UID)
+		replaced = true
 		r.report.event(ctx, in.Object, reason, message)
 	})
 	if errors.Is(err, errConflict) {
@@ -122,6 +131,9 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 	if err != nil {
 		r.undo(ctx, in, err)
 		return refused(err), false
+	}
+	if replaced { // what was deleted in vain is noted as any other that is gone
+		r.gone.replace(keyOf(in.Object), in.Secret.UID)
 	}
 	r.gather.seen.writing(in.Object, secret.UID, secret.ResourceVersion)
 	mark, _ := p.Remember()

@@ -41,13 +41,13 @@ func (g *gone) observe(o client.Object) {
 	key := client.ObjectKeyFromObject(o)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.leads || o.GetAnnotations()[v1alpha1.AnnotationOrigin] != key.String() || len(g.secrets[key]) == maxGone {
+	if !g.leads || o.GetAnnotations()[v1alpha1.AnnotationOrigin] != key.String() || len(g.secrets[key]) >= maxGone {
 		return
 	}
 	g.secrets[key] = append(g.secrets[key], audit.Object{Kind: "Secret", Namespace: key.Namespace, Name: key.Name, UID: string(o.GetUID()), ResourceVersion: o.GetResourceVersion()})
 }
 
-// replace says that we have deleted a Secret ourselves, to make it anew.
+// replace says that we have deleted a Secret ourselves and made it anew.
 func (g *gone) replace(key types.NamespacedName, uid types.UID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -74,7 +74,8 @@ func (g *gone) take(key types.NamespacedName) []audit.Object {
 func (g *gone) untake(key types.NamespacedName, o []audit.Object) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.secrets[key] = append(o, g.secrets[key]...)
+	all := append(o, g.secrets[key]...)
+	g.secrets[key] = all[:min(len(all), maxGone)]
 }
 
 // secretDeleted keeps what is gone; its name is looked at in any case.

@@ -33,10 +33,13 @@ func (w secretWriter) replace(ctx context.Context, p *unseal.Plan, c *unseal.Con
 		return metav1.ObjectMeta{}, err
 	}
 	only := metav1.Preconditions{UID: &existing.UID, ResourceVersion: &existing.ResourceVersion}
-	if err := w.client.Delete(ctx, blank(p), client.Preconditions(only)); err != nil && !apierrors.IsNotFound(err) {
+	err := w.client.Delete(ctx, blank(p), client.Preconditions(only))
+	if err != nil && !apierrors.IsNotFound(err) {
 		return metav1.ObjectMeta{}, err
 	}
-	tell(p.Replaces(frozen))
+	if err == nil { // else somebody else has deleted it
+		tell(p.Replaces(frozen))
+	}
 	written, err := w.exact(ctx, p, c, p.Immutable, absent)
 	if unseal.FitsOnceDeleted(err) {
 		return written, p.NotCountedYet()

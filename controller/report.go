@@ -60,6 +60,12 @@ func (r *reporter) met(ctx context.Context, in *unseal.Input, d unseal.Decision)
 	return true
 }
 
+// waits has an object looked at again once the audit log works, although it is as it should be.
+func (r *reporter) waits(o *v1alpha1.GitSecret) {
+	r.seen.lookAgain(keyOf(o))
+	r.waiters.add(keyOf(o))
+}
+
 // refuses notes a refusal, behind the envelopes that are new with it.
 func (r *reporter) refuses(ctx context.Context, in *unseal.Input, d unseal.Decision) bool {
 	refusal := audit.Standing{Operation: r.operation(audit.ActionRefuse, in.Object, nil, d.Signer), Outcome: outcomeOf(d.Outcome)}

@@ -137,7 +137,7 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 	noted := newNoted()
 	gitSecrets := &gitSecrets{
 		gather: &gatherer{
-			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, noted: noted, bodies: bodies, pace: newPace(), marks: store,
+			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, noted: noted, bodies: bodies, pace: newPace(), marks: store, waiters: waiters,
 			home: cfg.Namespace, now: cfg.Now,
 		},
 		writer: secretWriter{mgr.GetClient()},

@@ -1,8 +1,11 @@
 package unseal
 
 import (
+	"cmp"
 	"errors"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -46,12 +49,14 @@ func (p *Plan) ImmutableRefusal() *Refusal {
 		hint("delete the Secret; it is written again at once. Or set spec.onImmutable: " + seal.OnImmutableRecreate)
 }
 
-// kindOf is the machine-readable part of an API error, or a word for the absence of one.
+// kindOf is what the code of an API error stands for, or a word for the absence of one. The reason is a webhook's own text, if it has given one.
 func kindOf(err error) string {
-	if reason := apierrors.ReasonForError(err); reason != metav1.StatusReasonUnknown {
-		return string(reason)
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return "no answer"
 	}
-	return "no answer"
+	code := int(status.Status().Code)
+	return cmp.Or(http.StatusText(code), strconv.Itoa(code))
 }
 
 // causes lists what a 422 is about.

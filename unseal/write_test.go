@@ -57,6 +57,7 @@ func answers() map[string]answer {
 		"an immutable Secret":                   {forbidden("immutable"), unseal.ImmutableConflict, "delete the Secret"},
 		"values that do not fit the type":       {invalid("data[.dockerconfigjson]"), unseal.ApplyFailed, "(data[.dockerconfigjson])"},
 		"a refusal by policy":                   {apierrors.NewForbidden(secrets, "db", errors.New(canary)), unseal.ApplyFailed, "(Forbidden)"},
+		"a webhook with a reason of its own":    {&apierrors.StatusError{ErrStatus: metav1.Status{Code: 403, Reason: canary}}, unseal.ApplyFailed, "(Forbidden)"},
 		"a quota":                               {quota("5", "5"), unseal.ApplyFailed, "quota of namespace prod"},
 		"a namespace that goes":                 {terminating, unseal.Pending, "namespace prod"},
 		"a namespace that is gone":              {apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "prod"), unseal.Pending, "namespace prod"},

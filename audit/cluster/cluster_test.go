@@ -7,8 +7,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	k8stesting "k8s.io/client-go/testing"
 
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/cluster"
@@ -108,6 +111,19 @@ func TestWhatIsNoAnchorHoldsUpNobody(t *testing.T) {
 	}
 	// One's own is not passed over: it may have been cut off on purpose.
 	if _, _, err := anchors.Load(t.Context()); err == nil || !strings.Contains(err.Error(), "its part cannot be read") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestAnErrorDoesNotQuoteTheKey has a webhook refuse the key, and quote it as its reason.
+func TestAnErrorDoesNotQuoteTheKey(t *testing.T) {
+	clients := fake.NewClientset()
+	clients.PrependReactor("create", "secrets", func(action k8stesting.Action) (bool, runtime.Object, error) {
+		sent := action.(k8stesting.CreateAction).GetObject().(*corev1.Secret)
+		return true, nil, &apierrors.StatusError{ErrStatus: metav1.Status{Code: 403, Reason: metav1.StatusReason(sent.Data[cluster.DataSigner])}}
+	})
+	_, err := cluster.Key(t.Context(), clients.CoreV1().Secrets(home), rand.Reader, replica, origin)
+	if err == nil || !strings.Contains(err.Error(), "403 Forbidden") || strings.Contains(err.Error(), "PRIVATE") {
 		t.Errorf("%v", err)
 	}
 }

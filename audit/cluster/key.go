@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -104,7 +105,7 @@ func readKey(secret *corev1.Secret, origin string) (ed25519.PrivateKey, error) {
 func quiet(err error) error {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
-		return fmt.Errorf("the API server answered %d %s", status.Status().Code, status.Status().Reason)
+		return fmt.Errorf("the API server answered %d %s", status.Status().Code, http.StatusText(int(status.Status().Code)))
 	}
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, known) {

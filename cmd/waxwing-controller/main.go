@@ -25,6 +25,8 @@ func main() {
 		debug.SetGCPercent(gcPercent)
 		debug.SetMemoryLimit(gcMemory)
 	}
+	// Who reads standard output or error may go away: a write to them then fails, and the process goes on. Otherwise it would be killed, with intents under way.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := command(version, os.Getenv, os.Stderr).ExecuteContext(ctx)
 	stop()

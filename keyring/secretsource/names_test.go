@@ -63,8 +63,11 @@ func TestNoErrorOfAWriteQuotesWhatWasSent(t *testing.T) {
 		refuse func(sent string) error
 		says   string
 	}{
-		"forbidden":                 {func(sent string) error { return apierrors.NewForbidden(resource, "x", errors.New(sent)) }, "the API server answered 403 Forbidden"},
-		"a failing webhook":         {func(sent string) error { return apierrors.NewInternalError(errors.New(sent)) }, "the API server answered 500 InternalError"},
+		"forbidden": {func(sent string) error { return apierrors.NewForbidden(resource, "x", errors.New(sent)) }, "the API server answered 403 Forbidden"},
+		"a webhook that says why": {func(sent string) error {
+			return &apierrors.StatusError{ErrStatus: metav1.Status{Code: 403, Reason: metav1.StatusReason(sent)}}
+		}, "the API server answered 403 Forbidden"},
+		"a failing webhook":         {func(sent string) error { return apierrors.NewInternalError(errors.New(sent)) }, "the API server answered 500 Internal Server Error"},
 		"no answer from a server":   {func(sent string) error { return errors.New(sent) }, "the API server cannot be reached"},
 		"the controller is stopped": {func(sent string) error { return fmt.Errorf("%s: %w", sent, context.Canceled) }, "context canceled"},
 		"it took too long":          {func(sent string) error { return fmt.Errorf("%s: %w", sent, context.DeadlineExceeded) }, "context deadline exceeded"},

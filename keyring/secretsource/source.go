@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -77,7 +78,7 @@ func (s *Source) update(ctx context.Context, name, version string, annotations m
 	return writeError("updating", name, err)
 }
 
-// apiError is an error of a request that carried a key. It prints the reason and not the message, because whoever answers (an admission webhook, a proxy)
+// apiError is an error of a request that carried a key. It prints the code and neither reason nor message, because whoever answers (an admission webhook, a proxy)
 // may quote the request.
 type apiError struct {
 	doing, name string
@@ -95,7 +96,7 @@ func writeError(doing, name string, err error) error {
 func (e *apiError) Error() string {
 	var status apierrors.APIStatus
 	if errors.As(e.err, &status) {
-		return fmt.Sprintf("%s Secret %s: the API server answered %d %s", e.doing, e.name, status.Status().Code, status.Status().Reason)
+		return fmt.Sprintf("%s Secret %s: the API server answered %d %s", e.doing, e.name, status.Status().Code, http.StatusText(int(status.Status().Code)))
 	}
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(e.err, known) {
