@@ -6,6 +6,8 @@ import (
 	"io/fs"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/waxwing-io/waxwing/audit"
 )
 
 // errUnknown says that a part is too broken to be compared with an older checkpoint.
@@ -78,6 +80,27 @@ func (p *partCheck) anchors() error {
 		}
 	}
 	return nil
+}
+
+// ends holds the parts against the ends that the parts behind them cite: a part that was closed has no more records, whoever signs them.
+func (l *logCheck) ends() {
+	for _, c := range l.judge.cites {
+		if c.action != audit.ActionLogContinued {
+			continue
+		}
+		cited, err := ParseCheckpoint([]byte(c.signed))
+		if err != nil {
+			continue // citations says so
+		}
+		origin, part, _ := splitOrigin(cited.Origin)
+		before, p := l.parts[c.at.part-1], l.parts[part]
+		if before != nil && (origin != l.out.Origin || part < c.at.part-1) {
+			l.cited(c, KindChain, "it goes on from part %d of %q, which is not the part before", part, cut(origin, 300))
+		}
+		if p != nil && p == before && origin == l.out.Origin && !p.broken && p.tree.size > cited.Size {
+			p.from(cited.Size, KindChain, "the part was closed with %d records, as part %d says, and has more", cited.Size, c.at.part)
+		}
+	}
 }
 
 // citations compares the checkpoints that records of l cite with the logs that they are of.

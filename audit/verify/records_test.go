@@ -239,10 +239,26 @@ func TestPartsGoOnFromOneAnother(t *testing.T) {
 		"a part that was begun on request": {func(l files) { two(l, ofLog(50, audit.ActionLogRestarted, 2, string(closed))) }, []finding{{verify.KindAnchor, 2, 0}}},
 		"a first record that says nothing": {func(l files) { two(l, intent(50, nil)) }, []finding{{verify.KindChain, 2, 0}, {verify.KindAnchor, 2, 0}, {verify.KindOpen, 2, 0}}},
 		"the part before is shorter":       {func(l files) { forged(t, audittest.Origin, 1, key, one[:7], l) }, []finding{{verify.KindAnchor, 1, 7}, {verify.KindChain, 1, 7}}},
-		"the part before is missing":       {func(l files) { drop(l, "0001/") }, []finding{{verify.KindAbsent, 0, -1}}},
-		"the part behind is missing":       {func(l files) { drop(l, "0002/") }, []finding{{verify.KindAnchor, 2, 0}}},
-		"a citation signed by another key": {func(l files) { two(l, ofLog(50, audit.ActionLogContinued, 2, string(foreign))) }, []finding{{verify.KindAnchor, 2, 0}, {verify.KindCitation, 2, 0}}},
-		"a citation of itself":             {func(l files) { two(l, ofLog(50, audit.ActionLogContinued, 2, string(last))) }, []finding{{verify.KindAnchor, 2, 0}, {verify.KindChain, 2, 0}}},
+		"the part before has grown since it was closed": {func(l files) {
+			forged(t, audittest.Origin, 1, key, append(slices.Clone(one), raws(t, intent(80, nil), outcome(80, nil))...), l)
+		}, []finding{{verify.KindChain, 1, int64(len(one))}}},
+		"a part is passed over": {func(l files) {
+			forged(t, audittest.Origin, 3, key, raws(t, ofLog(60, audit.ActionLogContinued, 3, string(closed))), l)
+		}, []finding{{verify.KindChain, 3, 0}}},
+		"a part alone in place of the log": {func(l files) {
+			for name, b := range log {
+				if rest, ok := strings.CutPrefix(name, "0001/"); ok {
+					l[rest] = b
+				}
+			}
+			drop(l, "0001/")
+			drop(l, "0002/")
+		}, []finding{{verify.KindAbsent, 0, -1}}},
+		"a good part in front of altered ones": {func(l files) { l["checkpoint"] = l["0001/checkpoint"]; delete(l, "0002/checkpoint") }, []finding{{verify.KindCheckpoint, 2, 0}}},
+		"the part before is missing":           {func(l files) { drop(l, "0001/") }, []finding{{verify.KindAbsent, 0, -1}}},
+		"the part behind is missing":           {func(l files) { drop(l, "0002/") }, []finding{{verify.KindAnchor, 2, 0}}},
+		"a citation signed by another key":     {func(l files) { two(l, ofLog(50, audit.ActionLogContinued, 2, string(foreign))) }, []finding{{verify.KindAnchor, 2, 0}, {verify.KindCitation, 2, 0}}},
+		"a citation of itself":                 {func(l files) { two(l, ofLog(50, audit.ActionLogContinued, 2, string(last))) }, []finding{{verify.KindAnchor, 2, 0}, {verify.KindChain, 2, 0}}},
 		"a part in between is missing": {func(l files) {
 			forged(t, audittest.Origin, 4, key, second(ofLog(60, audit.ActionLogContinued, 4, string(last))), l)
 		}, []finding{{verify.KindChain, 3, -1}, {verify.KindID, 4, 1}, {verify.KindID, 4, 3}, {verify.KindID, 4, 5}}},

@@ -29,6 +29,7 @@ func Verify(ctx context.Context, logs []Log, opts Options) (*Report, error) {
 		}
 	}
 	for _, l := range v.logs {
+		l.ends()
 		if err := v.citations(l); err != nil {
 			return nil, fmt.Errorf("verifying %s: %w", l.Name, err)
 		}
@@ -216,6 +217,15 @@ func sameKey(a, b string) bool {
 // gaps reports parts that are not here. Those before the first one may have been put away; none between or behind may be missing.
 func (l *logCheck) gaps(numbers []int) {
 	if l.single {
+		others := map[int]bool{}
+		for _, a := range l.known {
+			if a.part != numbers[0] && a.c.Size > 0 {
+				others[a.part] = true
+			}
+		}
+		if len(others) > 0 {
+			l.about(0, KindAbsent, "this is part %d alone, and %d other parts are anchored: nothing is known of their records", numbers[0], len(others))
+		}
 		return
 	}
 	first, last := numbers[0], numbers[len(numbers)-1]
