@@ -35,7 +35,7 @@ func (e *RefusedError) Error() string { return e.Reason }
 func decide(f facts) verdict {
 	known := f.anchor.Part > 0
 	pending := f.anchor.Restart != nil && f.anchor.Restart.Part == f.anchor.Part
-	next := max(f.latest, f.anchor.Part) + 1
+	next := min(max(f.latest, f.anchor.Part), maxPart) + 1
 	if f.anchor.Origin != "" && f.anchor.Origin != f.origin {
 		return verdict{refuse: &RefusedError{fmt.Sprintf("the anchor is that of the log %s, and this is %s", f.anchor.Origin, f.origin)}}
 	}
@@ -48,6 +48,8 @@ func decide(f facts) verdict {
 	switch {
 	case granted:
 		return verdict{part: f.latest}
+	case pending && next > maxPart, problem != "" && f.latest == 0 && f.ephemeral && next > maxPart:
+		return verdict{refuse: lastPart(next - 1)}
 	case pending:
 		return verdict{part: next, begin: audit.ActionLogRestarted, reason: f.anchor.Restart.Reason}
 	case problem == "":
@@ -58,6 +60,13 @@ func decide(f facts) verdict {
 	_, replica, _ := strings.Cut(f.origin, "/")
 	return verdict{refuse: &RefusedError{fmt.Sprintf(
 		"%s; nothing is opened until the folder is as it was, or is given up for a new part: seal audit restart --replica %s --reason TEXT", problem, replica)}}
+}
+
+// maxPart is the greatest number of a part: endpoint and readers take folders of four digits, and would pass over what comes behind.
+const maxPart = 9999
+
+func lastPart(number int) error {
+	return &RefusedError{fmt.Sprintf("the log has part %s, and parts are numbered up to %d: if it is not the anchor that was altered, begin a new log, with another replica's name", partDir(number), maxPart)}
 }
 
 func sameKey(f facts) bool { return f.anchor.Key == "" || f.anchor.Key == f.key }

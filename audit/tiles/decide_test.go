@@ -43,6 +43,8 @@ func TestWhatIsDoneWithALog(t *testing.T) {
 		"a granted request whose part is damaged":           {facts{latest: 2, anchored: bad, local: bad, anchor: anchored(1, 1)}, verdict{part: 3, begin: audit.ActionLogRestarted}, ""},
 		"a good part that somebody gives up":                {facts{latest: 1, anchor: anchored(1, 1)}, verdict{part: 2, begin: audit.ActionLogRestarted}, ""},
 		"an old request":                                    {facts{latest: 2, anchor: anchored(2, 1)}, verdict{part: 2}, ""},
+		"a part with a number that no reader takes":         {facts{latest: 1, anchored: bad, anchor: anchored(9999, 9999)}, verdict{}, "the log has part 9999"},
+		"a number that has no successor":                    {facts{latest: 1, anchored: bad, anchor: anchored(math.MaxInt, math.MaxInt)}, verdict{}, "the log has part"},
 		"an empty folder":                                   {facts{anchored: bad, anchor: anchored(3)}, verdict{}, "the folder is empty, and part 0003 of this log is anchored"},
 		"an empty folder, given up":                         {facts{anchored: bad, anchor: anchored(3, 3)}, verdict{part: 4, begin: audit.ActionLogRestarted}, ""},
 		"an empty folder that goes with the pod":            {facts{anchored: bad, anchor: anchored(3), ephemeral: true}, verdict{part: 4, begin: audit.ActionLogRestarted}, ""},
