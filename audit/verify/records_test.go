@@ -278,6 +278,30 @@ func TestPartsGoOnFromOneAnother(t *testing.T) {
 	}
 }
 
+// TestPartsAfterALostKeyAreVerifiedByThemselves has a log that was restarted with another key, and the anchor that the controller writes then.
+func TestPartsAfterALostKeyAreVerifiedByThemselves(t *testing.T) {
+	lost, key, log := audittest.Key(t), audittest.Key(t), files{}
+	closed := forged(t, audittest.Origin, 1, lost, raws(t, ofLog(0, audit.ActionLogStarted, 1, "")), log)
+	last := forged(t, audittest.Origin, 2, key, raws(t, ofLog(1, audit.ActionLogRestarted, 2, string(closed)), ofLog(2, audit.ActionLogStarted, 2, string(closed))), log)
+	a := audit.Anchor{Origin: audittest.Origin, Key: vkey(t, audittest.Origin, key), Part: 2, Checkpoint: string(last), Closed: []string{string(closed)}}
+	verified := func(l files) []verify.Kind {
+		r, err := verify.Verify(t.Context(), []verify.Log{{Name: "log", Dir: l.dir(), Anchors: []audit.Anchor{a}}}, verify.Options{})
+		must(t, err)
+		return kinds(r)
+	}
+	if got := verified(log); !slices.Contains(got, verify.KindSignature) {
+		t.Errorf("a part that another key has signed: %v", got)
+	}
+	drop(log, "0001/")
+	if diff := cmp.Diff([]verify.Kind{verify.KindAbsent}, verified(log)); diff != "" {
+		t.Error(diff)
+	}
+	a.Checkpoint = a.Closed[0]
+	if got := verified(log); !slices.Contains(got, verify.KindAnchor) {
+		t.Errorf("the newest checkpoint is signed by another key: %v", got)
+	}
+}
+
 func drop(l files, prefix string) { rename(l, prefix, "") }
 
 // rename moves a folder, or deletes it.
