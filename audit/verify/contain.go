@@ -130,6 +130,7 @@ func (v *verifier) citations(l *logCheck) error {
 		p := of.parts[part]
 		if p == nil {
 			gone++ // with a key of its own, perhaps
+			of.missed(l, c, cited, part)
 			continue
 		}
 		if _, err := of.open([]byte(c.signed)); err != nil {
@@ -147,6 +148,24 @@ func (v *verifier) citations(l *logCheck) error {
 		l.out.NotChecked = append(l.out.NotChecked, fmt.Sprintf("%d cited checkpoints of parts that are not here", gone))
 	}
 	return nil
+}
+
+// missed reports a part behind those that are here, of which a record of another log has a checkpoint. It may have been dropped together with the anchor that knew it.
+func (l *logCheck) missed(by *logCheck, c citation, cited Checkpoint, part int) {
+	if cited.Size == 0 || len(l.out.Parts) == 0 || part < l.out.Parts[len(l.out.Parts)-1].Part {
+		return
+	}
+	if _, err := l.open([]byte(c.signed)); err != nil {
+		by.cited(c, KindCitation, "the checkpoint that it cites: %v", err)
+		return
+	}
+	text := fmt.Sprintf("record %d of part %d (%s) of %s cites it with %d records", c.at.index, c.at.part, cut(string(c.action), 60), by.Name, cited.Size)
+	if l.single {
+		l.about(0, KindAbsent, "part %d is not here: %s", part, text)
+		return
+	}
+	zero := uint64(0)
+	l.report(Finding{Part: part, Index: &zero, Kind: KindCitation, Text: "the part is missing: " + text})
 }
 
 // precedes says whether a checkpoint can be older than the record of the same log that cites it.

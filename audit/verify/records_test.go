@@ -402,3 +402,39 @@ func TestLogsAreComparedWithOneAnother(t *testing.T) {
 		})
 	}
 }
+
+// TestAPartThatOthersCiteIsMissed has a log whose newest part is gone, and with it all that its own anchor is not new enough to know; the other replica's leader knew it.
+func TestAPartThatOthersCiteIsMissed(t *testing.T) {
+	key, other, of, by := audittest.Key(t), audittest.Key(t), audittest.Origin, "test/replica-1"
+	log, one := files{}, files{}
+	started := raw(t, aNote(0, nil, audit.Operation{Action: audit.ActionLogStarted}))
+	closed := forged(t, of, 1, key, [][]byte{started}, log)
+	cited := forged(t, of, 2, key, raws(t, ofLog(1, audit.ActionLogContinued, 2, string(closed))), log)
+	last := forged(t, by, 1, other, append([][]byte{started}, raw(t, began(2, 1, "a", string(cited)))), one)
+	anchor := func(origin string, key ed25519.PrivateKey, signed []byte) []audit.Anchor {
+		return []audit.Anchor{{Origin: origin, Key: vkey(t, origin, key), Part: 1, Checkpoint: string(signed)}}
+	}
+	verified := func(l files) []finding {
+		r, err := verify.Verify(t.Context(), []verify.Log{
+			{Name: "log", Dir: l.dir(), Anchors: anchor(of, key, closed)}, {Name: "one", Dir: one.dir(), Anchors: anchor(by, other, last)},
+		}, verify.Options{})
+		must(t, err)
+		return found(r)
+	}
+	if got := verified(log); len(got) > 0 {
+		t.Errorf("all is there: %v", got)
+	}
+	alone := files{"checkpoint": log["0001/checkpoint"]}
+	for name, b := range log {
+		if rest, ok := strings.CutPrefix(name, "0001/"); ok {
+			alone[rest] = b
+		}
+	}
+	drop(log, "0002/")
+	if diff := cmp.Diff([]finding{{verify.KindCitation, 2, 0}}, verified(log)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]finding{{verify.KindAbsent, 0, -1}}, verified(alone)); diff != "" {
+		t.Error(diff)
+	}
+}
