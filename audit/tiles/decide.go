@@ -57,6 +57,9 @@ func decide(f facts) verdict {
 	case f.latest == 0 && f.ephemeral:
 		return verdict{part: next, begin: audit.ActionLogRestarted, reason: "the folder went with the pod (--audit-ephemeral)"}
 	}
+	if !known { // seal audit restart writes into the anchor
+		return verdict{refuse: &RefusedError{problem + "; nothing is opened until the folder is as it was; there is no anchor to ask for a restart in: keep what is in the folder elsewhere, and begin with an empty one and a new process"}}
+	}
 	_, replica, _ := strings.Cut(f.origin, "/")
 	return verdict{refuse: &RefusedError{fmt.Sprintf(
 		"%s; nothing is opened until the folder is as it was, or is given up for a new part: seal audit restart --replica %s --reason TEXT", problem, replica)}}

@@ -73,6 +73,9 @@ func TestWhatIsDoneWithALog(t *testing.T) {
 			if refused == nil && (got.part != c.want.part || got.begin != c.want.begin) {
 				t.Errorf("%+v, want %+v", got, c.want)
 			}
+			if refused != nil && c.anchor.Part == 0 && strings.Contains(refused.Reason, "seal audit restart") {
+				t.Errorf("a restart is advised, and there is no anchor to ask for it in: %s", refused.Reason)
+			}
 			if got.begin != "" && got.reason == "" {
 				t.Error("a part is given up without a reason")
 			}
