@@ -12,6 +12,8 @@ type facts struct {
 	origin, key string // of the log that is to be opened
 	ephemeral   bool
 	anchor      audit.Anchor
+	// granted says that a part behind anchor.Part was begun on request.
+	granted bool
 	// latest is the highest number of a part in the folder, 0 for none.
 	latest int
 	// local says why part latest cannot be gone on with, or what is missing when there is none; anchored why part anchor.Part is not the one that the anchor knows; nil for no reason.
@@ -44,7 +46,7 @@ func decide(f facts) verdict {
 	}
 	problem := trouble(f)
 	// A request that was granted before a crash could take it back: the part that it asked for is there.
-	granted := pending && known && f.latest > f.anchor.Part && f.local == nil && sameKey(f)
+	granted := pending && known && f.granted && f.latest > f.anchor.Part && f.local == nil && sameKey(f)
 	switch {
 	case granted:
 		return verdict{part: f.latest}

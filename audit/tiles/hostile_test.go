@@ -2,6 +2,7 @@ package tiles_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/audittest"
 )
 
 // Whoever has the volume writes what he likes into Tessera's own record of the tree, which nothing has signed.
@@ -76,5 +78,29 @@ func TestANewPartDoesNotReplaceWhatSomebodyElseHasAnchored(t *testing.T) {
 	second.close()
 	if got := w.anchors.Anchor(); got.Part != 1 || got.Checkpoint != anchored.Checkpoint {
 		t.Errorf("part %d was anchored over the other process' records", got.Part)
+	}
+}
+
+// A request that is there when a full part was followed by the next, and the process killed before that was anchored, is not one that was granted.
+func TestARequestThatNobodyHasMindedIsMindedAfterACrash(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.PartSize, w.cfg.AnchorEvery = 10, time.Hour
+	p := w.start()
+	p.write(5)
+	p.close()
+	p = w.start()
+	p.write(10)
+	if p.store.Status().Part != 2 {
+		t.Fatalf("part %d is written", p.store.Status().Part)
+	}
+	w.anchors.Break(errors.New("as if it was killed"))
+	p.close()
+	w.anchors.Break(nil)
+	w.restart(1)
+	p = w.start()
+	p.write(1)
+	p.close()
+	if got := told(audittest.Records(t, w.dir), audit.ActionLogRestarted); len(got) != 1 || w.anchors.Anchor().Restart != nil {
+		t.Errorf("the log says %d times that it was restarted", len(got))
 	}
 }
