@@ -23,11 +23,14 @@ type Anchor struct {
 	Part int `json:"part"`
 	// Checkpoint is the newest anchored signed checkpoint of that part, empty for none.
 	Checkpoint string `json:"checkpoint"`
-	// Closed are the last anchored signed checkpoints of the parts before, oldest first.
+	// Closed are the last signed checkpoints of the parts before, oldest first, at most MaxClosed of them. Older ones need none: the first record of each part cites the one before.
 	Closed []string `json:"closed,omitempty"`
 	// Restart asks for a new part, because this one cannot be gone on with; nil for no request.
 	Restart *Restart `json:"restart,omitempty"`
 }
+
+// MaxClosed keeps an anchor in a ConfigMap, which takes 1 MiB, also where replicas have names of 253 bytes.
+const MaxClosed = 256
 
 // Restart is somebody's request to go on in a new part.
 type Restart struct {

@@ -15,8 +15,8 @@ import (
 type anchoring struct {
 	s      *Store
 	part   part
-	key    string   // verifier key of the log
-	closed []string // checkpoints of the parts before
+	keys   keys
+	closed []string // checkpoints of the parts before, the newest audit.MaxClosed of them
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 
@@ -27,8 +27,8 @@ type anchoring struct {
 }
 
 // newAnchoring goes on from an anchor that was loaded.
-func (s *Store) newAnchoring(p part, key string, closed []string, anchor audit.Anchor, version string) *anchoring {
-	a := &anchoring{s: s, part: p, key: key, closed: closed, anchor: anchor, version: version, stop: func() {}}
+func (s *Store) newAnchoring(p part, k keys, closed []string, anchor audit.Anchor, version string) *anchoring {
+	a := &anchoring{s: s, part: p, keys: k, closed: closed[max(0, len(closed)-audit.MaxClosed):], anchor: anchor, version: version, stop: func() {}}
 	if s.cfg.Anchors == nil {
 		return a
 	}
@@ -95,6 +95,9 @@ func (a *anchoring) save(ctx context.Context) (int64, error) {
 	defer a.mu.Unlock()
 	for tries := 0; ; tries++ {
 		next, needed, err := following(a.anchor, a.next(signed), a.part)
+		if err == nil {
+			err = a.keeps(a.anchor, next)
+		}
 		if err != nil || !needed {
 			return now.size, err
 		}
@@ -112,8 +115,20 @@ func (a *anchoring) save(ctx context.Context) (int64, error) {
 	}
 }
 
+// keeps fails if a part that was closed in this folder does not contain what is anchored of it: somebody else has gone on with it in another folder.
+func (a *anchoring) keeps(old, next audit.Anchor) error {
+	if old.Part == 0 || old.Part >= next.Part || old.Checkpoint == "" || slices.Contains(next.Closed, old.Checkpoint) {
+		return nil
+	}
+	p, err := a.s.part(a.keys, old.Part)
+	if err != nil {
+		return err
+	}
+	return p.contains(old.Checkpoint)
+}
+
 func (a *anchoring) next(signed string) audit.Anchor {
-	return audit.Anchor{Origin: a.s.cfg.Origin, Key: a.key, Part: a.part.number, Checkpoint: signed, Closed: a.closed}
+	return audit.Anchor{Origin: a.s.cfg.Origin, Key: a.keys.public, Part: a.part.number, Checkpoint: signed, Closed: a.closed}
 }
 
 // following says whether an anchor has to be replaced by next, which is about p, and fails if it may not be: an anchor only grows.

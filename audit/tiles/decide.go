@@ -12,6 +12,8 @@ type facts struct {
 	origin, key string // of the log that is to be opened
 	ephemeral   bool
 	anchor      audit.Anchor
+	// granted says that a part behind anchor.Part was begun on request.
+	granted bool
 	// latest is the highest number of a part in the folder, 0 for none.
 	latest int
 	// local says why part latest cannot be gone on with, or what is missing when there is none; anchored why part anchor.Part is not the one that the anchor knows; nil for no reason.
@@ -35,7 +37,7 @@ func (e *RefusedError) Error() string { return e.Reason }
 func decide(f facts) verdict {
 	known := f.anchor.Part > 0
 	pending := f.anchor.Restart != nil && f.anchor.Restart.Part == f.anchor.Part
-	next := max(f.latest, f.anchor.Part) + 1
+	next := min(max(f.latest, f.anchor.Part), maxPart) + 1
 	if f.anchor.Origin != "" && f.anchor.Origin != f.origin {
 		return verdict{refuse: &RefusedError{fmt.Sprintf("the anchor is that of the log %s, and this is %s", f.anchor.Origin, f.origin)}}
 	}
@@ -44,10 +46,12 @@ func decide(f facts) verdict {
 	}
 	problem := trouble(f)
 	// A request that was granted before a crash could take it back: the part that it asked for is there.
-	granted := pending && known && f.latest > f.anchor.Part && f.local == nil && sameKey(f)
+	granted := pending && known && f.granted && f.latest > f.anchor.Part && f.local == nil && sameKey(f)
 	switch {
 	case granted:
 		return verdict{part: f.latest}
+	case pending && next > maxPart, problem != "" && f.latest == 0 && f.ephemeral && next > maxPart:
+		return verdict{refuse: lastPart(next - 1)}
 	case pending:
 		return verdict{part: next, begin: audit.ActionLogRestarted, reason: f.anchor.Restart.Reason}
 	case problem == "":
@@ -55,9 +59,19 @@ func decide(f facts) verdict {
 	case f.latest == 0 && f.ephemeral:
 		return verdict{part: next, begin: audit.ActionLogRestarted, reason: "the folder went with the pod (--audit-ephemeral)"}
 	}
+	if !known { // seal audit restart writes into the anchor
+		return verdict{refuse: &RefusedError{problem + "; nothing is opened until the folder is as it was; there is no anchor to ask for a restart in: keep what is in the folder elsewhere, and begin with an empty one and a new process"}}
+	}
 	_, replica, _ := strings.Cut(f.origin, "/")
 	return verdict{refuse: &RefusedError{fmt.Sprintf(
 		"%s; nothing is opened until the folder is as it was, or is given up for a new part: seal audit restart --replica %s --reason TEXT", problem, replica)}}
+}
+
+// maxPart is the greatest number of a part: endpoint and readers take folders of four digits, and would pass over what comes behind.
+const maxPart = 9999
+
+func lastPart(number int) error {
+	return &RefusedError{fmt.Sprintf("the log has part %s, and parts are numbered up to %d: if it is not the anchor that was altered, begin a new log, with another replica's name", partDir(number), maxPart)}
 }
 
 func sameKey(f facts) bool { return f.anchor.Key == "" || f.anchor.Key == f.key }

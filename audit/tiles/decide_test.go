@@ -39,10 +39,13 @@ func TestWhatIsDoneWithALog(t *testing.T) {
 		"a rolled back part before a good one":              {facts{latest: 2, anchored: bad, anchor: anchored(1)}, verdict{}, "part 0001 does not contain what is anchored"},
 		"a rolled back part, given up":                      {facts{latest: 1, anchored: bad, anchor: anchored(1, 1)}, verdict{part: 2, begin: audit.ActionLogRestarted}, ""},
 		"a rolled back part, given up once before":          {facts{latest: 2, local: bad, anchor: anchored(2, 1)}, verdict{}, "part 0002 cannot be gone on with"},
-		"a request that was granted before a crash":         {facts{latest: 2, anchored: bad, anchor: anchored(1, 1)}, verdict{part: 2}, ""},
-		"a granted request whose part is damaged":           {facts{latest: 2, anchored: bad, local: bad, anchor: anchored(1, 1)}, verdict{part: 3, begin: audit.ActionLogRestarted}, ""},
+		"a request that was granted before a crash":         {facts{latest: 2, granted: true, anchored: bad, anchor: anchored(1, 1)}, verdict{part: 2}, ""},
+		"a request that came behind a full part":            {facts{latest: 2, anchored: bad, anchor: anchored(1, 1)}, verdict{part: 3, begin: audit.ActionLogRestarted}, ""},
+		"a granted request whose part is damaged":           {facts{latest: 2, granted: true, anchored: bad, local: bad, anchor: anchored(1, 1)}, verdict{part: 3, begin: audit.ActionLogRestarted}, ""},
 		"a good part that somebody gives up":                {facts{latest: 1, anchor: anchored(1, 1)}, verdict{part: 2, begin: audit.ActionLogRestarted}, ""},
 		"an old request":                                    {facts{latest: 2, anchor: anchored(2, 1)}, verdict{part: 2}, ""},
+		"a part with a number that no reader takes":         {facts{latest: 1, anchored: bad, anchor: anchored(9999, 9999)}, verdict{}, "the log has part 9999"},
+		"a number that has no successor":                    {facts{latest: 1, anchored: bad, anchor: anchored(math.MaxInt, math.MaxInt)}, verdict{}, "the log has part"},
 		"an empty folder":                                   {facts{anchored: bad, anchor: anchored(3)}, verdict{}, "the folder is empty, and part 0003 of this log is anchored"},
 		"an empty folder, given up":                         {facts{anchored: bad, anchor: anchored(3, 3)}, verdict{part: 4, begin: audit.ActionLogRestarted}, ""},
 		"an empty folder that goes with the pod":            {facts{anchored: bad, anchor: anchored(3), ephemeral: true}, verdict{part: 4, begin: audit.ActionLogRestarted}, ""},
@@ -50,7 +53,7 @@ func TestWhatIsDoneWithALog(t *testing.T) {
 		"a folder from before a part":                       {facts{latest: 1, anchored: bad, anchor: anchored(2)}, verdict{}, "part 0002 does not contain what is anchored"},
 		"another key":                                       {facts{latest: 1, key: "other", anchor: anchored(1)}, verdict{}, "the log's key is other, and the anchored log was signed by " + testKey},
 		"another key, and the log given up":                 {facts{latest: 1, key: "other", anchor: anchored(1, 1)}, verdict{part: 2, begin: audit.ActionLogRestarted}, ""},
-		"another key that did not write the part after it":  {facts{latest: 2, key: "other", anchor: anchored(1, 1)}, verdict{part: 3, begin: audit.ActionLogRestarted}, ""},
+		"another key that did not write the part after it":  {facts{latest: 2, granted: true, key: "other", anchor: anchored(1, 1)}, verdict{part: 3, begin: audit.ActionLogRestarted}, ""},
 		"another log's anchor, given up":                    {facts{origin: "cluster/waxwing-1", latest: 1, anchor: anchored(1, 1)}, verdict{}, "the anchor is that of the log " + testOrigin},
 		"an anchor that was restored from an older backup":  {facts{latest: 5, anchor: anchored(3)}, verdict{part: 5}, ""},
 		"a damaged part that is newer than the anchor's":    {facts{latest: 5, local: bad, anchor: anchored(3)}, verdict{}, "part 0005 cannot be gone on with"},
@@ -70,6 +73,9 @@ func TestWhatIsDoneWithALog(t *testing.T) {
 			}
 			if refused == nil && (got.part != c.want.part || got.begin != c.want.begin) {
 				t.Errorf("%+v, want %+v", got, c.want)
+			}
+			if refused != nil && c.anchor.Part == 0 && strings.Contains(refused.Reason, "seal audit restart") {
+				t.Errorf("a restart is advised, and there is no anchor to ask for it in: %s", refused.Reason)
 			}
 			if got.begin != "" && got.reason == "" {
 				t.Error("a part is given up without a reason")

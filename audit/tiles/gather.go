@@ -62,12 +62,43 @@ func (s *Store) gather(k keys, anchor audit.Anchor) (facts, tree, error) {
 		}
 		f.anchored = p.contains(anchor.Checkpoint)
 	}
+	if f.granted, err = s.granted(k, anchor, latest); err != nil {
+		return f, now, err
+	}
 	for _, err := range []error{f.local, f.anchored} {
 		if err != nil && !isAltered(err) {
 			return f, now, err
 		}
 	}
 	return f, now, nil
+}
+
+// granted says whether a part behind the anchored one was begun on request. It may as well have come behind a full one.
+func (s *Store) granted(k keys, anchor audit.Anchor, latest int) (bool, error) {
+	if anchor.Restart == nil {
+		return false, nil
+	}
+	numbers, err := partNumbers(s.cfg.Dir)
+	if err != nil {
+		return false, err
+	}
+	for _, n := range numbers {
+		if n <= anchor.Part || n > latest {
+			continue
+		}
+		p, err := s.part(k, n)
+		if err != nil {
+			return false, err
+		}
+		action, err := p.first()
+		if err != nil && !isAltered(err) {
+			return false, err
+		}
+		if err == nil && action == audit.ActionLogRestarted {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // latest gives the number and the tree of the newest part that has a record, or says that it has one; 0 for none.

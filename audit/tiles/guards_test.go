@@ -68,7 +68,7 @@ func TestAFolderThatIsExchangedWhileItIsWrittenIsRefused(t *testing.T) {
 			copyTo(t, backup, filepath.Join(w.dir, what))
 			p.write(5)
 			copyTo(t, filepath.Join(w.dir, what), backup)
-			p.refused("part 0001 cannot be gone on with", "seal audit restart")
+			p.refused("part 0001 cannot be gone on with", "no anchor to ask for a restart in")
 			w.anchors.Change(func(a *audit.Anchor) { a.Restart = &audit.Restart{Reason: "it was exchanged", Part: a.Part} })
 			p.write(1)
 			p.close()

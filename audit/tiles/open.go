@@ -110,7 +110,7 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, closed []
 		return err
 	}
 	w.keys = k
-	w.anchoring = s.newAnchoring(p, k.public, closed, anchor, version)
+	w.anchoring = s.newAnchoring(p, k, closed, anchor, version)
 	s.open = w
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,6 +140,9 @@ func (s *Store) rotate(ctx context.Context) error {
 	}
 	s.letGo()
 	number := w.number + 1
+	if number > maxPart {
+		return lastPart(w.number)
+	}
 	empty, err := emptyTree()
 	if err != nil {
 		return err

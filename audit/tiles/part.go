@@ -41,6 +41,9 @@ type part struct {
 // stateFile is Tessera's own record of the tree; the rest of .state are locks and what garbage collection remembers.
 const stateDir, stateFile = ".state", "treeState"
 
+// maxSize is more than any part holds. Package tlog never ends where a size comes near the greatest int64, and nothing has signed what Tessera notes of its tree.
+const maxSize = 1 << 48
+
 // state is the tree that Tessera goes on from; a part that is not there, or was never finished being made, has an empty one.
 func (p part) state() (tree, error) {
 	raw, err := os.ReadFile(filepath.Join(p.dir, stateDir, stateFile))
@@ -54,7 +57,7 @@ func (p part) state() (tree, error) {
 		Size int64  `json:"size"`
 		Root []byte `json:"root"`
 	}
-	if err := json.Unmarshal(raw, &s); err != nil || s.Size < 0 || len(s.Root) != tlog.HashSize {
+	if err := json.Unmarshal(raw, &s); err != nil || s.Size < 0 || s.Size > maxSize || len(s.Root) != tlog.HashSize {
 		return tree{}, altered("its tree state cannot be read")
 	}
 	return tree{s.Size, tlog.Hash(s.Root)}, nil
@@ -146,7 +149,7 @@ func parseCheckpoint(text, origin string) (tree, error) {
 		return tree{}, errors.New("not a checkpoint of " + origin)
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
-	if err != nil || size < 0 {
+	if err != nil || size < 0 || size > maxSize {
 		return tree{}, errors.New("a checkpoint without a size")
 	}
 	root, err := tlog.ParseHash(lines[2])

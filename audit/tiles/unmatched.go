@@ -75,6 +75,23 @@ type summary struct {
 	} `json:"operation"`
 }
 
+// first is the action of the part's first record, empty for none.
+func (p part) first() (audit.Action, error) {
+	now, err := p.state()
+	if err != nil || now.size == 0 {
+		return "", err
+	}
+	records, err := p.bundle(0, int(min(now.size, layout.EntryBundleWidth)))
+	if err != nil {
+		return "", err
+	}
+	var r summary
+	if err := json.Unmarshal(records[0], &r); err != nil {
+		return "", altered("it holds something that is not a record")
+	}
+	return r.Operation.Action, nil
+}
+
 // backwards gives the records of a part from its end to one that says that a process started, and whether there was such a record.
 func (p part) backwards(size int64, see func(summary)) (bool, error) {
 	for looked := 0; size > 0 && looked < maxLookBack; {

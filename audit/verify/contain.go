@@ -6,6 +6,8 @@ import (
 	"io/fs"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/waxwing-io/waxwing/audit"
 )
 
 // errUnknown says that a part is too broken to be compared with an older checkpoint.
@@ -80,6 +82,27 @@ func (p *partCheck) anchors() error {
 	return nil
 }
 
+// ends holds the parts against the ends that the parts behind them cite: a part that was closed has no more records, whoever signs them.
+func (l *logCheck) ends() {
+	for _, c := range l.judge.cites {
+		if c.action != audit.ActionLogContinued {
+			continue
+		}
+		cited, err := ParseCheckpoint([]byte(c.signed))
+		if err != nil {
+			continue // citations says so
+		}
+		origin, part, _ := splitOrigin(cited.Origin)
+		before, p := l.parts[c.at.part-1], l.parts[part]
+		if before != nil && (origin != l.out.Origin || part < c.at.part-1) {
+			l.cited(c, KindChain, "it goes on from part %d of %q, which is not the part before", part, cut(origin, 300))
+		}
+		if p != nil && p == before && origin == l.out.Origin && !p.broken && p.tree.size > cited.Size {
+			p.from(cited.Size, KindChain, "the part was closed with %d records, as part %d says, and has more", cited.Size, c.at.part)
+		}
+	}
+}
+
 // citations compares the checkpoints that records of l cite with the logs that they are of.
 func (v *verifier) citations(l *logCheck) error {
 	seen := map[string]bool{}
@@ -104,13 +127,14 @@ func (v *verifier) citations(l *logCheck) error {
 			l.cited(c, KindChain, "it cites a checkpoint of part %d with %d records, which cannot have been there before it", part, cited.Size)
 			continue
 		}
-		if _, err := of.open([]byte(c.signed)); err != nil {
-			l.cited(c, KindCitation, "the checkpoint that it cites: %v", err)
-			continue
-		}
 		p := of.parts[part]
 		if p == nil {
-			gone++
+			gone++ // with a key of its own, perhaps
+			of.missed(l, c, cited, part)
+			continue
+		}
+		if _, err := of.open([]byte(c.signed)); err != nil {
+			l.cited(c, KindCitation, "the checkpoint that it cites: %v", err)
 			continue
 		}
 		if err := l.compare(c, cited, of, p); err != nil {
@@ -124,6 +148,24 @@ func (v *verifier) citations(l *logCheck) error {
 		l.out.NotChecked = append(l.out.NotChecked, fmt.Sprintf("%d cited checkpoints of parts that are not here", gone))
 	}
 	return nil
+}
+
+// missed reports a part behind those that are here, of which a record of another log has a checkpoint. It may have been dropped together with the anchor that knew it.
+func (l *logCheck) missed(by *logCheck, c citation, cited Checkpoint, part int) {
+	if cited.Size == 0 || len(l.out.Parts) == 0 || part < l.out.Parts[len(l.out.Parts)-1].Part {
+		return
+	}
+	if _, err := l.open([]byte(c.signed)); err != nil {
+		by.cited(c, KindCitation, "the checkpoint that it cites: %v", err)
+		return
+	}
+	text := fmt.Sprintf("record %d of part %d (%s) of %s cites it with %d records", c.at.index, c.at.part, cut(string(c.action), 60), by.Name, cited.Size)
+	if l.single {
+		l.about(0, KindAbsent, "part %d is not here: %s", part, text)
+		return
+	}
+	zero := uint64(0)
+	l.report(Finding{Part: part, Index: &zero, Kind: KindCitation, Text: "the part is missing: " + text})
 }
 
 // precedes says whether a checkpoint can be older than the record of the same log that cites it.

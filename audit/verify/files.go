@@ -73,11 +73,9 @@ func (f folder) Stat(name string) (fs.FileInfo, error) {
 // maxParts bounds how many parts are looked at.
 const maxParts = 10_000
 
-// parts lists the numbers of the parts in dir in their order; single says that dir is itself a part.
+// parts lists the numbers of the parts in dir in their order; single says that dir is itself a part: with parts in it, a checkpoint beside them hides none of them.
 func parts(dir fs.FS) (numbers []int, single bool, err error) {
-	if _, err := fs.Stat(dir, "checkpoint"); err == nil {
-		return nil, true, nil
-	}
+	_, noCheckpoint := fs.Stat(dir, "checkpoint")
 	err = eachName(dir, ".", func(d fs.DirEntry) error {
 		n, err := strconv.Atoi(d.Name())
 		if err != nil || n < 1 || partDir(n) != d.Name() {
@@ -90,7 +88,7 @@ func parts(dir fs.FS) (numbers []int, single bool, err error) {
 		return nil
 	})
 	slices.Sort(numbers)
-	return numbers, false, err
+	return numbers, noCheckpoint == nil && len(numbers) == 0, err
 }
 
 // eachName visits the entries of a folder a few at a time, because a hostile one may have any number.

@@ -239,10 +239,26 @@ func TestPartsGoOnFromOneAnother(t *testing.T) {
 		"a part that was begun on request": {func(l files) { two(l, ofLog(50, audit.ActionLogRestarted, 2, string(closed))) }, []finding{{verify.KindAnchor, 2, 0}}},
 		"a first record that says nothing": {func(l files) { two(l, intent(50, nil)) }, []finding{{verify.KindChain, 2, 0}, {verify.KindAnchor, 2, 0}, {verify.KindOpen, 2, 0}}},
 		"the part before is shorter":       {func(l files) { forged(t, audittest.Origin, 1, key, one[:7], l) }, []finding{{verify.KindAnchor, 1, 7}, {verify.KindChain, 1, 7}}},
-		"the part before is missing":       {func(l files) { drop(l, "0001/") }, []finding{{verify.KindAbsent, 0, -1}}},
-		"the part behind is missing":       {func(l files) { drop(l, "0002/") }, []finding{{verify.KindAnchor, 2, 0}}},
-		"a citation signed by another key": {func(l files) { two(l, ofLog(50, audit.ActionLogContinued, 2, string(foreign))) }, []finding{{verify.KindAnchor, 2, 0}, {verify.KindCitation, 2, 0}}},
-		"a citation of itself":             {func(l files) { two(l, ofLog(50, audit.ActionLogContinued, 2, string(last))) }, []finding{{verify.KindAnchor, 2, 0}, {verify.KindChain, 2, 0}}},
+		"the part before has grown since it was closed": {func(l files) {
+			forged(t, audittest.Origin, 1, key, append(slices.Clone(one), raws(t, intent(80, nil), outcome(80, nil))...), l)
+		}, []finding{{verify.KindChain, 1, int64(len(one))}}},
+		"a part is passed over": {func(l files) {
+			forged(t, audittest.Origin, 3, key, raws(t, ofLog(60, audit.ActionLogContinued, 3, string(closed))), l)
+		}, []finding{{verify.KindChain, 3, 0}}},
+		"a part alone in place of the log": {func(l files) {
+			for name, b := range log {
+				if rest, ok := strings.CutPrefix(name, "0001/"); ok {
+					l[rest] = b
+				}
+			}
+			drop(l, "0001/")
+			drop(l, "0002/")
+		}, []finding{{verify.KindAbsent, 0, -1}}},
+		"a good part in front of altered ones": {func(l files) { l["checkpoint"] = l["0001/checkpoint"]; delete(l, "0002/checkpoint") }, []finding{{verify.KindCheckpoint, 2, 0}}},
+		"the part before is missing":           {func(l files) { drop(l, "0001/") }, []finding{{verify.KindAbsent, 0, -1}}},
+		"the part behind is missing":           {func(l files) { drop(l, "0002/") }, []finding{{verify.KindAnchor, 2, 0}}},
+		"a citation signed by another key":     {func(l files) { two(l, ofLog(50, audit.ActionLogContinued, 2, string(foreign))) }, []finding{{verify.KindAnchor, 2, 0}, {verify.KindCitation, 2, 0}}},
+		"a citation of itself":                 {func(l files) { two(l, ofLog(50, audit.ActionLogContinued, 2, string(last))) }, []finding{{verify.KindAnchor, 2, 0}, {verify.KindChain, 2, 0}}},
 		"a part in between is missing": {func(l files) {
 			forged(t, audittest.Origin, 4, key, second(ofLog(60, audit.ActionLogContinued, 4, string(last))), l)
 		}, []finding{{verify.KindChain, 3, -1}, {verify.KindID, 4, 1}, {verify.KindID, 4, 3}, {verify.KindID, 4, 5}}},
@@ -259,6 +275,30 @@ func TestPartsGoOnFromOneAnother(t *testing.T) {
 				t.Errorf("%s\n%v", diff, r.Findings)
 			}
 		})
+	}
+}
+
+// TestPartsAfterALostKeyAreVerifiedByThemselves has a log that was restarted with another key, and the anchor that the controller writes then.
+func TestPartsAfterALostKeyAreVerifiedByThemselves(t *testing.T) {
+	lost, key, log := audittest.Key(t), audittest.Key(t), files{}
+	closed := forged(t, audittest.Origin, 1, lost, raws(t, ofLog(0, audit.ActionLogStarted, 1, "")), log)
+	last := forged(t, audittest.Origin, 2, key, raws(t, ofLog(1, audit.ActionLogRestarted, 2, string(closed)), ofLog(2, audit.ActionLogStarted, 2, string(closed))), log)
+	a := audit.Anchor{Origin: audittest.Origin, Key: vkey(t, audittest.Origin, key), Part: 2, Checkpoint: string(last), Closed: []string{string(closed)}}
+	verified := func(l files) []verify.Kind {
+		r, err := verify.Verify(t.Context(), []verify.Log{{Name: "log", Dir: l.dir(), Anchors: []audit.Anchor{a}}}, verify.Options{})
+		must(t, err)
+		return kinds(r)
+	}
+	if got := verified(log); !slices.Contains(got, verify.KindSignature) {
+		t.Errorf("a part that another key has signed: %v", got)
+	}
+	drop(log, "0001/")
+	if diff := cmp.Diff([]verify.Kind{verify.KindAbsent}, verified(log)); diff != "" {
+		t.Error(diff)
+	}
+	a.Checkpoint = a.Closed[0]
+	if got := verified(log); !slices.Contains(got, verify.KindAnchor) {
+		t.Errorf("the newest checkpoint is signed by another key: %v", got)
 	}
 }
 
@@ -360,5 +400,41 @@ func TestLogsAreComparedWithOneAnother(t *testing.T) {
 				t.Errorf("%s\n%v", diff, r.Findings)
 			}
 		})
+	}
+}
+
+// TestAPartThatOthersCiteIsMissed has a log whose newest part is gone, and with it all that its own anchor is not new enough to know; the other replica's leader knew it.
+func TestAPartThatOthersCiteIsMissed(t *testing.T) {
+	key, other, of, by := audittest.Key(t), audittest.Key(t), audittest.Origin, "test/replica-1"
+	log, one := files{}, files{}
+	started := raw(t, aNote(0, nil, audit.Operation{Action: audit.ActionLogStarted}))
+	closed := forged(t, of, 1, key, [][]byte{started}, log)
+	cited := forged(t, of, 2, key, raws(t, ofLog(1, audit.ActionLogContinued, 2, string(closed))), log)
+	last := forged(t, by, 1, other, append([][]byte{started}, raw(t, began(2, 1, "a", string(cited)))), one)
+	anchor := func(origin string, key ed25519.PrivateKey, signed []byte) []audit.Anchor {
+		return []audit.Anchor{{Origin: origin, Key: vkey(t, origin, key), Part: 1, Checkpoint: string(signed)}}
+	}
+	verified := func(l files) []finding {
+		r, err := verify.Verify(t.Context(), []verify.Log{
+			{Name: "log", Dir: l.dir(), Anchors: anchor(of, key, closed)}, {Name: "one", Dir: one.dir(), Anchors: anchor(by, other, last)},
+		}, verify.Options{})
+		must(t, err)
+		return found(r)
+	}
+	if got := verified(log); len(got) > 0 {
+		t.Errorf("all is there: %v", got)
+	}
+	alone := files{"checkpoint": log["0001/checkpoint"]}
+	for name, b := range log {
+		if rest, ok := strings.CutPrefix(name, "0001/"); ok {
+			alone[rest] = b
+		}
+	}
+	drop(log, "0002/")
+	if diff := cmp.Diff([]finding{{verify.KindCitation, 2, 0}}, verified(log)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]finding{{verify.KindAbsent, 0, -1}}, verified(alone)); diff != "" {
+		t.Error(diff)
 	}
 }

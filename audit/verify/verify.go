@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"github.com/waxwing-io/waxwing/audit"
 )
 
 // ErrNoLog says that there is nothing to verify.
@@ -29,6 +31,7 @@ func Verify(ctx context.Context, logs []Log, opts Options) (*Report, error) {
 		}
 	}
 	for _, l := range v.logs {
+		l.ends()
 		if err := v.citations(l); err != nil {
 			return nil, fmt.Errorf("verifying %s: %w", l.Name, err)
 		}
@@ -81,21 +84,21 @@ func (v *verifier) log(ctx context.Context, in Log) error {
 	if err := l.identify(numbers); err != nil {
 		return err
 	}
-	l.anchors()
-	l.judge = newJudge(l.out.Origin, l.report)
-	if len(numbers) == 0 && !single {
-		if len(l.known) == 0 {
-			return ErrNoLog
-		}
-		l.about(0, KindAnchor, "there are no records at all, though %d checkpoints of the log are anchored", len(l.known))
-		return nil
-	}
 	if single {
 		_, n, ok := splitOrigin(l.claimed(in.Dir))
 		if !ok {
 			n = 1
 		}
 		numbers = []int{n}
+	}
+	l.anchors(numbers)
+	l.judge = newJudge(l.out.Origin, l.report)
+	if len(numbers) == 0 {
+		if len(l.known) == 0 {
+			return ErrNoLog
+		}
+		l.about(0, KindAnchor, "there are no records at all, though %d checkpoints of the log are anchored", len(l.known))
+		return nil
 	}
 	l.gaps(numbers)
 	for _, n := range numbers {
@@ -176,8 +179,8 @@ func (l *logCheck) open(signed []byte) (Checkpoint, error) {
 	return OpenCheckpoint(signed, l.out.Key)
 }
 
-// anchors reads the checkpoints of the anchors that are about this log.
-func (l *logCheck) anchors() {
+// anchors reads the checkpoints of the anchors that are about this log, of which the parts with these numbers are here.
+func (l *logCheck) anchors(numbers []int) {
 	seen := map[string]bool{}
 	for _, a := range l.Anchors {
 		if a.Origin != l.out.Origin {
@@ -192,6 +195,10 @@ func (l *logCheck) anchors() {
 			}
 			seen[signed] = true
 			c, err := l.open([]byte(signed))
+			if err != nil && l.elsewhere(signed, a, numbers) {
+				l.about(0, KindAbsent, "a part that is not here was anchored under another key than the log's: verify it by itself, with its own key")
+				continue
+			}
 			if err != nil {
 				l.about(0, KindAnchor, "an anchored checkpoint: %v", err)
 				continue
@@ -207,6 +214,16 @@ func (l *logCheck) anchors() {
 	}
 }
 
+// elsewhere says whether an anchored checkpoint is of a part that was closed and is not here. It may have had another key, which was lost.
+func (l *logCheck) elsewhere(signed string, a audit.Anchor, numbers []int) bool {
+	c, err := ParseCheckpoint([]byte(signed))
+	if err != nil {
+		return false
+	}
+	log, part, _ := splitOrigin(c.Origin)
+	return log == l.out.Origin && part < a.Part && signed != a.Checkpoint && !slices.Contains(numbers, part)
+}
+
 func sameKey(a, b string) bool {
 	nameA, pubA, errA := parseKey(a)
 	nameB, pubB, errB := parseKey(b)
@@ -216,6 +233,15 @@ func sameKey(a, b string) bool {
 // gaps reports parts that are not here. Those before the first one may have been put away; none between or behind may be missing.
 func (l *logCheck) gaps(numbers []int) {
 	if l.single {
+		others := map[int]bool{}
+		for _, a := range l.known {
+			if a.part != numbers[0] && a.c.Size > 0 {
+				others[a.part] = true
+			}
+		}
+		if len(others) > 0 {
+			l.about(0, KindAbsent, "this is part %d alone, and %d other parts are anchored: nothing is known of their records", numbers[0], len(others))
+		}
 		return
 	}
 	first, last := numbers[0], numbers[len(numbers)-1]

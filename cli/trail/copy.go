@@ -65,14 +65,14 @@ type CopiedPart struct {
 // Run copies. Whatever the error, it gives what was done.
 func (c *Copier) Run(ctx context.Context) (*Copied, error) {
 	done := &Copied{Parts: []CopiedPart{}}
-	names, err := c.Endpoint.list(ctx)
-	if err != nil {
-		return done, err
-	}
-	// The anchor before the checkpoints, so that the copy is never behind it. The log can be copied without it.
+	// The anchor before the parts and their checkpoints, so that the copy is never behind it. The log can be copied without it.
 	anchor, anchorErr := c.Endpoint.get(ctx, anchorAt, maxList)
 	if ctx.Err() != nil {
 		return done, ctx.Err()
+	}
+	names, err := c.Endpoint.list(ctx)
+	if err != nil {
+		return done, err
 	}
 	key, err := c.Endpoint.get(ctx, keyAt, maxSmall)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -214,4 +215,47 @@ func FuzzParts(f *testing.F) {
 			t.Fatalf("%d records of %d", len(entries), parts[0].Size)
 		}
 	})
+}
+
+// TestACopyIsNotBehindItsAnchor has the log begin a new part, which is anchored, between the first request of a copy and the second.
+func TestACopyIsNotBehindItsAnchor(t *testing.T) {
+	dir, anchors := audittest.Dir(t), &audittest.MemoryAnchors{}
+	cfg := audittest.Config(t, dir)
+	cfg.Anchors, cfg.PartSize = anchors, 10
+	write := func(n int) http.Handler {
+		log := audit.NewRecorder(audit.Config{Store: tiles.New(cfg), Replica: "replica-0", Now: time.Now, Rand: rand.Reader})
+		for range n {
+			op := audit.Operation{Action: audit.ActionKeyLoad, Object: audit.Object{Kind: "Keyring", Name: "default"}, Actor: audit.Actor{User: audit.Unattributed}}
+			if err := log.Note(t.Context(), op, audit.Outcome{OK: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		now, anchor := filepath.Join(t.TempDir(), "log"), anchors.Anchor()
+		if err := os.CopyFS(now, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		return serve.Handler(now, func(context.Context) (audit.Anchor, error) { return anchor, nil })
+	}
+	before, after := write(3), write(20)
+	var asked atomic.Bool
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Swap(true) {
+			after.ServeHTTP(w, r)
+			return
+		}
+		before.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	base, err := trail.ParseURL(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := trail.Copier{Endpoint: &trail.Endpoint{Base: base, Client: server.Client(), Pause: func(context.Context, time.Duration) {}}, Dir: filepath.Join(t.TempDir(), "copy")}
+	if _, err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	verified(t, c.Dir)
 }
