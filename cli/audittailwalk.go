@@ -199,7 +199,7 @@ func (t *tail) follow(ctx context.Context) error {
 		seen[p.Number] = p.Size
 	}
 	away := false
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !readerGone(t.env.Stdout) {
 		err := t.catchUp(ctx, seen)
 		switch {
 		case err == nil:
