@@ -87,6 +87,9 @@ func parts(dir fs.FS) (numbers []int, single bool, err error) {
 		numbers = append(numbers, n)
 		return nil
 	})
+	if noCheckpoint == nil && missing(err) {
+		err = nil // an endpoint lists the parts of a log, and nothing of a part
+	}
 	slices.Sort(numbers)
 	return numbers, noCheckpoint == nil && len(numbers) == 0, err
 }
