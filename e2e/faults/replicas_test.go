@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -19,7 +20,12 @@ import (
 func leases(r faultproxy.Request) bool { return r.Resource == "leases" }
 
 // writesMore chooses what only the leader may do.
-func writesMore(r faultproxy.Request) bool { return r.Write() && !leases(r) }
+func writesMore(r faultproxy.Request) bool { return r.Write() && !leases(r) && !ofOwnLog(r) }
+
+// ofOwnLog chooses the key and the anchor of the replica's own audit log, which it has whether it leads or not.
+func ofOwnLog(r faultproxy.Request) bool {
+	return r.Namespace == home && strings.HasPrefix(r.Name, "waxwing-audit-")
+}
 
 // pair starts a leader, and then a second replica that asks for the lead in vain.
 func (w *world) pair(args ...string) (leader, standby *pod) {
