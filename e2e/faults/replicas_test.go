@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func ofOwnLog(r faultproxy.Request) bool {
 // pair starts a leader, and then a second replica that asks for the lead in vain.
 func (w *world) pair(args ...string) (leader, standby *pod) {
 	w.t.Helper()
-	leader, standby = w.pod(append(args, "--replica=first")...), w.pod(append(args, "--replica=second")...)
+	leader, standby = w.pod(args...), w.pod(args...)
 	leader.ready()
 	standby.start()
 	harness.Eventually(w.ctx, w.t, "the second replica asks for the lead", func(context.Context) error {
@@ -116,12 +117,14 @@ func (w *world) late(first, second *pod, match func(faultproxy.Request) bool) {
 	w.settle("db", unsealed(1, "user"))
 	h := w.record()
 	was, _ := w.lead()
-	paused, release, arrived := make(chan struct{}), make(chan struct{}), make(chan int, 1)
+	paused, held, arrived := make(chan struct{}), make(chan struct{}), make(chan int, 1)
+	release := sync.OnceFunc(func() { close(held) })
+	w.t.Cleanup(release) // a failure in between must not hold the write for ever
 	first.proxy.Add(faultproxy.Fault{Match: match, Times: 1,
 		Before: func(faultproxy.Request) faultproxy.Verdict {
 			first.running().Signal(w.t, syscall.SIGSTOP)
 			close(paused)
-			<-release
+			<-held
 			return faultproxy.Pass()
 		},
 		After: func(_ faultproxy.Request, code int) faultproxy.Verdict { arrived <- code; return faultproxy.Pass() },
@@ -130,14 +133,14 @@ func (w *world) late(first, second *pod, match func(faultproxy.Request) bool) {
 	select {
 	case <-paused:
 	case <-time.After(time.Minute):
-		close(release)
+		release()
 		w.t.Fatal("the leader never made the write")
 	}
 	w.takesOver(was)
 	w.settle("db", unsealed(2, "user", "more"))
 	w.apply(w.sealed(w.holder(), "db", 3, "user", "more", "most"))
 	w.settle("db", unsealed(3, "user", "more", "most"))
-	close(release)
+	release()
 	if code := <-arrived; code != http.StatusConflict {
 		w.t.Errorf("the late write was answered %d", code)
 	}
