@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -142,11 +143,12 @@ func sameWrites(recorded []faultproxy.Record, table []string) error {
 }
 
 // checkKilled holds that the process that was killed left no intent without an outcome but the one for the object that it was at; it may have been loading
-// its keys at the same time.
+// its keys at the same time, or trying an object of a scene before once more, because some of these end with one that is to be repeated.
 func checkKilled(t *testing.T, s *stage, run []audit.Record) {
 	t.Helper()
 	for _, rec := range unmatched(run) {
-		if rec.Operation.Object.Name != s.name && rec.Operation.Action != audit.ActionKeyLoad {
+		before := strings.HasPrefix(rec.Operation.Object.Name, "scene-")
+		if rec.Operation.Object.Name != s.name && !before && rec.Operation.Action != audit.ActionKeyLoad {
 			t.Errorf("an intent without an outcome is about %s %s", rec.Operation.Action, rec.Operation.Object.Name)
 		}
 	}
