@@ -51,17 +51,20 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	kubeconfig := flag.String("kubeconfig", "", "")
+	flags := flag.NewFlagSet("unaudited", flag.ExitOnError) // that of the process has a --kubeconfig of controller-runtime
+	kubeconfig := flags.String("kubeconfig", "", "")
 	cfg := controller.Config{
 		Replica: "unaudited", Version: "bench", HealthAddress: "0", RecipientsAddress: "0", AuditAddress: "0", AuditStore: nothing{}, AuditAnchors: unanchored{},
 		AuditStatus: func() tiles.Status { return tiles.Status{} },
 		Log:         slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: time.Now, Rand: crand.Reader, Jitter: rand.Float64,
 	}
-	flag.StringVar(&cfg.Namespace, "namespace", "", "")
-	flag.StringVar(&cfg.MetricsAddress, "metrics-bind-address", "", "")
-	flag.IntVar(&cfg.Workers, "workers", 1, "")
-	flag.Parse()
-	var err error
+	flags.StringVar(&cfg.Namespace, "namespace", "", "")
+	flags.StringVar(&cfg.MetricsAddress, "metrics-bind-address", "", "")
+	flags.IntVar(&cfg.Workers, "workers", 1, "")
+	err := flags.Parse(os.Args[1:])
+	if err != nil {
+		return err
+	}
 	if cfg.REST, err = clientcmd.BuildConfigFromFlags("", *kubeconfig); err != nil {
 		return err
 	}
