@@ -1,6 +1,9 @@
 package audit
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Store makes encoded records durable, in the order of the calls. One goroutine uses it.
 type Store interface {
@@ -13,6 +16,9 @@ type Store interface {
 	// Close publishes what is durable and lets go of the files.
 	Close() error
 }
+
+// PartDir is the folder of a part in a log's folder, and the last element of its origin. Parts count from 1.
+func PartDir(part int) string { return fmt.Sprintf("%04d", part) }
 
 // Anchor is what is known outside a log's volume about the log: a Kubernetes object holds it, and a log that does not contain it is not appended to.
 type Anchor struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/verify"
 	"github.com/waxwing-io/waxwing/cli/trail"
 )
@@ -125,7 +126,7 @@ func proveRecord(src *auditSource, part int, index uint64, key string) ([]byte, 
 	}
 	dir := src.fsys
 	if !src.part {
-		dir = trail.Sub(dir, fmt.Sprintf("%04d", part))
+		dir = trail.Sub(dir, audit.PartDir(part))
 	}
 	return verify.Prove(dir, part, index, key)
 }

@@ -137,7 +137,7 @@ func following(old, next audit.Anchor, p part) (audit.Anchor, bool, error) {
 	case old.Restart != nil && old.Restart.Part == p.number && old.Part == p.number:
 		return next, false, errAsked
 	case old.Part > p.number:
-		return next, false, altered(fmt.Sprintf("part %s is anchored while part %s is written", partDir(old.Part), partDir(p.number)))
+		return next, false, altered(fmt.Sprintf("part %s is anchored while part %s is written", audit.PartDir(old.Part), audit.PartDir(p.number)))
 	case old.Origin != "" && old.Origin != next.Origin:
 		return next, false, altered("the anchor is that of the log " + old.Origin)
 	case old.Part == p.number && old.Checkpoint != "":

@@ -71,7 +71,7 @@ func decide(f facts) verdict {
 const maxPart = 9999
 
 func lastPart(number int) error {
-	return &RefusedError{fmt.Sprintf("the log has part %s, and parts are numbered up to %d: if it is not the anchor that was altered, begin a new log, with another replica's name", partDir(number), maxPart)}
+	return &RefusedError{fmt.Sprintf("the log has part %s, and parts are numbered up to %d: if it is not the anchor that was altered, begin a new log, with another replica's name", audit.PartDir(number), maxPart)}
 }
 
 func sameKey(f facts) bool { return f.anchor.Key == "" || f.anchor.Key == f.key }
@@ -82,13 +82,13 @@ func trouble(f facts) string {
 	case !sameKey(f):
 		return fmt.Sprintf("the log's key is %s, and the anchored log was signed by %s", f.key, f.anchor.Key)
 	case f.latest == 0 && f.anchored != nil:
-		return fmt.Sprintf("the folder is empty, and part %s of this log is anchored", partDir(f.anchor.Part))
+		return fmt.Sprintf("the folder is empty, and part %s of this log is anchored", audit.PartDir(f.anchor.Part))
 	case f.anchored != nil:
-		return fmt.Sprintf("part %s does not contain what is anchored of it, as if the volume had been rolled back or replaced: %v", partDir(f.anchor.Part), f.anchored)
+		return fmt.Sprintf("part %s does not contain what is anchored of it, as if the volume had been rolled back or replaced: %v", audit.PartDir(f.anchor.Part), f.anchored)
 	case f.local != nil:
-		return fmt.Sprintf("part %s cannot be gone on with: %v", partDir(max(f.latest, 1)), f.local)
+		return fmt.Sprintf("part %s cannot be gone on with: %v", audit.PartDir(max(f.latest, 1)), f.local)
 	case f.latest < f.anchor.Part:
-		return fmt.Sprintf("part %s is anchored, and the newest in the folder is %s", partDir(f.anchor.Part), partDir(f.latest))
+		return fmt.Sprintf("part %s is anchored, and the newest in the folder is %s", audit.PartDir(f.anchor.Part), audit.PartDir(f.latest))
 	}
 	return ""
 }

@@ -31,7 +31,7 @@ func (s *Store) part(k keys, number int) (part, error) {
 		return part{}, err
 	}
 	verifier, err := note.NewVerifier(public)
-	return part{number: number, dir: filepath.Join(s.cfg.Dir, partDir(number)), verifier: verifier}, err
+	return part{number: number, dir: filepath.Join(s.cfg.Dir, audit.PartDir(number)), verifier: verifier}, err
 }
 
 // gather gives what decide needs, and the tree of part latest. Its error is a disk that does not answer.
@@ -53,7 +53,7 @@ func (s *Store) gather(k keys, anchor audit.Anchor) (facts, tree, error) {
 		}
 	}
 	if f.local == nil && s.acked.part > latest {
-		f.local = altered(fmt.Sprintf("this process has written part %s", partDir(s.acked.part)))
+		f.local = altered(fmt.Sprintf("this process has written part %s", audit.PartDir(s.acked.part)))
 	}
 	if anchor.Part > 0 && anchor.Checkpoint != "" {
 		p, err := s.part(k, anchor.Part)
@@ -143,7 +143,7 @@ func partNumbers(dir string) ([]int, error) {
 	}
 	var numbers []int
 	for _, e := range entries {
-		if n, err := strconv.Atoi(e.Name()); err == nil && e.IsDir() && partName.MatchString(e.Name()) && partDir(n) == e.Name() && n > 0 {
+		if n, err := strconv.Atoi(e.Name()); err == nil && e.IsDir() && partName.MatchString(e.Name()) && audit.PartDir(n) == e.Name() && n > 0 {
 			numbers = append(numbers, n)
 		}
 	}

@@ -97,7 +97,7 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, closed []
 		}
 	}
 	// The part before too: nothing sweeps it any more, and the disk may have failed, or the process been killed, when it was closed. If it was given up, its tiles are evidence.
-	before := filepath.Join(s.cfg.Dir, partDir(number-1))
+	before := filepath.Join(s.cfg.Dir, audit.PartDir(number-1))
 	if err := errors.Join(sweep(before, math.MaxInt64), sweep(p.dir, now.size), probe(s.cfg.Dir)); err != nil {
 		return err
 	}

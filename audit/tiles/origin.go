@@ -6,13 +6,12 @@ import (
 	"fmt"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/waxwing-io/waxwing/audit"
 )
 
-// partDir is the folder of a part.
-func partDir(part int) string { return fmt.Sprintf("%04d", part) }
-
 // PartOrigin is the origin of a part of a log. All parts have the log's key, under their own names, so that no two trees have one origin.
-func PartOrigin(origin string, part int) string { return origin + "/" + partDir(part) }
+func PartOrigin(origin string, part int) string { return origin + "/" + audit.PartDir(part) }
 
 // algEd25519 is the type byte of Ed25519 in signed notes (C2SP signed-note).
 const algEd25519 = 1

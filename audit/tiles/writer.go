@@ -12,6 +12,8 @@ import (
 	"github.com/transparency-dev/tessera/api/layout"
 	"github.com/transparency-dev/tessera/storage/posix"
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/waxwing-io/waxwing/audit"
 )
 
 const (
@@ -65,7 +67,7 @@ func start(p part, now tree, signer note.Signer, report func(error)) (w *writer,
 func (w *writer) check(l *locks) error {
 	now, err := w.state()
 	if err == nil && now != w.tree {
-		err = altered(fmt.Sprintf("part %s has %d records where this process left %d, or other ones", partDir(w.number), now.size, w.tree.size))
+		err = altered(fmt.Sprintf("part %s has %d records where this process left %d, or other ones", audit.PartDir(w.number), now.size, w.tree.size))
 	}
 	if err == nil {
 		err = writable(w.dir)
@@ -111,7 +113,7 @@ func (w *writer) append(ctx context.Context, records [][]byte) error {
 	}
 	now, err := w.state()
 	if err == nil && now.size != w.tree.size+int64(len(records)) {
-		err = altered(fmt.Sprintf("part %s has %d records after %d were added to %d", partDir(w.number), now.size, len(records), w.tree.size))
+		err = altered(fmt.Sprintf("part %s has %d records after %d were added to %d", audit.PartDir(w.number), now.size, len(records), w.tree.size))
 	}
 	if err == nil {
 		w.tree = now

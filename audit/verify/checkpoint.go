@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/waxwing-io/waxwing/audit"
 )
 
 // maxCheckpoint is the greatest length of a checkpoint in bytes: one with room for cosignatures of witnesses.
@@ -90,14 +92,11 @@ func splitOrigin(origin string) (log string, part int, ok bool) {
 		return "", 0, false
 	}
 	part, err := strconv.Atoi(origin[i+1:])
-	if err != nil || part < 1 || partDir(part) != origin[i+1:] {
+	if err != nil || part < 1 || audit.PartDir(part) != origin[i+1:] {
 		return "", 0, false
 	}
 	return origin[:i], part, true
 }
-
-// partDir is the folder of a part.
-func partDir(part int) string { return fmt.Sprintf("%04d", part) }
 
 // OpenCheckpoint checks that a part of the log with this key has signed the checkpoint, and reads it. key is a verifier key (C2SP signed-note, as vkey) with the name CLUSTER/REPLICA;
 // each part has the same public key under a name of its own.
@@ -150,7 +149,7 @@ func PartKey(key string, part int) (string, error) {
 }
 
 func partKey(name string, pub ed25519.PublicKey, part int) (string, error) {
-	return note.NewEd25519VerifierKey(name+"/"+partDir(part), pub)
+	return note.NewEd25519VerifierKey(name+"/"+audit.PartDir(part), pub)
 }
 
 // parseKey takes an Ed25519 verifier key apart.

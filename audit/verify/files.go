@@ -13,6 +13,8 @@ import (
 
 	"github.com/transparency-dev/tessera/api/layout"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/waxwing-io/waxwing/audit"
 )
 
 // width is how many hashes or records a full tile or entry bundle has, height the levels of a tile.
@@ -78,7 +80,7 @@ func parts(dir fs.FS) (numbers []int, single bool, err error) {
 	_, noCheckpoint := fs.Stat(dir, "checkpoint")
 	err = eachName(dir, ".", func(d fs.DirEntry) error {
 		n, err := strconv.Atoi(d.Name())
-		if err != nil || n < 1 || partDir(n) != d.Name() {
+		if err != nil || n < 1 || audit.PartDir(n) != d.Name() {
 			return nil
 		}
 		if len(numbers) >= maxParts {
@@ -129,7 +131,7 @@ func openPart(dir fs.FS, part int) (fs.FS, error) {
 	if !slices.Contains(numbers, part) {
 		return nil, fmt.Errorf("there is no part %d", part)
 	}
-	return folder{dir, partDir(part)}, nil
+	return folder{dir, audit.PartDir(part)}, nil
 }
 
 // partials lists the widths of the partial versions of a full file's path, in ascending order.

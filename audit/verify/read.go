@@ -98,7 +98,7 @@ func eachPart(dir fs.FS, visit func(part int, sub fs.FS, size uint64) error) err
 	for _, n := range numbers {
 		sub := dir
 		if !single {
-			sub = folder{dir, partDir(n)}
+			sub = folder{dir, audit.PartDir(n)}
 		}
 		raw, err := readFile(sub, layout.CheckpointPath, maxCheckpoint, nil)
 		if missing(err) {

@@ -104,7 +104,7 @@ func (v *verifier) log(ctx context.Context, in Log) error {
 	for _, n := range numbers {
 		dir := in.Dir
 		if !single {
-			dir = folder{in.Dir, partDir(n)}
+			dir = folder{in.Dir, audit.PartDir(n)}
 		}
 		p := &partCheck{log: l, dir: dir, progress: v.opts.Progress, out: PartReport{Part: n}}
 		l.parts[n] = p
@@ -132,7 +132,7 @@ func (l *logCheck) identify(numbers []int) error {
 	}
 	claimed := ""
 	for i := 0; i < len(numbers) && claimed == ""; i++ {
-		claimed = l.claimed(folder{l.Dir, partDir(numbers[i])})
+		claimed = l.claimed(folder{l.Dir, audit.PartDir(numbers[i])})
 	}
 	if l.single {
 		claimed = l.claimed(l.Dir)

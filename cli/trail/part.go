@@ -15,6 +15,8 @@ import (
 
 	"github.com/transparency-dev/tessera/api/layout"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/waxwing-io/waxwing/audit"
 )
 
 const (
@@ -74,7 +76,7 @@ func PartsAfter(fsys fs.FS, after int) ([]*Part, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if partNames.MatchString(e.Name()) && e.Name() > fmt.Sprintf("%04d", after) {
+		if partNames.MatchString(e.Name()) && e.Name() > audit.PartDir(after) {
 			names = append(names, e.Name())
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 )
 
@@ -152,5 +153,5 @@ func join(hashes []tlog.Hash) []byte {
 
 // Under puts files into a folder of a part.
 func Under(part int, put func(name string, b []byte) error) func(string, []byte) error {
-	return func(name string, b []byte) error { return put(path.Join(fmt.Sprintf("%04d", part), name), b) }
+	return func(name string, b []byte) error { return put(path.Join(audit.PartDir(part), name), b) }
 }
