@@ -170,7 +170,9 @@ func (r *release) remove(t *testing.T) {
 	}
 	r.run(t, "", "upgrade", r.name, chartDir, "--namespace", r.namespace, "--reuse-values", "--set", "crds.keep=false")
 	r.run(t, "", "uninstall", r.name, "--namespace", r.namespace)
-	harness.Eventually(context.WithoutCancel(t.Context()), t, "the kinds are gone", func(ctx context.Context) error { return r.absent(ctx, t, crd("keyrings"), crd("gitsecrets")) })
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), collectorPatience)
+	defer cancel()
+	harness.Eventually(ctx, t, "the kinds are gone", func(ctx context.Context) error { return r.absent(ctx, t, crd("keyrings"), crd("gitsecrets")) })
 }
 
 // kubectl is what kubectl prints as the administrator.
@@ -186,12 +188,14 @@ func (r *release) kubectl(t *testing.T, args ...string) string {
 // absent is nil if the cluster has none of the objects.
 func (r *release) absent(ctx context.Context, t testing.TB, objects ...*unstructured.Unstructured) error {
 	for _, o := range objects {
-		err := r.Client(t).Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopy())
+		there := o.DeepCopy()
+		err := r.Client(t).Get(ctx, client.ObjectKeyFromObject(o), there)
 		if client.IgnoreNotFound(err) != nil {
 			return err
 		}
 		if err == nil {
-			return fmt.Errorf("%s %s is there", o.GetKind(), o.GetName())
+			status, _, _ := unstructured.NestedFieldNoCopy(there.Object, "status", "conditions")
+			return fmt.Errorf("%s %s is there, deleted at %v, with the finalizers %q and the conditions %v", o.GetKind(), o.GetName(), there.GetDeletionTimestamp(), there.GetFinalizers(), status)
 		}
 	}
 	return nil

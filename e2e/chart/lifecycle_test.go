@@ -105,7 +105,7 @@ func TestInstallUpgradeRollbackUninstall(t *testing.T) {
 		defer cancel()
 		harness.Eventually(collecting, t, "what GitSecrets own is gone", func(ctx context.Context) error { return r.absent(ctx, t, object("v1", "Secret", tenant, "db")) })
 		r.run(t, "", "uninstall", r.name, "--namespace", r.namespace)
-		harness.Eventually(ctx, t, "the kinds are gone", func(ctx context.Context) error { return r.absent(ctx, t, crd("keyrings"), crd("gitsecrets")) })
+		harness.Eventually(collecting, t, "the kinds are gone", func(ctx context.Context) error { return r.absent(ctx, t, crd("keyrings"), crd("gitsecrets")) })
 		r.unchanged(t, slices.DeleteFunc(kept, func(o *unstructured.Unstructured) bool { return o.GetNamespace() != r.namespace })) // the keys, the audit log
 	})
 }

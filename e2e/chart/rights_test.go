@@ -97,6 +97,9 @@ func TestRolesOfPeople(t *testing.T) {
 	}
 	r.kubectl(t, "-n", r.namespace, "create", "rolebinding", "auditors", "--role", "waxwing-auditor", "--user", "auditor")
 
+	// kube-controller-manager adds the rules to view, edit and admin in its own time.
+	ctx, cancel := context.WithTimeout(t.Context(), collectorPatience)
+	defer cancel()
 	for _, c := range []struct {
 		user, namespace, resource, verbs string
 		allowed                          bool
@@ -126,8 +129,7 @@ func TestRolesOfPeople(t *testing.T) {
 		{"auditor", ns, "gitsecrets.waxwing.io", "create update patch delete", false},
 	} {
 		for _, verb := range strings.Fields(c.verbs) {
-			// kube-controller-manager adds the rules to view, edit and admin in its own time.
-			harness.Eventually(t.Context(), t, fmt.Sprintf("%s: %s %s in %q: %v", c.user, verb, c.resource, c.namespace, c.allowed), func(ctx context.Context) error {
+			harness.Eventually(ctx, t, fmt.Sprintf("%s: %s %s in %q: %v", c.user, verb, c.resource, c.namespace, c.allowed), func(ctx context.Context) error {
 				may, err := r.may(ctx, c.user, verb, c.resource, c.namespace)
 				if err == nil && may != c.allowed {
 					err = fmt.Errorf("it is %v", may)
