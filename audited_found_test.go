@@ -28,7 +28,7 @@ func TestWhatIsNotAuditedIsFound(t *testing.T) {
 			"keyring.run.recorded touches a key or a value, and can be reached without an intent",
 		},
 		"a key is activated on the side": {
-			"keyring/ensure.go", "return r.recorded(ctx, audit.ActionKeyActivate, \"Keyring\", r.keys(next.Key), func() ([]audit.Key, error) {\n\t\t\treturn nil, r.activate(ctx, next.Key)\n\t\t})",
+			"keyring/ensure.go", "return r.recorded(ctx, audit.ActionKeyActivate, \"Keyring\", r.keys(next.Key), func(ctx context.Context) ([]audit.Key, error) {\n\t\t\treturn nil, r.activate(ctx, next.Key)\n\t\t})",
 			"return r.activate(ctx, next.Key)", `keyring.run.activate is covered by "key.load", and listed with "key.activate"`,
 		},
 		"something opens": {
@@ -56,7 +56,7 @@ func TestWhatIsNotAuditedIsFound(t *testing.T) {
 			"keyring.Statement.Speak touches a key or a value, and can be reached without an intent",
 		},
 		"a source is asked": {
-			"keyring/manager.go", "", "func (m *Manager) count() { _, _, _ = m.cfg.Secret.Load(nil, \"\") }",
+			"keyring/manager.go", "", "func (m *Manager) count(src Source) { _, _, _ = src.Load(nil, \"\") }",
 			"keyring.Manager.count touches a key or a value, and can be reached without an intent",
 		},
 		"a key Secret is read": {

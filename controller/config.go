@@ -54,8 +54,8 @@ type Config struct {
 	// Elect has several replicas agree on the one that works.
 	Elect Election
 
-	// SecretSource is the source of keyrings with spec.source.secret.
-	SecretSource keyring.Source
+	// KeySource opens the sources of keyrings.
+	KeySource keyring.SourceFunc
 
 	// Log takes everything that the controller and its libraries say.
 	Log *slog.Logger

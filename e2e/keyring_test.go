@@ -71,7 +71,7 @@ func newKeyringBench(t *testing.T) *keyringBench {
 }
 
 func (b *keyringBench) newManager(src keyring.Source) *keyring.Manager {
-	return keyring.NewManager(keyring.Config{Secret: src, Audit: b.log, Now: time.Now, Rand: rand.Reader, Live: b.live})
+	return keyring.NewManager(keyring.Config{Source: keyring.ClearSecrets(src), Audit: b.log, Now: time.Now, Rand: rand.Reader, Live: b.live})
 }
 
 func keyringNamed(name string) *v1alpha1.Keyring {
@@ -229,7 +229,7 @@ func TestKeyringControllersThatRaceAgree(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range notes {
 			wg.Go(func() {
-				m := keyring.NewManager(keyring.Config{Secret: b.source, Audit: b.log, Now: time.Now, Rand: rand.Reader, Live: &keyring.Live{}})
+				m := keyring.NewManager(keyring.Config{Source: keyring.ClearSecrets(b.source), Audit: b.log, Now: time.Now, Rand: rand.Reader, Live: &keyring.Live{}})
 				res, err := m.Ensure(t.Context(), keyringNamed(name))
 				if err != nil || !res.Ready {
 					t.Errorf("%+v, %v", res, err)

@@ -83,7 +83,7 @@ func TestControllersThatRaceAgree(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range managers {
 			m := keyring.NewManager(keyring.Config{
-				Secret: b.src, Audit: b.log, Now: func() time.Time { return noon.Add(time.Duration(-i) * time.Hour) }, Rand: rand.Reader, Live: &keyring.Live{},
+				Source: keyring.ClearSecrets(b.src), Audit: b.log, Now: func() time.Time { return noon.Add(time.Duration(-i) * time.Hour) }, Rand: rand.Reader, Live: &keyring.Live{},
 			})
 			wg.Go(func() {
 				res, err := m.Ensure(t.Context(), ring("default"))

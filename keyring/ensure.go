@@ -66,21 +66,24 @@ type run struct {
 }
 
 func (r *run) all(ctx context.Context) error {
-	if r.src = r.m.source(r.kr); r.src == nil {
+	var err error
+	if r.src, err = r.m.cfg.Source(ctx, r.kr.Name, r.kr.Spec.Source); err != nil {
+		return unavailable(err)
+	}
+	if r.src == nil {
 		return &refusal{ReasonUnsupportedSource, true, errors.New("this controller does not have the source that spec.source names")}
 	}
 	// One record stands for all reading of this run: each step reads again.
-	return r.recorded(ctx, audit.ActionKeyLoad, "Keyring", nil, func() ([]audit.Key, error) {
+	return r.recorded(ctx, audit.ActionKeyLoad, "Keyring", nil, func(ctx context.Context) ([]audit.Key, error) {
 		err := r.settle(ctx)
 		return r.keys(ids(r.inv.plain())...), err
 	})
 }
 
-func (m *Manager) source(kr *v1alpha1.Keyring) Source {
-	if kr.Spec.Source.Secret != nil {
-		return m.cfg.Secret
-	}
-	return nil
+// unavailable is the refusal for what a source has answered.
+func unavailable(err error) error {
+	var problem *Problem
+	return &refusal{ReasonKeySourceUnavailable, errors.As(err, &problem), err}
 }
 
 // settle does one step after another, each from what the source then holds.
@@ -92,7 +95,7 @@ func (r *run) settle(ctx context.Context) error {
 			return &refusal{ReasonStatementInvalid, true, problem}
 		}
 		if err != nil {
-			return &refusal{ReasonKeySourceUnavailable, false, err}
+			return unavailable(err)
 		}
 		situation := inv.situation()
 		situation.Shown = r.kr.Status.ActiveKey
@@ -120,11 +123,11 @@ func (r *run) class() seal.Class {
 func (r *run) step(ctx context.Context, next Next) error {
 	switch next.Do {
 	case DoMakeStatement:
-		return r.recorded(ctx, audit.ActionKeyGenerate, "StatementKey", nil, func() ([]audit.Key, error) {
+		return r.recorded(ctx, audit.ActionKeyGenerate, "StatementKey", nil, func(ctx context.Context) ([]audit.Key, error) {
 			return nil, r.did("StatementKeyMade", "made the statement key", r.src.CreateStatement(ctx, r.kr.Name))
 		})
 	case DoMakeKey:
-		return r.recorded(ctx, audit.ActionKeyGenerate, "Keyring", nil, func() ([]audit.Key, error) {
+		return r.recorded(ctx, audit.ActionKeyGenerate, "Keyring", nil, func(ctx context.Context) ([]audit.Key, error) {
 			id, err := r.src.Create(ctx, r.kr.Name, r.class())
 			if err != nil {
 				return nil, err
@@ -137,11 +140,11 @@ func (r *run) step(ctx context.Context, next Next) error {
 		st.Claim = next.Key
 		return r.src.SaveStatement(ctx, &st)
 	case DoActivate:
-		return r.recorded(ctx, audit.ActionKeyActivate, "Keyring", r.keys(next.Key), func() ([]audit.Key, error) {
+		return r.recorded(ctx, audit.ActionKeyActivate, "Keyring", r.keys(next.Key), func(ctx context.Context) ([]audit.Key, error) {
 			return nil, r.activate(ctx, next.Key)
 		})
 	case DoPublish:
-		return r.recorded(ctx, audit.ActionPublish, "Keyring", r.keys(next.Key), func() ([]audit.Key, error) {
+		return r.recorded(ctx, audit.ActionPublish, "Keyring", r.keys(next.Key), func(ctx context.Context) ([]audit.Key, error) {
 			return nil, r.publish(ctx, next.Key)
 		})
 	}
@@ -192,15 +195,16 @@ func (r *run) did(reason, message string, err error) error {
 	return err
 }
 
-// recorded wraps an operation in intent and outcome. Without a durable intent the operation is not begun.
-func (r *run) recorded(ctx context.Context, action audit.Action, kind string, keys []audit.Key, operation func() ([]audit.Key, error)) error {
+// recorded wraps an operation in intent and outcome, which has the ids of the requests that it made. Without a durable intent the operation is not begun.
+func (r *run) recorded(ctx context.Context, action audit.Action, kind string, keys []audit.Key, operation func(context.Context) ([]audit.Key, error)) error {
 	object := audit.Object{Kind: kind, Name: r.kr.Name, UID: string(r.kr.UID), Generation: r.kr.Generation, ResourceVersion: r.kr.ResourceVersion}
 	id, err := r.m.cfg.Audit.Intent(ctx, audit.Operation{Action: action, Object: object, Keys: keys, Actor: audit.Actor{User: audit.Unattributed, Manager: actor}})
 	if err != nil {
 		return &refusal{ReasonAuditUnavailable, false, err}
 	}
-	touched, operr := operation()
-	out := audit.Outcome{OK: operr == nil, Keys: touched}
+	doing, requests := WithRequests(ctx)
+	touched, operr := operation(doing)
+	out := audit.Outcome{OK: operr == nil, Keys: touched, VaultRequest: requests.String()}
 	if operr != nil {
 		out.Reason, out.Message = reasonOf(operr), operr.Error()
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/waxwing-io/waxwing/audit"
 )
 
-// Config is what a Manager works with. All fields but Secret are required.
+// Config is what a Manager works with. All fields are required.
 type Config struct {
-	// Secret is the source of keyrings with spec.source.secret; without it such keyrings are unsupported.
-	Secret Source
+	// Source opens the sources that Keyrings name.
+	Source SourceFunc
 	// Audit takes an intent before each touch of a key and an outcome after it.
 	Audit audit.Log
 	// Now is the clock, Rand the random source of probes.

@@ -162,10 +162,15 @@ func TestASourceThatThisControllerDoesNotHave(t *testing.T) {
 	b := newBench(t)
 	kr := ring("default")
 	kr.Spec.Source = v1alpha1.KeySource{}
+	sealed := ring("sealed")
+	sealed.Spec.Source.Secret.EncryptedBy = &v1alpha1.KeyEncryption{}
+	if res, err := b.m.Ensure(t.Context(), sealed); err != nil || !res.Stalled || res.Reason != keyring.ReasonUnsupportedSource {
+		t.Errorf("%+v, %v", res, err)
+	}
 	if res, err := b.m.Ensure(t.Context(), kr); err != nil || !res.Stalled || res.Reason != keyring.ReasonUnsupportedSource {
 		t.Errorf("%+v, %v", res, err)
 	}
-	m := keyring.NewManager(keyring.Config{Audit: b.log, Now: time.Now, Rand: rand.Reader, Live: b.live})
+	m := keyring.NewManager(keyring.Config{Source: keyring.ClearSecrets(nil), Audit: b.log, Now: time.Now, Rand: rand.Reader, Live: b.live})
 	if res, err := m.Ensure(t.Context(), ring("default")); err != nil || !res.Stalled || res.Reason != keyring.ReasonUnsupportedSource {
 		t.Errorf("%+v, %v", res, err)
 	}

@@ -39,7 +39,7 @@ func newBench(t testing.TB) *bench {
 // restart is a new Manager with an empty memory.
 func (b *bench) restart(log audit.Log) {
 	b.live = &keyring.Live{}
-	b.m = keyring.NewManager(keyring.Config{Secret: b.src, Audit: log, Now: func() time.Time { return noon }, Rand: rand.Reader, Live: b.live})
+	b.m = keyring.NewManager(keyring.Config{Source: keyring.ClearSecrets(b.src), Audit: log, Now: func() time.Time { return noon }, Rand: rand.Reader, Live: b.live})
 }
 
 func ring(name string) *v1alpha1.Keyring {

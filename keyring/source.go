@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/statement"
 )
@@ -84,6 +85,20 @@ type StatementStore interface {
 type Source interface {
 	KeyStore
 	StatementStore
+}
+
+// SourceFunc opens a source that a Keyring names, spec.source or spec.moveFrom; for the same text it gives the same Source, with what that keeps in memory. It gives nil
+// without an error where this controller has no such source, and a *Problem where a person has to act.
+type SourceFunc func(ctx context.Context, keyring string, spec v1alpha1.KeySource) (Source, error)
+
+// ClearSecrets is a SourceFunc that has private keys in the clear in Secrets and nothing else.
+func ClearSecrets(src Source) SourceFunc {
+	return func(_ context.Context, _ string, spec v1alpha1.KeySource) (Source, error) {
+		if spec.Secret == nil || spec.Secret.EncryptedBy != nil {
+			return nil, nil
+		}
+		return src, nil
+	}
 }
 
 // usable parts the keys of a keyring of the given class from those that do not belong in it.

@@ -26,12 +26,23 @@ type Keyring struct {
 }
 
 // KeyringSpec says where the keys live and what they may open.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.source.vaultTransit) || (has(self.class) ? self.class : 'postquantum') == 'classical'",message="keys of source vaultTransit are RSA keys: set class: classical"
+// +kubebuilder:validation:XValidation:rule="!has(self.source.vaultTransit) || has(self.breakGlass)",message="what is sealed to a key that never leaves Vault is lost with that Vault: set breakGlass.recipients"
+// +kubebuilder:validation:XValidation:rule="!has(self.moveFrom) || (!has(self.source.vaultTransit) && !has(self.moveFrom.vaultTransit))",message="keys of source vaultTransit cannot leave Vault, and others cannot become such: make another keyring and rewrap"
 type KeyringSpec struct {
 	// source is where the private keys live.
 	// +kubebuilder:default={secret:{}}
 	// +optional
 	Source KeySource `json:"source,omitzero"`
-	// class of the keys: postquantum (age hybrid) or classical (X25519).
+	// moveFrom is the source that the keys are moved from. While it is set, they are opened with wherever they are; each is copied to source, read back and proved,
+	// and then deleted here. When status says that nothing is left in it, take it out.
+	// +optional
+	MoveFrom *KeySource `json:"moveFrom,omitempty"`
+	// breakGlass is who can open without the keyring, such as when its Vault is lost.
+	// +optional
+	BreakGlass *BreakGlass `json:"breakGlass,omitempty"`
+	// class of the keys: postquantum (age hybrid) or classical (X25519; RSA-4096 with source vaultTransit).
 	// +kubebuilder:validation:Enum=postquantum;classical
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the class of a keyring cannot change: one object never mixes classes; make another keyring"
 	// +kubebuilder:default=postquantum
@@ -102,19 +113,6 @@ type Signer struct {
 	Key string `json:"key"`
 }
 
-// KeySource has exactly one member.
-//
-// +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:MaxProperties=1
-type KeySource struct {
-	// secret keeps age identities in Secrets of the controller's namespace.
-	// +optional
-	Secret *SecretSource `json:"secret,omitempty"`
-}
-
-// SecretSource has no settings of its own.
-type SecretSource struct{}
-
 // KeyringStatus is output only.
 type KeyringStatus struct {
 	// observedGeneration is the generation that the conditions speak of; -1 until the controller has seen the object.
@@ -154,6 +152,9 @@ type KeyStatus struct {
 	// activated is when the key became active.
 	// +optional
 	Activated *metav1.Time `json:"activated,omitempty"`
+	// wasClear says that the private key has lain in a Secret in the clear before it was moved: backups of etcd may hold it. The next rotation reseals what it could open.
+	// +optional
+	WasClear bool `json:"wasClear,omitempty"`
 }
 
 // KeyringList is a list of Keyrings.

@@ -22,6 +22,7 @@ import (
 	"github.com/waxwing-io/waxwing/audit/serve"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/controller"
+	"github.com/waxwing-io/waxwing/keyring"
 	"github.com/waxwing-io/waxwing/keyring/secretsource"
 )
 
@@ -112,7 +113,7 @@ func (o *options) complete(logs io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	o.SecretSource = secretsource.New(clients.CoreV1().Secrets(o.Namespace), o.Now, o.Rand)
+	o.KeySource = keyring.ClearSecrets(secretsource.New(clients.CoreV1().Secrets(o.Namespace), o.Now, o.Rand))
 	if o.auditLog == "" {
 		return errors.New("no audit log: set --audit-log; nothing is opened without one")
 	}

@@ -70,25 +70,36 @@ func (c *Checked) openEnvelopes(keys Keys) (map[string][]byte, []Use, error) {
 
 // openEnvelope unwraps with the first key id that keys knows, and checks the commit; there is no second try.
 func (c *Checked) openEnvelope(id string, keys Keys) ([]byte, Use, error) {
-	e, wraps := c.envelopes[id], c.spec.Envelopes[id].Wraps
+	holder, keyID, ok := c.chosen(id, keys)
+	if !ok {
+		return nil, Use{}, c.noKey(id)
+	}
+	e, field := c.envelopes[id], "envelopes."+id+".wraps."+holder
+	identity, ok := keys.Identity(keyID)
+	if !ok {
+		return nil, Use{}, c.noKey(id)
+	}
+	key, err := unwrap(field, e.wraps[holder], c.spec.Envelopes[id].Wraps[holder].Keys, identity)
+	if err != nil {
+		return nil, Use{}, err
+	}
+	if !hmac.Equal(e.place.commitment(key), e.commit) {
+		return nil, Use{}, tampered("envelopes."+id, "the envelope was moved or changed after it was sealed")
+	}
+	return key, Use{Envelope: id, Holder: holder, KeyID: keyID}, nil
+}
+
+// chosen is the wrap that an envelope is opened with, and the key.
+func (c *Checked) chosen(id string, keys Keys) (holder, keyID string, ok bool) {
+	wraps := c.spec.Envelopes[id].Wraps
 	for _, holder := range slices.Sorted(maps.Keys(wraps)) {
 		for _, keyID := range wraps[holder].Keys {
-			identity, ok := keys.Identity(keyID)
-			if !ok {
-				continue
+			if _, ok := keys.Identity(keyID); ok {
+				return holder, keyID, true
 			}
-			field := "envelopes." + id + ".wraps." + holder
-			key, err := unwrap(field, e.wraps[holder], wraps[holder].Keys, identity)
-			if err != nil {
-				return nil, Use{}, err
-			}
-			if !hmac.Equal(e.place.commitment(key), e.commit) {
-				return nil, Use{}, tampered("envelopes."+id, "the envelope was moved or changed after it was sealed")
-			}
-			return key, Use{Envelope: id, Holder: holder, KeyID: keyID}, nil
 		}
 	}
-	return nil, Use{}, c.noKey(id)
+	return "", "", false
 }
 
 func (c *Checked) noKey(id string) error {

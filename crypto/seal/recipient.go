@@ -45,7 +45,7 @@ func NewRecipient(text string, r age.Recipient, class Class) Recipient {
 	return Recipient{text: text, age: r, class: class}
 }
 
-// ParseRecipient reads age1pq1… (post-quantum) and age1… (classical).
+// ParseRecipient reads age1pq1… (post-quantum), age1… and waxrsa1… (classical).
 func ParseRecipient(text string) (Recipient, error) {
 	switch {
 	case strings.HasPrefix(text, "AGE-SECRET-KEY-"):
@@ -56,10 +56,12 @@ func ParseRecipient(text string) (Recipient, error) {
 			return Recipient{}, errors.New("malformed recipient: not a post-quantum age recipient (age1pq1…)")
 		}
 		return Recipient{text: r.String(), age: r, class: PostQuantum}, nil
+	case strings.HasPrefix(text, rsaPrefix):
+		return parseRSARecipient(text)
 	default:
 		r, err := age.ParseX25519Recipient(text)
 		if err != nil {
-			return Recipient{}, errors.New("malformed recipient: expected age1pq1… or age1…")
+			return Recipient{}, errors.New("malformed recipient: expected age1pq1…, age1… or waxrsa1…")
 		}
 		return Recipient{text: r.String(), age: r, class: Classical}, nil
 	}

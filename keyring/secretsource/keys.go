@@ -2,12 +2,11 @@ package secretsource
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
-	"filippo.io/age"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -22,16 +21,33 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 	if err != nil {
 		return nil, nil, fmt.Errorf("listing the Secrets of keyring %s: %w", name, err)
 	}
-	var keys []keyring.Stored
+	var mine []*corev1.Secret
+	var held []Held
 	var faults []keyring.Problem
 	for i := range list.Items {
 		secret := &list.Items[i]
-		if secret.Type == StatementType && secret.Name == StatementSecretName(name) {
+		switch {
+		case secret.Type == s.form.StatementType && secret.Name == s.form.StatementSecretName(name), s.form.foreign(secret.Type):
+			continue
+		case secret.Type != s.form.KeyType:
+			faults = append(faults, fault(secret, fmt.Errorf("has the label %s but is of type %s, not %s", LabelKeyring, secret.Type, s.form.KeyType)))
 			continue
 		}
-		k, err := readKey(name, secret)
+		mine = append(mine, secret)
+		held = append(held, Held{ID: secret.Labels[LabelKeyID], Recipient: strings.TrimSpace(string(secret.Data[DataRecipient])), Kept: secret.Data[s.form.DataIdentity]})
+	}
+	if len(mine) == 0 {
+		return nil, faults, nil
+	}
+	found, err := s.custody.Identities(ctx, name, held)
+	if err != nil {
+		return nil, nil, err
+	}
+	var keys []keyring.Stored
+	for i, secret := range mine {
+		k, err := s.readKey(name, secret, held[i].Recipient, found[i])
 		if err != nil {
-			faults = append(faults, keyring.Problem{Where: where(secret.Name), Msg: err.Error(), KeyID: keyIDOf(secret.Name)})
+			faults = append(faults, fault(secret, err))
 			continue
 		}
 		keys = append(keys, keyring.Stored{Key: k, Where: where(secret.Name), Version: secret.ResourceVersion})
@@ -39,25 +55,31 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 	return keys, faults, nil
 }
 
+// foreign says whether a Secret is of another Form.
+func (f Form) foreign(t corev1.SecretType) bool {
+	return slices.ContainsFunc(forms(), func(o Form) bool { return o.KeyType != f.KeyType && (t == o.KeyType || t == o.StatementType) })
+}
+
+func fault(secret *corev1.Secret, err error) keyring.Problem {
+	return keyring.Problem{Where: where(secret.Name), Msg: err.Error(), KeyID: keyIDOf(secret.Name)}
+}
+
 func where(name string) string { return "Secret " + name }
 
 // readKey reads one key. Its errors are part of a sentence that begins with the Secret's name, and never quote data.
-func readKey(name string, secret *corev1.Secret) (keyring.Key, error) {
-	if secret.Type != KeyType {
-		return keyring.Key{}, fmt.Errorf("has the label %s but is of type %s, not %s", LabelKeyring, secret.Type, KeyType)
+func (s *Source) readKey(name string, secret *corev1.Secret, recipient string, found Found) (keyring.Key, error) {
+	if found.Err != nil {
+		return keyring.Key{}, found.Err
 	}
-	id, err := readIdentity(secret.Data[DataIdentity])
-	if err != nil {
-		return keyring.Key{}, err
-	}
+	id := found.Identity
 	// Who edits or copies one part of a Secret and forgets another is told so, before anything is sealed to a key that is not what it says.
-	if strings.TrimSpace(string(secret.Data[DataRecipient])) != id.Recipient() {
-		return keyring.Key{}, fmt.Errorf("has a %s that does not belong to its %s", DataRecipient, DataIdentity)
+	if recipient != id.Recipient() {
+		return keyring.Key{}, fmt.Errorf("has a %s that does not belong to its %s", DataRecipient, s.form.DataIdentity)
 	}
 	if got := secret.Labels[LabelKeyID]; got != id.KeyID() {
-		return keyring.Key{}, fmt.Errorf("has the label %s of another key than its %s", LabelKeyID, DataIdentity)
+		return keyring.Key{}, fmt.Errorf("has the label %s of another key than its %s", LabelKeyID, s.form.DataIdentity)
 	}
-	if want := KeySecretName(name, id.KeyID()); secret.Name != want {
+	if want := s.form.KeySecretName(name, id.KeyID()); secret.Name != want {
 		return keyring.Key{}, fmt.Errorf("holds a key that belongs in Secret %s", want)
 	}
 	state := keyring.State(secret.Annotations[AnnotationState])
@@ -75,24 +97,6 @@ func readKey(name string, secret *corev1.Secret) (keyring.Key, error) {
 	return keyring.NewKey(name, id, state, created, activated), nil
 }
 
-// readIdentity reads an age identity file with exactly one identity.
-func readIdentity(file []byte) (seal.Identity, error) {
-	var found []string
-	for line := range strings.Lines(string(file)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			found = append(found, line)
-		}
-	}
-	if len(found) != 1 {
-		return seal.Identity{}, fmt.Errorf("has %d identities in %s, not one", len(found), DataIdentity)
-	}
-	id, err := seal.ParseIdentity(found[0])
-	if err != nil {
-		return seal.Identity{}, fmt.Errorf("has a malformed identity in %s", DataIdentity)
-	}
-	return id, nil
-}
-
 func readTime(secret *corev1.Secret, annotation string, required bool) (time.Time, error) {
 	text, ok := secret.Annotations[annotation]
 	if !ok && !required {
@@ -107,43 +111,20 @@ func readTime(secret *corev1.Secret, annotation string, required bool) (time.Tim
 
 // Create implements keyring.KeyStore.
 func (s *Source) Create(ctx context.Context, name string, class seal.Class) (string, error) {
-	text, err := generate(class)
+	recipient, kept, err := s.custody.NewKey(ctx, name, class)
 	if err != nil {
 		return "", err
 	}
-	id, err := seal.ParseIdentity(text)
-	if err != nil {
-		return "", errors.New("making a key: what was made cannot be read")
-	}
-	immutable := true
-	return id.KeyID(), s.create(ctx, &corev1.Secret{
+	immutable, id := true, seal.KeyID(recipient)
+	return id, s.create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:        KeySecretName(name, id.KeyID()),
-			Labels:      map[string]string{LabelKeyring: name, LabelKeyID: id.KeyID()},
+			Name:        s.form.KeySecretName(name, id),
+			Labels:      map[string]string{LabelKeyring: name, LabelKeyID: id},
 			Annotations: map[string]string{AnnotationState: string(keyring.PreActive), AnnotationCreated: stamp(s.now())},
 		},
-		Type: KeyType, Immutable: &immutable,
-		Data: map[string][]byte{
-			DataIdentity:  []byte("# public key: " + id.Recipient() + "\n" + text + "\n"),
-			DataRecipient: []byte(id.Recipient() + "\n"),
-		},
+		Type: s.form.KeyType, Immutable: &immutable,
+		Data: map[string][]byte{s.form.DataIdentity: kept, DataRecipient: []byte(recipient + "\n")},
 	})
-}
-
-// generate gives a new private key as text.
-func generate(class seal.Class) (string, error) {
-	if class == seal.Classical {
-		id, err := age.GenerateX25519Identity()
-		if err != nil {
-			return "", fmt.Errorf("making a key: %w", err)
-		}
-		return id.String(), nil
-	}
-	id, err := age.GenerateHybridIdentity()
-	if err != nil {
-		return "", fmt.Errorf("making a key: %w", err)
-	}
-	return id.String(), nil
 }
 
 // SetState implements keyring.KeyStore.
@@ -155,7 +136,7 @@ func (s *Source) SetState(ctx context.Context, k keyring.Stored, to keyring.Stat
 	if to == keyring.Active && k.Activated.IsZero() {
 		annotations[AnnotationActivated] = stamp(at)
 	}
-	return s.update(ctx, KeySecretName(k.Keyring, k.ID), k.Version, annotations)
+	return s.update(ctx, s.form.KeySecretName(k.Keyring, k.ID), k.Version, annotations)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

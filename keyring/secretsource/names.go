@@ -8,11 +8,48 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
-// Types of the Secrets.
+// Form is how the Secrets of one Custody differ from those of another, so that a keyring's keys can be in two of them while they are moved.
+type Form struct {
+	// KeyType and StatementType are the types of its Secrets.
+	KeyType, StatementType corev1.SecretType
+	// name stands in the Secrets' names: waxwing-NAMEkey-…, waxwing-NAMEstatement-….
+	name string
+	// DataIdentity and DataSigner are the keys of the Secrets' data that have what the Custody keeps of private keys.
+	DataIdentity, DataSigner string
+}
+
+// Types of the Secrets of clear keys.
 const (
 	KeyType       corev1.SecretType = "waxwing.io/sealing-key"
 	StatementType corev1.SecretType = "waxwing.io/statement-key"
 )
+
+// ClearForm is that of private keys in the clear.
+func ClearForm() Form {
+	return Form{KeyType: KeyType, StatementType: StatementType, DataIdentity: DataIdentity, DataSigner: DataSigner}
+}
+
+// SealedForm is that of private keys that are encrypted by a key elsewhere.
+func SealedForm() Form {
+	return Form{KeyType: "waxwing.io/sealed-sealing-key", StatementType: "waxwing.io/sealed-statement-key", name: "sealed-", DataIdentity: "sealed-identity", DataSigner: "sealed-signer"}
+}
+
+// TransitForm is that of private keys that are in Vault's Transit engine: the Secrets have their names there.
+func TransitForm() Form {
+	return Form{KeyType: "waxwing.io/transit-sealing-key", StatementType: "waxwing.io/transit-statement-key", name: "transit-", DataIdentity: "transit-key", DataSigner: "transit-signer"}
+}
+
+func forms() []Form { return []Form{ClearForm(), SealedForm(), TransitForm()} }
+
+// KeySecretName is the name of the Secret of a key.
+func (f Form) KeySecretName(keyring, id string) string {
+	return "waxwing-" + f.name + "key-" + keyring + "-" + id[:min(len(id), seal.KeyIDDisplay)]
+}
+
+// StatementSecretName is the name of the Secret of a keyring's statement key.
+func (f Form) StatementSecretName(keyring string) string {
+	return "waxwing-" + f.name + "statement-" + keyring
+}
 
 // LabelKeyring has the name of the keyring, on both types.
 const LabelKeyring = "waxwing.io/keyring"
@@ -39,31 +76,45 @@ const (
 
 const manager = "waxwing-controller"
 
-// KeySecretName is the name of the Secret of a key.
-func KeySecretName(keyring, id string) string {
-	return "waxwing-key-" + keyring + "-" + id[:min(len(id), seal.KeyIDDisplay)]
-}
+// KeySecretName is that of ClearForm.
+func KeySecretName(keyring, id string) string { return ClearForm().KeySecretName(keyring, id) }
 
 // keyIDOf is the id, of 16 digits, that the name of a key's Secret says; empty where it says none.
 func keyIDOf(secretName string) string {
-	if _, ok := KeyringOf(secretName); !ok || !strings.HasPrefix(secretName, "waxwing-key-") {
-		return ""
+	for _, f := range forms() {
+		if rest, ok := strings.CutPrefix(secretName, f.keyPrefix()); ok {
+			if _, id, ok := cutKeyID(rest); ok {
+				return id
+			}
+		}
 	}
-	return secretName[len(secretName)-seal.KeyIDDisplay:]
+	return ""
 }
 
-// StatementSecretName is the name of the Secret of a keyring's statement key.
-func StatementSecretName(keyring string) string { return "waxwing-statement-" + keyring }
+// StatementSecretName is that of ClearForm.
+func StatementSecretName(keyring string) string { return ClearForm().StatementSecretName(keyring) }
+
+func (f Form) keyPrefix() string { return "waxwing-" + f.name + "key-" }
+
+// cutKeyID parts KEYRING-ID.
+func cutKeyID(rest string) (keyring, id string, ok bool) {
+	i := strings.LastIndexByte(rest, '-')
+	if i < 1 || len(rest)-i-1 != seal.KeyIDDisplay {
+		return "", "", false
+	}
+	return rest[:i], rest[i+1:], true
+}
 
 // KeyringOf is the keyring that a Secret belongs to by its name. A foreign Secret may have such a name too.
 func KeyringOf(secretName string) (keyring string, ok bool) {
-	if keyring, ok = strings.CutPrefix(secretName, StatementSecretName("")); ok {
-		return keyring, keyring != ""
+	for _, f := range forms() {
+		if keyring, ok = strings.CutPrefix(secretName, f.StatementSecretName("")); ok {
+			return keyring, keyring != ""
+		}
+		if rest, ok := strings.CutPrefix(secretName, f.keyPrefix()); ok {
+			keyring, _, ok = cutKeyID(rest)
+			return keyring, ok
+		}
 	}
-	rest, ok := strings.CutPrefix(secretName, "waxwing-key-")
-	i := strings.LastIndexByte(rest, '-')
-	if !ok || i < 1 || len(rest)-i-1 != seal.KeyIDDisplay {
-		return "", false
-	}
-	return rest[:i], true
+	return "", false
 }

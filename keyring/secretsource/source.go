@@ -36,15 +36,22 @@ type Secrets interface {
 // Source implements keyring.Source. It is safe for concurrent use.
 type Source struct {
 	secrets Secrets
+	custody Custody
+	form    Form
 	now     func() time.Time
-	rand    io.Reader
 }
 
 var _ keyring.Source = (*Source)(nil)
 
-// New gives a Source over the Secrets of the controller's namespace. now dates new keys; rand makes statement keys (age draws its keys from crypto/rand).
+// New gives a Source that has private keys in the clear, over the Secrets of the controller's namespace. now dates new keys; rand makes statement keys (age draws its keys
+// from crypto/rand).
 func New(secrets Secrets, now func() time.Time, rand io.Reader) *Source {
-	return &Source{secrets: secrets, now: now, rand: rand}
+	return NewIn(secrets, clearKeys{rand}, now)
+}
+
+// NewIn gives a Source whose private keys are in a Custody.
+func NewIn(secrets Secrets, custody Custody, now func() time.Time) *Source {
+	return &Source{secrets: secrets, custody: custody, form: custody.Form(), now: now}
 }
 
 // create makes a Secret, and never changes one that is there.

@@ -15,14 +15,14 @@ import (
 
 // LoadStatement implements keyring.StatementStore.
 func (s *Source) LoadStatement(ctx context.Context, name string) (*keyring.Statement, error) {
-	secret, err := s.secrets.Get(ctx, StatementSecretName(name), metav1.GetOptions{})
+	secret, err := s.secrets.Get(ctx, s.form.StatementSecretName(name), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading Secret %s: %w", StatementSecretName(name), err)
+		return nil, fmt.Errorf("reading Secret %s: %w", s.form.StatementSecretName(name), err)
 	}
-	st, err := readStatement(name, secret)
+	st, err := s.readStatement(ctx, name, secret)
 	if err != nil {
 		return nil, &keyring.Problem{Where: where(secret.Name), Msg: err.Error()}
 	}
@@ -30,24 +30,24 @@ func (s *Source) LoadStatement(ctx context.Context, name string) (*keyring.State
 }
 
 // readStatement is to a statement key what readKey is to a sealing key.
-func readStatement(name string, secret *corev1.Secret) (*keyring.Statement, error) {
-	if secret.Type != StatementType {
-		return nil, fmt.Errorf("has the name of a statement key but is of type %s, not %s: it was not made by Waxwing and stays as it is", secret.Type, StatementType)
+func (s *Source) readStatement(ctx context.Context, name string, secret *corev1.Secret) (*keyring.Statement, error) {
+	if secret.Type != s.form.StatementType {
+		return nil, fmt.Errorf("has the name of a statement key but is of type %s, not %s: it was not made by Waxwing and stays as it is", secret.Type, s.form.StatementType)
 	}
 	if secret.Labels[LabelKeyring] != name {
 		return nil, fmt.Errorf("has the name of the statement key of keyring %s but not its label %s", name, LabelKeyring)
 	}
-	signer, err := statement.NewSigner(strings.TrimSpace(string(secret.Data[DataSigner])))
-	if err != nil {
-		return nil, fmt.Errorf("has a malformed statement key in %s", DataSigner)
-	}
 	verifierKey := strings.TrimSpace(string(secret.Data[DataVerifier]))
+	signer, err := s.custody.Signer(ctx, name, verifierKey, secret.Data[s.form.DataSigner])
+	if err != nil {
+		return nil, fmt.Errorf("has a malformed statement key in %s", s.form.DataSigner)
+	}
 	verifier, err := statement.NewVerifier(verifierKey)
 	if err != nil {
 		return nil, fmt.Errorf("has a malformed statement key in %s", DataVerifier)
 	}
 	if signer.Name() != name || verifier.Name() != name || signer.KeyHash() != verifier.KeyHash() {
-		return nil, fmt.Errorf("has a %s and a %s that do not belong together, or to keyring %s", DataSigner, DataVerifier, name)
+		return nil, fmt.Errorf("has a %s and a %s that do not belong together, or to keyring %s", s.form.DataSigner, DataVerifier, name)
 	}
 	// Without the set the numbering would begin again under the same key, so an annotation that somebody removed is not taken for one that was never filled.
 	recipients, ok := secret.Annotations[AnnotationRecipients]
@@ -62,23 +62,23 @@ func readStatement(name string, secret *corev1.Secret) (*keyring.Statement, erro
 
 // CreateStatement implements keyring.StatementStore.
 func (s *Source) CreateStatement(ctx context.Context, name string) error {
-	signer, verifier, err := statement.GenerateKey(s.rand, name)
+	verifier, kept, err := s.custody.NewSigner(ctx, name)
 	if err != nil {
-		return fmt.Errorf("making a statement key: %w", err)
+		return err
 	}
 	immutable := true
 	return s.create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:        StatementSecretName(name),
+			Name:        s.form.StatementSecretName(name),
 			Labels:      map[string]string{LabelKeyring: name},
 			Annotations: map[string]string{AnnotationRecipients: ""},
 		},
-		Type: StatementType, Immutable: &immutable,
-		Data: map[string][]byte{DataSigner: []byte(signer + "\n"), DataVerifier: []byte(verifier + "\n")},
+		Type: s.form.StatementType, Immutable: &immutable,
+		Data: map[string][]byte{s.form.DataSigner: kept, DataVerifier: []byte(verifier + "\n")},
 	})
 }
 
 // SaveStatement implements keyring.StatementStore.
 func (s *Source) SaveStatement(ctx context.Context, st *keyring.Statement) error {
-	return s.update(ctx, StatementSecretName(st.Keyring), st.Version, map[string]string{AnnotationRecipients: string(st.Note), AnnotationClaim: st.Claim})
+	return s.update(ctx, s.form.StatementSecretName(st.Keyring), st.Version, map[string]string{AnnotationRecipients: string(st.Note), AnnotationClaim: st.Claim})
 }

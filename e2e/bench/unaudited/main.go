@@ -20,6 +20,7 @@ import (
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/controller"
+	"github.com/waxwing-io/waxwing/keyring"
 	"github.com/waxwing-io/waxwing/keyring/secretsource"
 )
 
@@ -73,6 +74,6 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg.SecretSource = secretsource.New(clients.CoreV1().Secrets(cfg.Namespace), cfg.Now, cfg.Rand)
+	cfg.KeySource = keyring.ClearSecrets(secretsource.New(clients.CoreV1().Secrets(cfg.Namespace), cfg.Now, cfg.Rand))
 	return controller.Run(ctx, cfg)
 }
