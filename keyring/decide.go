@@ -73,7 +73,7 @@ func Decide(s Situation) Next {
 	switch {
 	case s.empty() && s.Shown != "":
 		return stop(ReasonKeyMissing, "the status shows key %s, and the source holds no key at all: they were deleted, or a controller in another namespace has them. "+
-			"Restore them from a backup, or uninstall the controller that should not be; to begin anew with other keys, delete this Keyring and make it again", s.Shown)
+			"Restore them from a backup, name the source that they are in as spec.moveFrom, or uninstall the controller that should not be; to begin anew with other keys, delete this Keyring and make it again", s.Shown)
 	case s.Statement == "":
 		return Next{Do: DoMakeStatement}
 	case len(active) > 1:
