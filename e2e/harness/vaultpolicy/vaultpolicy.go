@@ -15,6 +15,7 @@ const Dir = "charts/waxwing/files/vault"
 
 // Names are the files, without .hcl.
 const (
+	Login         = "login"
 	SealedKeys    = "sealed-keys"
 	KV            = "kv"
 	KVRemove      = "kv-remove"
@@ -26,17 +27,17 @@ const (
 
 // Names lists all of them.
 func Names() []string {
-	return []string{SealedKeys, KV, KVRemove, Transit, TransitRemove, Operator, Auditor}
+	return []string{Login, SealedKeys, KV, KVRemove, Transit, TransitRemove, Operator, Auditor}
 }
 
 // Place is what stands for the words in capitals of the files.
 type Place struct {
-	Transit    string // mount of the Transit engine
-	KV         string // mount of the key/value store
-	Kubernetes string // mount of the auth method
-	Key        string // name of the key of sealed keys
-	Folder     string // in KV
-	Prefix     string // of the names of a keyring's keys in Transit
+	Transit string // mount of the Transit engine
+	KV      string // mount of the key/value store
+	Auth    string // mount of the auth method
+	Key     string // name of the key of sealed keys
+	Folder  string // in KV
+	Prefix  string // of the names of a keyring's keys in Transit
 }
 
 // Read gives a policy for a place. A word of it that the place leaves empty is an error if the file has it.
@@ -51,7 +52,7 @@ func Read(name string, at Place) (string, error) {
 	}
 	text := string(b)
 	for _, w := range []struct{ word, value string }{
-		{"TRANSIT", at.Transit}, {"KV", at.KV}, {"KUBERNETES", at.Kubernetes}, {"KEY", at.Key}, {"FOLDER", at.Folder}, {"PREFIX", at.Prefix},
+		{"TRANSIT", at.Transit}, {"KV", at.KV}, {"AUTH", at.Auth}, {"KEY", at.Key}, {"FOLDER", at.Folder}, {"PREFIX", at.Prefix},
 	} {
 		if w.value == "" && inPath(text, w.word) {
 			return "", fmt.Errorf("policy %s has %s, and nothing is given for it", name, w.word)

@@ -1,5 +1,5 @@
 # Somebody who looks whether all is as it should be. Nothing here shows a private key, or uses one.
-# TRANSIT is the path of the Transit engine, KV that of the key/value store, FOLDER as in kv.hcl, KUBERNETES that of the auth method.
+# TRANSIT is the path of the Transit engine, KV that of the key/value store, FOLDER as in kv.hcl, AUTH that of the auth method.
 
 # Types of keys, whether they are exportable, their versions; public halves.
 path "TRANSIT/keys" {
@@ -15,13 +15,13 @@ path "KV/metadata/FOLDER/*" {
 }
 
 # Who can log in, and what he may do then.
-path "auth/KUBERNETES/config" {
+path "auth/AUTH/config" {
   capabilities = ["read"]
 }
-path "auth/KUBERNETES/role" {
+path "auth/AUTH/role" {
   capabilities = ["list"]
 }
-path "auth/KUBERNETES/role/*" {
+path "auth/AUTH/role/*" {
   capabilities = ["read"]
 }
 path "sys/policies/acl" {

@@ -1,5 +1,5 @@
 # Somebody who sets Vault up for Waxwing, as docs/vault.md does. Whoever writes policies and roles can give himself what they allow: hand this out for the time of it.
-# TRANSIT is the path of the Transit engine, KV that of the key/value store, KUBERNETES that of the auth method.
+# TRANSIT is the path of the Transit engine, KV that of the key/value store, AUTH that of the auth method.
 
 # Turns the engines on.
 path "sys/mounts/TRANSIT" {
@@ -20,15 +20,15 @@ path "TRANSIT/keys/*" {
 }
 
 # Turns the auth method on, which Vault asks "sudo" for, and tells it of the cluster.
-path "sys/auth/KUBERNETES" {
+path "sys/auth/AUTH" {
   capabilities = ["create", "read", "update", "sudo"]
 }
-path "auth/KUBERNETES/config" {
+path "auth/AUTH/config" {
   capabilities = ["create", "read", "update"]
 }
 
 # Says who logs in as what, and what that may do.
-path "auth/KUBERNETES/role/waxwing-*" {
+path "auth/AUTH/role/waxwing-*" {
   capabilities = ["create", "read", "update", "delete"]
 }
 path "sys/policies/acl/waxwing-*" {
