@@ -45,6 +45,10 @@ prerequisites: ## install tmux and ssh-keygen with apt-get where they are missin
 demo: build tools ## seal, commit, apply, change and tamper on a real control plane (KEEP=1 leaves it up)
 	@./e2e/demo.sh
 
+.PHONY: demo-vault
+demo-vault: build tools ## keys from Vault: a keyring on each source, on a real control plane and a real Vault, which is locked and unlocked (KEEP=1 leaves it up)
+	@./e2e/demo-vault.sh
+
 # -count=1, because go's cache of results does not know of the programs that the end-to-end tests build and run.
 .PHONY: test
 test: lint cross tools prerequisites ## run every test; the first run builds a control plane (about 10 minutes on two cores)
