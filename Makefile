@@ -30,8 +30,8 @@ man: ## write the manual pages of seal into dist/man
 	go run ./cli/mangen dist/man
 
 .PHONY: tools
-tools: ## build the test control plane, kubectl, helm, kubeconform and tlogcheck once, into the user's cache
-	@go run ./e2e/tools/fetch controlplane kubectl helm helm3 kubeconform tlogcheck >/dev/null
+tools: ## build the test control plane, kubectl, helm, kubeconform, tlogcheck and Vault once, into the user's cache
+	@go run ./e2e/tools/fetch controlplane kubectl helm helm3 kubeconform tlogcheck vault vault-plugin-auth-kubernetes >/dev/null
 
 # What people have and a bare machine may lack: tmux is the terminal of the tests, ssh-keygen makes keys for docs/sign.md.
 .PHONY: prerequisites
@@ -44,6 +44,10 @@ prerequisites: ## install tmux and ssh-keygen with apt-get where they are missin
 .PHONY: demo
 demo: build tools ## seal, commit, apply, change and tamper on a real control plane (KEEP=1 leaves it up)
 	@./e2e/demo.sh
+
+.PHONY: demo-vault
+demo-vault: build tools ## keys from Vault: a keyring on each source, on a real control plane and a real Vault, which is locked and unlocked (KEEP=1 leaves it up)
+	@./e2e/demo-vault.sh
 
 # -count=1, because go's cache of results does not know of the programs that the end-to-end tests build and run.
 .PHONY: test
