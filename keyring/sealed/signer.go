@@ -46,23 +46,33 @@ func (c *Custody) openSigner(ctx context.Context, keyring string, verifier note.
 	if known.from == text {
 		return known.signer, nil
 	}
-	opened, err := c.transit.decrypt(ctx, []sealedText{text})
+	_, signer, err := c.signerKey(ctx, keyring, verifier, text)
 	if err != nil {
 		return nil, err
-	}
-	if opened[0].err != nil {
-		return nil, fmt.Errorf("Secret %s %w", c.Form().StatementSecretName(keyring), opened[0].err)
-	}
-	signer, err := statement.NewSigner(strings.TrimSpace(string(opened[0].plain)))
-	clear(opened[0].plain)
-	if err != nil {
-		return nil, fmt.Errorf("Secret %s has a malformed statement key in %s", c.Form().StatementSecretName(keyring), c.Form().DataSigner)
-	}
-	if signer.Name() != verifier.Name() || signer.KeyHash() != verifier.KeyHash() {
-		return nil, fmt.Errorf("Secret %s has a %s of another statement key than its verifier", c.Form().StatementSecretName(keyring), c.Form().DataSigner)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.signers[keyring] = openedSigner{text, signer}
 	return signer, nil
+}
+
+// signerKey asks Vault for the private half, as text and ready to sign.
+func (c *Custody) signerKey(ctx context.Context, keyring string, verifier note.Verifier, sealed sealedText) (text string, signer note.Signer, err error) {
+	opened, err := c.transit.decrypt(ctx, []sealedText{sealed})
+	if err != nil {
+		return "", nil, err
+	}
+	if opened[0].err != nil {
+		return "", nil, fmt.Errorf("Secret %s %w", c.Form().StatementSecretName(keyring), opened[0].err)
+	}
+	text = strings.TrimSpace(string(opened[0].plain))
+	signer, err = statement.NewSigner(text)
+	clear(opened[0].plain)
+	if err != nil {
+		return "", nil, fmt.Errorf("Secret %s has a malformed statement key in %s", c.Form().StatementSecretName(keyring), c.Form().DataSigner)
+	}
+	if signer.Name() != verifier.Name() || signer.KeyHash() != verifier.KeyHash() {
+		return "", nil, fmt.Errorf("Secret %s has a %s of another statement key than its verifier", c.Form().StatementSecretName(keyring), c.Form().DataSigner)
+	}
+	return text, signer, nil
 }
