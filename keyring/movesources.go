@@ -94,6 +94,21 @@ func (r *run) moveSteps() int {
 	return stepsPerKey * len(r.move.inv.keys)
 }
 
+// look reads what there is. Keys that were seen earlier in this run count where they cannot be read any more.
+func (r *run) look(ctx context.Context) error {
+	before := r.inv
+	err := r.take(ctx)
+	if !r.inv.keysRead && (before.keysRead || before.partly) {
+		for _, k := range before.keys {
+			if _, missing := r.inv.key(k.ID); missing != nil {
+				r.inv.keys = append(r.inv.keys, k)
+			}
+		}
+		r.inv.partly = true
+	}
+	return err
+}
+
 // take reads the source, and the one that keys are moved from. The latter comes first: a key that has left it is in the other by then.
 func (r *run) take(ctx context.Context) error {
 	if r.move == nil {
