@@ -131,7 +131,7 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 	waiters := newAuditWaiters(recorder, bodies.seen)
 	events := mgr.GetEventRecorder(unseal.FieldManager)
 	keyrings := &KeyringReconciler{
-		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log,
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log, Jitter: cfg.Jitter,
 		AuditEphemeral: cfg.AuditEphemeral,
 	}
 	noted, unwrapper := newNoted(), newUnwrapper(live, log, bodies.seen, cfg)
