@@ -42,7 +42,7 @@ func (r *run) open(ctx context.Context) error {
 	if from == nil {
 		return err
 	}
-	if why := moveRefusal(*from, r.kr.Spec.Source); why != "" {
+	if why := v1alpha1.MoveRefusal(*from, r.kr.Spec.Source); why != "" {
 		return blocked(why)
 	}
 	if merr := r.openMove(ctx, *from); err == nil {
