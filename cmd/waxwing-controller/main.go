@@ -21,6 +21,7 @@ const (
 )
 
 func main() {
+	noCore()
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(gcPercent)
 		debug.SetMemoryLimit(gcMemory)
