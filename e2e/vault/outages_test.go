@@ -69,7 +69,7 @@ func (s *scene) outages() []outage {
 			Before: func(faultproxy.Request) faultproxy.Verdict {
 				return faultproxy.Reply(http.StatusInternalServerError, []byte(`{"errors":[]}`))
 			}}),
-		{"refusing", func() { v.Policy(policy, "") }, func() { s.allow(v, s.kind) }, []string{"permission denied", "docs/vault.md"}},
+		{"refusing", func() { v.Policy(policy, "# nothing") }, func() { s.allow(v, s.kind) }, []string{"permission denied", "docs/vault.md"}},
 		{"of other roles", func() { v.Delete("auth/" + auth + "/role/" + role); v.RevokeLogins(auth) },
 			func() { v.KubernetesRole(auth, role, s.role()) }, []string{"invalid role name", role}},
 	}
