@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -23,7 +24,7 @@ func WithRequests(ctx context.Context) (context.Context, *Requests) {
 	return context.WithValue(ctx, requestsKey{}, r), r
 }
 
-// NoteRequest notes the id of a request that was made under ctx. The first few of an operation are kept.
+// NoteRequest notes the id of a request that was made under ctx. The first few of an operation are kept, each once.
 func NoteRequest(ctx context.Context, id string) {
 	r, ok := ctx.Value(requestsKey{}).(*Requests)
 	if !ok || id == "" {
@@ -31,7 +32,7 @@ func NoteRequest(ctx context.Context, id string) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.ids) < maxRequests {
+	if len(r.ids) < maxRequests && !slices.Contains(r.ids, id) {
 		r.ids = append(r.ids, id)
 	}
 }

@@ -131,3 +131,14 @@ func (s *suite) close() error {
 	})
 	return s.closeErr
 }
+
+// Folder makes a folder for a test in the one of this test process, which goes with the process. Unlike the test's own TempDir it is also removed where the
+// process is killed, as long as the control plane runs.
+func Folder(t testing.TB, name string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(current(t).dir, slug(name)+"-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

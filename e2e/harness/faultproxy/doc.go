@@ -7,5 +7,6 @@
 //
 // It speaks HTTP/1.1 over TLS with a certificate that only its own kubeconfigs trust, passes bearer tokens through, and forwards a write that has reached it
 // even if the client is gone by then, as a network does. It does no upgrades (exec, port-forward). It asks for watches as JSON, whatever the client would
-// rather have, so that it can tell events apart.
+// rather have, so that it can tell events apart. What is not the API server, such as a Vault, can stand behind it as well: its requests are told by method and
+// path.
 package faultproxy

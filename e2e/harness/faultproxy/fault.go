@@ -28,6 +28,7 @@ type Fault struct {
 // Verdict is what becomes of a request. Its zero value lets it pass.
 type Verdict struct {
 	cut    bool
+	bytes  *int64 // of the body, before a cut
 	answer *answer
 }
 
@@ -42,6 +43,9 @@ func Pass() Verdict { return Verdict{} }
 
 // Cut ends the connection without an answer.
 func Cut() Verdict { return Verdict{cut: true} }
+
+// CutBody ends the connection after the first bytes of the answer's body; of use as the verdict of After only.
+func CutBody(bytes int64) Verdict { return Verdict{bytes: &bytes} }
 
 // Answer gives the client a status in place of the API server's answer. A positive retryAfter, in whole seconds, is told to the client.
 func Answer(code int, retryAfter time.Duration) Verdict {

@@ -54,6 +54,21 @@ type exchange struct {
 
 type exchangeKey struct{}
 
+// cutBody ends with an error where the body that it is of goes on.
+type cutBody struct {
+	io.Reader
+	io.Closer
+}
+
+// Read implements io.Reader.
+func (c *cutBody) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	if errors.Is(err, io.EOF) {
+		err = errCut
+	}
+	return n, err
+}
+
 // errCut ends a connection from within the forwarding.
 var errCut = errors.New("a fault cuts the connection")
 
@@ -90,6 +105,14 @@ func (p *Proxy) Close() {
 	p.server.Close()
 }
 
+// URL of the proxy, for clients that take no kubeconfig.
+func (p *Proxy) URL() string { return p.server.URL }
+
+// CA vouches for the certificate of URL, in PEM.
+func (p *Proxy) CA() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw}))
+}
+
 // Kubeconfig writes a copy of a kubeconfig whose clusters are all behind the proxy.
 func (p *Proxy) Kubeconfig(from, to string) error {
 	k, err := clientcmd.LoadFromFile(from)
@@ -98,7 +121,7 @@ func (p *Proxy) Kubeconfig(from, to string) error {
 	}
 	for _, c := range k.Clusters {
 		c.Server, c.CertificateAuthority, c.TLSServerName = p.server.URL, "", ""
-		c.CertificateAuthorityData = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
+		c.CertificateAuthorityData = []byte(p.CA())
 	}
 	if err := clientcmd.WriteToFile(*k, to); err != nil {
 		return fmt.Errorf("writing %s: %w", to, err)
@@ -226,6 +249,10 @@ func (p *Proxy) answered(resp *http.Response) error {
 		case v.cut:
 			p.note(x, func(r *Record) { r.Fault = true })
 			return errCut
+		case v.bytes != nil:
+			p.note(x, func(r *Record) { r.Fault = true })
+			resp.Body = &cutBody{Reader: io.LimitReader(resp.Body, *v.bytes), Closer: resp.Body}
+			return nil
 		case v.answer != nil:
 			p.note(x, func(r *Record) { r.Fault = true })
 			_ = resp.Body.Close()

@@ -27,8 +27,8 @@ type Request struct {
 	DryRun          bool
 	// Initial says that a watch is to begin with all that there is, in place of a list.
 	Initial bool
-	// Path is the URL's, without its query.
-	Path string
+	// Method is HTTP's, and Path the URL's without its query: what there is to tell requests apart where no resource of Kubernetes is asked for.
+	Method, Path string
 }
 
 // Write says whether the request would change something.
@@ -61,7 +61,7 @@ func (r Request) String() string {
 
 // classify reads a request. The body of a create is read and put back, because its name stands nowhere else.
 func classify(req *http.Request) Request {
-	r := Request{Path: req.URL.Path}
+	r := Request{Method: req.Method, Path: req.URL.Path}
 	if !r.parsePath() {
 		return r
 	}

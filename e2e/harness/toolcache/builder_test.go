@@ -167,6 +167,10 @@ func TestTheKeyOfATool(t *testing.T) {
 			},
 			another: true,
 		},
+		"changes with the build tags": {
+			change:  func(_ *testing.T, b *toolcache.Builder) { b.Tools[0].Tags = []string{"minimal"} },
+			another: true,
+		},
 		"changes with the build flags": {
 			change: func(_ *testing.T, b *toolcache.Builder) {
 				b.Tools[0].LDFlags = func(v string) string { return "-s -X main.version=" + v }

@@ -36,6 +36,9 @@ func (b *Builder) recipe(ctx context.Context, t Tool) (recipe, error) {
 	// Paths are not trimmed, because another setting compiles all of the standard library and of Kubernetes again
 	// beside what other builds on the machine use.
 	r.args = []string{"-buildvcs=false", "-mod=readonly", "-trimpath=false"}
+	if len(t.Tags) > 0 {
+		r.args = append(r.args, "-tags="+strings.Join(t.Tags, ","))
+	}
 	if t.LDFlags != nil {
 		r.args = append(r.args, "-ldflags="+t.LDFlags(r.version))
 	}

@@ -29,6 +29,8 @@ type Tool struct {
 	About string
 	// Cost says how long a build takes when little of it is in Go's cache.
 	Cost string
+	// Tags are the build tags, if any.
+	Tags []string
 	// LDFlags makes the linker's flags from the upstream version, such as "v1.37.2".
 	LDFlags func(version string) string
 }
@@ -112,6 +114,24 @@ func Catalogue() []Tool {
 			Upstream: "github.com/transparency-dev/tessera",
 			About:    "the second verifier of audit logs, with Tessera's fsck",
 			Cost:     "a few seconds",
+		},
+		{
+			Name:     "vault",
+			Dir:      "e2e/tools/vault",
+			Package:  "github.com/hashicorp/vault",
+			Upstream: "github.com/hashicorp/vault",
+			About:    "a Vault server for the tests",
+			Cost:     "about 5 minutes on two cores",
+			// Without it, every secrets engine, storage and auth method there is is compiled.
+			Tags: []string{"minimal"},
+		},
+		{
+			Name:     "vault-plugin-auth-kubernetes",
+			Dir:      "e2e/tools/vaultk8s",
+			Package:  "github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes",
+			Upstream: "github.com/hashicorp/vault-plugin-auth-kubernetes",
+			About:    "Vault's Kubernetes auth",
+			Cost:     "about 2 minutes on two cores",
 		},
 		{
 			Name:     "sops",
