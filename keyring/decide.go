@@ -67,13 +67,14 @@ type Next struct {
 //	pre-active ──> claim ──> prove and activate ──> publish ──> nothing
 //
 // When the published key is gone it makes no other: a new key would silently take the place of the one that everything is sealed to. The same where the status
-// shows a key and the source is empty: it is that of a controller in another namespace, or somebody has deleted all of it.
+// shows a key and the source is as it was before the first: it is that of a controller in another namespace, somebody has deleted all of it, or it was restored as it was
+// long ago.
 func Decide(s Situation) Next {
 	active := inState(s.Keys, Active)
 	switch {
-	case s.empty() && s.Shown != "":
-		return stop(ReasonKeyMissing, "the status shows key %s, and the source holds no key at all: they were deleted, or a controller in another namespace has them. "+
-			"Restore them from a backup, or uninstall the controller that should not be; to begin anew with other keys, delete this Keyring and make it again", s.Shown)
+	case s.behind():
+		return stop(ReasonKeyMissing, "the status shows key %s, and the source holds %s: it was deleted or restored as it was long ago, or a controller in another namespace has it. "+
+			"Restore it from a newer backup, or uninstall the controller that should not be; to begin anew with other keys, delete this Keyring and make it again", s.Shown, s.what())
 	case s.Statement == "":
 		return Next{Do: DoMakeStatement}
 	case len(active) > 1:
@@ -93,8 +94,19 @@ func Decide(s Situation) Next {
 	return activation(s)
 }
 
-// empty says that there is nothing, as before a first start.
-func (s Situation) empty() bool { return s.Statement == "" && len(s.Keys) == 0 && !s.Unreadable }
+// behind says that the source is as it was before the first key, and the status shows one.
+func (s Situation) behind() bool { return s.Shown != "" && len(s.Keys) == 0 && s.Published == nil }
+
+// what is there where behind.
+func (s Situation) what() string {
+	switch {
+	case s.Unreadable:
+		return "no key that can be used"
+	case s.Statement != "":
+		return s.Statement + " and no key at all"
+	}
+	return "no key at all"
+}
 
 // activation chooses among pre-active keys: the claimed one, else the oldest. There is more than one only where two controllers have raced.
 func activation(s Situation) Next {

@@ -40,8 +40,10 @@ func TestWhatAKeyringNeedsNext(t *testing.T) {
 			keyring.Situation{Shown: "aaaaaaaaaaaaaaaa"}, keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonKeyMissing}, "the status shows key aaaaaaaaaaaaaaaa"},
 		"the statement key was lost and the status shows the key that is there: a new statement key": {
 			keyring.Situation{Shown: "aaaaaaaaaaaaaaaa", Keys: []keyring.Key{key("a", keyring.Active, 0)}}, keyring.Next{Do: keyring.DoMakeStatement}, ""},
-		"the first key is being made and an older status shows another: go on": {
-			keyring.Situation{Shown: "aaaaaaaaaaaaaaaa", Statement: here}, keyring.Next{Do: keyring.DoMakeKey}, ""},
+		"no key was ever made, but the status shows one: the source is older than the status": {
+			keyring.Situation{Shown: "aaaaaaaaaaaaaaaa", Statement: here}, keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonKeyMissing}, "holds Secret waxwing-statement-default and no key at all: it was deleted or restored"},
+		"and so if there is something that cannot be read": {
+			keyring.Situation{Shown: "aaaaaaaaaaaaaaaa", Statement: here, Unreadable: true}, keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonKeyMissing}, "aaaaaaaaaaaaaaaa"},
 		"no key: make the first": {keyring.Situation{Statement: here}, keyring.Next{Do: keyring.DoMakeKey}, ""},
 		"no key but a Secret that cannot be read, before anything was published: make the first": {
 			keyring.Situation{Statement: here, Unreadable: true}, keyring.Next{Do: keyring.DoMakeKey}, ""},

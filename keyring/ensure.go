@@ -106,7 +106,11 @@ func (r *run) settle(ctx context.Context) error {
 		case DoStop:
 			return &refusal{next.Reason, true, errors.New(next.Message)}
 		}
-		if err := r.step(ctx, next); err != nil && !errors.Is(err, ErrConflict) {
+		err = r.step(ctx, next)
+		if problem := (*Problem)(nil); errors.As(err, &problem) {
+			return &refusal{ReasonKeySourceUnavailable, true, err}
+		}
+		if err != nil && !errors.Is(err, ErrConflict) {
 			return err
 		}
 	}

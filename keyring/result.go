@@ -30,8 +30,10 @@ type Done struct{ Reason, Message string }
 
 // result puts what was found and what went wrong into words.
 func (r *run) result(err error) Result {
-	// A source that is empty though the status shows a key takes nothing from the status: that is all that is left to say which key is missing.
-	res := Result{Done: r.done, Known: r.inv.complete() && !(r.inv.situation().empty() && r.kr.Status.ActiveKey != "")}
+	// A source that is behind the status takes nothing from it: that is all that is left to say which key is missing.
+	situation := r.inv.situation()
+	situation.Shown = r.kr.Status.ActiveKey
+	res := Result{Done: r.done, Known: r.inv.complete() && !situation.behind()}
 	published := r.inv.published()
 	res.StatementKey, res.Note = published.VerifierKey, published.Note
 	res.Keys = statuses(r.inv.plain())

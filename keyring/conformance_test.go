@@ -1,0 +1,53 @@
+package keyring_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/keyring/keyringtest"
+)
+
+// TestTheFakeSourceKeepsItsPromises holds the fake that the tests of this package rely on to what the real sources are held to.
+func TestTheFakeSourceKeepsItsPromises(t *testing.T) {
+	keyringtest.Run(t, func(t *testing.T) keyringtest.World {
+		sources := map[string]*memorySource{}
+		of := func(name string) *memorySource {
+			if sources[name] == nil {
+				sources[name] = newMemorySource(t)
+			}
+			return sources[name]
+		}
+		return keyringtest.World{
+			Class:           seal.Classical,
+			Source:          func(name string) keyring.Source { return of(name) },
+			RemoveKey:       func(name, id string) { delete(of(name).keys, id) },
+			RemoveStatement: func(name string) { delete(of(name).statements, name) },
+			BreakKey: func(name, id string) {
+				delete(of(name).keys, id)
+				of(name).faults = append(of(name).faults, keyring.Problem{Where: "Place " + id, Msg: "is garbled", KeyID: id})
+			},
+			BreakStatement: func(name string) {
+				of(name).problem = &keyring.Problem{Where: "Place of the statement", Msg: "is garbled"}
+			},
+			Away: func() func() {
+				for _, s := range sources {
+					s.before = func(string, int) error { return errors.New("connection refused") }
+				}
+				return func() {
+					for _, s := range sources {
+						s.before = nil
+					}
+				}
+			},
+			Content: func() (all string) {
+				for name, s := range sources {
+					all += fmt.Sprintf("%s %d %d;", name, s.version, len(s.keys))
+				}
+				return all
+			},
+		}
+	})
+}

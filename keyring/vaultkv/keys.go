@@ -1,0 +1,216 @@
+package vaultkv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/keyring/secretsource"
+	"github.com/waxwing-io/waxwing/keyring/vault"
+)
+
+var keyIDRE = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// attempts bounds how often something is read again that is being changed by somebody else.
+const attempts = 3
+
+// Load implements keyring.KeyStore. A key that Vault does not let this controller read is a fault, and the one in memory stays in use; if it lets it read none of them, that
+// is the error.
+func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []keyring.Problem, error) {
+	names, err := s.store.list(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	known, now := s.inMemory(), map[string]keyring.Stored{}
+	var faults []keyring.Problem
+	var denied []error
+	for _, id := range names {
+		if !keyIDRE.MatchString(id) {
+			faults = append(faults, *s.store.problem("keys/"+id, "is not named after a key id, so Waxwing has not made it: nothing else belongs in this folder"))
+			continue
+		}
+		k, fault, err := s.load(ctx, name, id, known)
+		if kind(err) == vault.Denied {
+			denied = append(denied, err)
+			k, fault = known[id], s.store.problem(keyName(id), "cannot be read: %v", err)
+			err = nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if fault != nil {
+			fault.KeyID = id
+			faults = append(faults, *fault)
+		}
+		if k.ID != "" {
+			now[id] = k
+		}
+	}
+	if len(denied) > 0 && len(denied) == len(names) {
+		return nil, nil, denied[0]
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys = now
+	var keys []keyring.Stored
+	for _, id := range names {
+		if k, ok := now[id]; ok {
+			keys = append(keys, k)
+		}
+	}
+	return keys, faults, nil
+}
+
+func (s *Source) inMemory() map[string]keyring.Stored {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys // replaced as a whole, never changed
+}
+
+// list gives the names of the entries of keys, in order.
+func (s store) list(ctx context.Context) ([]string, error) {
+	names, err := s.vault.List(ctx, s.mount+"/metadata/"+s.full("keys"))
+	if len(names) == 0 && (err == nil || kind(err) == vault.Missing) {
+		return nil, s.known(ctx)
+	}
+	if err != nil {
+		return nil, s.failed("keys", err)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// load gives one key, from memory if Vault has the same version. A fault may come with a key, which can be used all the same. Neither stands for one that is gone.
+func (s *Source) load(ctx context.Context, name, id string, known map[string]keyring.Stored) (keyring.Stored, *keyring.Problem, error) {
+	for range attempts {
+		v, vanishes, err := s.store.look(ctx, keyName(id))
+		if v == nil || err != nil {
+			return problemOf(err)
+		}
+		k, ok := known[id]
+		if !ok || k.Version != v.String() {
+			f, err := s.store.data(ctx, keyName(id), *v)
+			if errors.Is(err, keyring.ErrConflict) || kind(err) == vault.Missing {
+				continue // changed in between
+			}
+			if err != nil {
+				return problemOf(err)
+			}
+			key, err := readKey(name, id, f)
+			if err != nil {
+				return keyring.Stored{}, s.store.problem(keyName(id), "%v", err), nil
+			}
+			k = keyring.Stored{Key: key, Where: s.store.where(keyName(id)), Version: v.String()}
+		}
+		if !vanishes.IsZero() {
+			return k, s.store.problem(keyName(id), "%s", s.store.vanishes(stamp(vanishes))), nil
+		}
+		return k, nil, nil
+	}
+	return keyring.Stored{}, s.store.problem(keyName(id), "is being changed all the time"), nil
+}
+
+// problemOf parts what is wrong with one key from what is wrong with all.
+func problemOf(err error) (keyring.Stored, *keyring.Problem, error) {
+	if p := (*keyring.Problem)(nil); errors.As(err, &p) {
+		one := *p
+		return keyring.Stored{}, &one, nil
+	}
+	return keyring.Stored{}, nil, err
+}
+
+// readKey reads one key. Its errors are part of a sentence that begins with the entry's name, and never quote a field.
+func readKey(name, id string, f fields) (keyring.Key, error) {
+	if f.text(fieldKeyring) != name {
+		return keyring.Key{}, fmt.Errorf("is not of keyring %s by its field %s: two Keyrings cannot have one folder, and a key is not moved by copying it", name, fieldKeyring)
+	}
+	identity, err := secretsource.ReadIdentityFile([]byte(f.text(fieldIdentity)), fieldIdentity)
+	if err != nil {
+		return keyring.Key{}, err
+	}
+	if f.text(fieldRecipient) != identity.Recipient() {
+		return keyring.Key{}, fmt.Errorf("has a %s that does not belong to its %s", fieldRecipient, fieldIdentity)
+	}
+	if identity.KeyID() != id {
+		return keyring.Key{}, fmt.Errorf("holds a key that belongs in %s", keyName(identity.KeyID()))
+	}
+	state := keyring.State(f.text(fieldState))
+	if !state.Known() {
+		return keyring.Key{}, fmt.Errorf("has no state of a key in %s", fieldState)
+	}
+	created, err := readTime(f, fieldCreated, true)
+	if err != nil {
+		return keyring.Key{}, err
+	}
+	activated, err := readTime(f, fieldActivated, state == keyring.Active)
+	if err != nil {
+		return keyring.Key{}, err
+	}
+	return keyring.NewKey(name, identity, state, created, activated), nil
+}
+
+func readTime(f fields, field string, required bool) (time.Time, error) {
+	if _, ok := f[field]; !ok && !required {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, f.text(field))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("has no time in %s", field)
+	}
+	return t, nil
+}
+
+// Create implements keyring.KeyStore.
+func (s *Source) Create(ctx context.Context, name string, class seal.Class) (string, error) {
+	text, err := secretsource.Generate(class)
+	if err != nil {
+		return "", err
+	}
+	id, err := seal.ParseIdentity(text)
+	if err != nil {
+		return "", errors.New("making a key: what was made cannot be read")
+	}
+	return id.KeyID(), s.store.put(ctx, keyName(id.KeyID()), 0, fields{
+		fieldKeyring: name, fieldIdentity: string(secretsource.IdentityFile(id, text)), fieldRecipient: id.Recipient(),
+		fieldState: string(keyring.PreActive), fieldCreated: stamp(s.now()),
+	})
+}
+
+// SetState implements keyring.KeyStore.
+func (s *Source) SetState(ctx context.Context, k keyring.Stored, to keyring.State, at time.Time) error {
+	if err := keyring.Step(k.State, to); err != nil {
+		return err
+	}
+	set := fields{fieldState: string(to)}
+	if to == keyring.Active && k.Activated.IsZero() {
+		set[fieldActivated] = stamp(at)
+	}
+	return s.update(ctx, keyName(k.ID), k.Version, set)
+}
+
+// update sets fields of an entry that is still at the version that was loaded.
+func (s *Source) update(ctx context.Context, name, loaded string, set fields) error {
+	v, _, err := s.store.look(ctx, name)
+	if p := (*keyring.Problem)(nil); errors.As(err, &p) || (err == nil && (v == nil || v.String() != loaded)) {
+		return keyring.ErrConflict // what is wrong with it is told when it is loaded again
+	}
+	if err != nil {
+		return err
+	}
+	f, err := s.store.data(ctx, name, *v)
+	if kind(err) == vault.Missing {
+		return keyring.ErrConflict
+	}
+	if err != nil {
+		return err
+	}
+	for field, value := range set {
+		f[field] = value
+	}
+	return s.store.put(ctx, name, v.number, f)
+}
