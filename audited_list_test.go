@@ -23,6 +23,7 @@ func audited() map[string]string {
 		"controller.secretWriter.replace":             "drift.repair unseal",
 		"controller.secretWriter.upgrade":             "drift.repair unseal",
 		"controller.secretWriter.write":               "drift.repair unseal",
+		"controller.unwrapper.fetch":                  "key.unwrap",
 		"controller.wanted":                           "drift.repair unseal",
 		"keyring.NewKey":                              "key.load",
 		"keyring.Probe":                               "key.activate",
@@ -64,6 +65,7 @@ func excuses() map[string]string {
 	const client = "sigs.k8s.io/controller-runtime/pkg/client."
 	return map[string]string{
 		"controller.KeyringReconciler.publish -> " + client + "Writer.Apply": "the object is the ConfigMap of a recipient set, which is public",
+		"unseal.Plan.Remote -> crypto/seal.Checked.RSACiphertexts":           "it asks for no key, only whether there is one, and gives ciphertexts",
 		"controller.patchStatus -> " + client + "SubResourceWriter.Patch":    "the object is a GitSecret, its status alone",
 		"controller.markShard.write -> " + client + "Writer.Patch":           "the object is a ConfigMap, which holds ids of envelopes",
 	}
@@ -92,6 +94,7 @@ func touches(f *types.Func, call *ast.CallExpr, info *types.Info) string {
 	name := short(path) + "." + strings.TrimPrefix(recv+"."+f.Name(), ".")
 	switch {
 	case path == module+"keyring" && slices.Contains([]string{"KeyStore", "StatementStore"}, recv),
+		name == "keyring.Prefetcher.Prefetch", path == module+"keyring/vaulttransit" && recv == "Vault",
 		path == module+"keyring/secretsource" && slices.Contains([]string{"Reader", "Writer"}, recv),
 		path == module+"crypto/statement" && f.Name() == "GenerateKey", // gives texts
 		recv == "SecretInterface":

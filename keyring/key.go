@@ -50,4 +50,7 @@ func (k Key) same(o Key) bool {
 	return k.Keyring == o.Keyring && k.ID == o.ID && k.State == o.State && k.Created.Equal(o.Created) && k.Activated.Equal(o.Activated)
 }
 
-func display(id string) string { return id[:min(len(id), seal.KeyIDDisplay)] }
+// Display is a key id as it is shown to people.
+func Display(id string) string { return id[:min(len(id), seal.KeyIDDisplay)] }
+
+func display(id string) string { return Display(id) }
