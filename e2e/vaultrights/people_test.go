@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"time"
 
 	vaultapi "github.com/hashicorp/vault/api"
 
@@ -167,11 +166,7 @@ func as(t *testing.T, v *vaulttest.Vault, p place, r right, all bool) *vaultapi.
 	}
 	name := "test-" + p.Transit
 	v.Policy(name, text)
-	s, err := v.Root().Auth().Token().CreateOrphan(&vaultapi.TokenCreateRequest{Policies: []string{name}, NoDefaultPolicy: true, TTL: time.Hour.String()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v.As(s.Auth.ClientToken).Logical()
+	return v.As((&world{Vault: v}).token(t, name)).Logical()
 }
 
 func render(t *testing.T, policy string, p vaultpolicy.Place) string {
