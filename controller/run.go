@@ -111,7 +111,7 @@ func unknownKind(err error) error {
 func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies) error {
 	live := &keyring.Live{}
 	log := newTermLog(recorder, termOf(cfg, mgr.GetAPIReader()), cfg.AuditAnchors.Others, cfg.Log)
-	rings := keyring.NewManager(keyring.Config{Source: cfg.KeySource, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
+	rings := keyring.NewManager(keyring.Config{Source: cfg.KeySource, Use: cfg.KeySourceUse, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
 	reader, listed, err := readers(mgr, cfg, bodies)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 	waiters := newAuditWaiters(recorder, bodies.seen)
 	events := mgr.GetEventRecorder(unseal.FieldManager)
 	keyrings := &KeyringReconciler{
-		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log,
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log, Jitter: cfg.Jitter,
 		AuditEphemeral: cfg.AuditEphemeral,
 	}
 	noted, unwrapper := newNoted(), newUnwrapper(live, log, bodies.seen, cfg)

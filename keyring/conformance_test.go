@@ -3,6 +3,8 @@ package keyring_test
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
@@ -43,7 +45,8 @@ func TestTheFakeSourceKeepsItsPromises(t *testing.T) {
 				}
 			},
 			Content: func() (all string) {
-				for name, s := range sources {
+				for _, name := range slices.Sorted(maps.Keys(sources)) {
+					s := sources[name]
 					all += fmt.Sprintf("%s %d %d;", name, s.version, len(s.keys))
 				}
 				return all

@@ -45,7 +45,19 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 		err = &refusal{ReasonSignerInvalid, true, unusable}
 	}
 	m.keep(kr, r.inv, r.inv.published())
+	if r.inv.keysRead {
+		m.use(kr.Name, specs(&kr.Spec)...)
+	}
 	return r.result(err), transient(err)
+}
+
+// specs are the sources that a Keyring names.
+func specs(spec *v1alpha1.KeyringSpec) []v1alpha1.KeySource {
+	all := []v1alpha1.KeySource{spec.Source}
+	if spec.MoveFrom != nil {
+		all = append(all, *spec.MoveFrom)
+	}
+	return all
 }
 
 // transient is err if trying again may help.

@@ -112,7 +112,13 @@ func (m *memorySource) SetState(ctx context.Context, k keyring.Stored, to keyrin
 		if !ok || now.Version != k.Version {
 			return keyring.ErrConflict
 		}
-		now.State, now.Activated, now.Version = to, at, m.next()
+		if err := keyring.Step(now.State, to); err != nil {
+			return err
+		}
+		if to == keyring.Active && now.Activated.IsZero() {
+			now.Activated = at
+		}
+		now.State, now.Version = to, m.next()
 		return nil
 	})
 }

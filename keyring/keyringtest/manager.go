@@ -222,7 +222,7 @@ func away(b *bench) {
 	}
 	back()
 	for what, c := range map[string]*controller{"a controller that has run on": c, "one that began without it": cold} {
-		if got := c.ready(first); got.Reason != keyring.ReasonKeyActive || len(got.Done) > 0 || !c.opens(id) {
+		if got := c.eventually(first); got.Reason != keyring.ReasonKeyActive || len(got.Done) > 0 || !c.opens(id) {
 			t.Errorf("%s, it is back: %+v", what, got)
 		}
 	}

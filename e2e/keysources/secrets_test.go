@@ -1,0 +1,133 @@
+package keysources_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
+	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/keyring/keyringtest"
+	"github.com/waxwing-io/waxwing/keyring/secretsource"
+)
+
+// keySecrets are the Secrets of keys in a namespace of their own.
+type keySecrets struct {
+	t         testing.TB
+	namespace string
+	secrets   corev1client.SecretInterface
+	form      secretsource.Form
+}
+
+func newKeySecrets(t testing.TB, c *harness.Cluster, form secretsource.Form) *keySecrets {
+	namespace := c.Namespace(t)
+	return &keySecrets{t, namespace, c.Clientset().CoreV1().Secrets(namespace), form}
+}
+
+func (s *keySecrets) get(name string) *corev1.Secret {
+	s.t.Helper()
+	secret, err := s.secrets.Get(s.t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return secret
+}
+
+func (s *keySecrets) remove(name string) {
+	s.t.Helper()
+	if err := s.secrets.Delete(s.t.Context(), name, metav1.DeleteOptions{}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// put makes a Secret from another.
+func (s *keySecrets) put(secret *corev1.Secret) {
+	s.t.Helper()
+	secret.ResourceVersion, secret.UID = "", ""
+	if _, err := s.secrets.Create(s.t.Context(), secret, metav1.CreateOptions{}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// change replaces an immutable Secret.
+func (s *keySecrets) change(name string, change func(*corev1.Secret)) {
+	s.t.Helper()
+	secret := s.get(name)
+	s.remove(name)
+	change(secret)
+	s.put(secret)
+}
+
+// copy has a Secret of one keyring look like one of another in everything that is not encrypted.
+func (s *keySecrets) copy(from, to, id string) {
+	s.t.Helper()
+	secret := s.get(s.form.KeySecretName(from, id))
+	secret.Name, secret.Labels[secretsource.LabelKeyring] = s.form.KeySecretName(to, id), to
+	s.put(secret)
+}
+
+func (s *keySecrets) content() string {
+	s.t.Helper()
+	list, err := s.secrets.List(s.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var all []string
+	for _, secret := range list.Items {
+		all = append(all, secret.Name+" "+secret.ResourceVersion)
+	}
+	return fmt.Sprint(all)
+}
+
+// world is that of a source over these Secrets; Source, Away and Memorizes are missing.
+func (s *keySecrets) world(class seal.Class) keyringtest.World {
+	return keyringtest.World{
+		Class:           class,
+		RemoveKey:       func(name, id string) { s.remove(s.form.KeySecretName(name, id)) },
+		RemoveStatement: func(name string) { s.remove(s.form.StatementSecretName(name)) },
+		BreakKey: func(name, id string) {
+			s.change(s.form.KeySecretName(name, id), func(secret *corev1.Secret) { secret.Data[s.form.DataIdentity] = []byte(keyringtest.Junk) })
+		},
+		BreakStatement: func(name string) {
+			s.change(s.form.StatementSecretName(name), func(secret *corev1.Secret) { secret.Data[s.form.DataSigner] = []byte(keyringtest.Junk) })
+		},
+		Content: s.content,
+	}
+}
+
+func TestKeysInSecrets(t *testing.T) {
+	c := harness.Start(t)
+	for _, class := range []seal.Class{seal.PostQuantum, seal.Classical} {
+		t.Run(string(class), func(t *testing.T) {
+			keyringtest.Run(t, func(t *testing.T) keyringtest.World {
+				s := newKeySecrets(t, c, secretsource.ClearForm())
+				proxy, err := faultproxy.New(c.Config())
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(proxy.Close)
+				behind := rest.AnonymousClientConfig(c.Config())
+				behind.Host, behind.TLSClientConfig, behind.BearerToken = proxy.URL(), rest.TLSClientConfig{CAData: []byte(proxy.CA())}, c.Config().BearerToken
+				clients, err := kubernetes.NewForConfig(behind)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w := s.world(class)
+				w.Source = func(string) keyring.Source {
+					return secretsource.New(clients.CoreV1().Secrets(s.namespace), time.Now, rand.Reader)
+				}
+				w.Away = func() func() { proxy.Down(); return proxy.Up }
+				return w
+			})
+		})
+	}
+}
