@@ -90,6 +90,36 @@ func fieldsOf(t *testing.T, file string) []string {
 	return slices.DeleteFunc(paths, func(p string) bool { return slices.Contains([]string{"apiVersion", "kind", "metadata"}, p) })
 }
 
+// keyringFields are the fields of a Keyring, without those of spec.moveFrom, which has to be as spec.source is, and apart the fields of the connections to Vault, which have to
+// be alike wherever there is one.
+func keyringFields(t *testing.T) (fields, connection []string) {
+	t.Helper()
+	members := map[string][]string{}
+	for _, p := range fieldsOf(t, "waxwing.io_keyrings.yaml") {
+		for _, source := range []string{"spec.source.", "spec.moveFrom."} {
+			if rest, ok := strings.CutPrefix(p, source); ok {
+				members[source] = append(members[source], rest)
+			}
+		}
+		if before, after, ok := strings.Cut(p, ".vault."); ok {
+			members[before] = append(members[before], "vault."+after)
+		} else if !strings.HasPrefix(p, "spec.moveFrom.") {
+			fields = append(fields, p)
+		}
+	}
+	alike := func(a, b string) {
+		slices.Sort(members[a])
+		slices.Sort(members[b])
+		if diff := cmp.Diff(members[a], members[b]); diff != "" || len(members[a]) == 0 {
+			t.Errorf("%s and %s differ: %s", a, b, diff)
+		}
+	}
+	alike("spec.source.", "spec.moveFrom.")
+	alike("spec.source.vaultKV", "spec.source.vaultTransit")
+	alike("spec.source.vaultKV", "spec.source.secret.encryptedBy.transit")
+	return fields, members["spec.source.vaultKV"]
+}
+
 // constants are the values of the string constants of a package whose names begin with prefix.
 func constants(t *testing.T, dir, prefix string) []string {
 	t.Helper()
@@ -137,10 +167,12 @@ func TestThePageOfTheKindsHasAHeadingForEverything(t *testing.T) {
 	}
 	conditions := constants(t, "../api/v1alpha1", "Condition")
 	all := headings(t)
+	keyringFields, connection := keyringFields(t)
 	for part, want := range map[string][]string{
 		"Fields of GitSecret":     fieldsOf(t, "waxwing.io_gitsecrets.yaml"),
-		"Fields of Keyring":       fieldsOf(t, "waxwing.io_keyrings.yaml"),
-		"Conditions of GitSecret": slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return c == "Degraded" }),
+		"Fields of Keyring":       keyringFields,
+		"Fields of vault":         connection,
+		"Conditions of GitSecret": slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return c == "Degraded" || c == "Moving" }),
 		"Conditions of Keyring":   conditions,
 		"Reasons of GitSecret":    reasons,
 		"Reasons of Keyring":      append(constants(t, "../keyring", "Reason"), constants(t, "../api/v1alpha1", "Reason")...),

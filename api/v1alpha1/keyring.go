@@ -119,7 +119,7 @@ type KeyringStatus struct {
 	// observedGeneration is the generation that the conditions speak of; -1 until the controller has seen the object.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready and, only while true, Reconciling or Stalled (kstatus), and Degraded.
+	// conditions are Ready and, only while true, Reconciling or Stalled (kstatus), and Degraded; Moving with spec.moveFrom.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
