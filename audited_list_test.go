@@ -67,6 +67,7 @@ func excuses() map[string]string {
 		"controller.KeyringReconciler.publish -> " + client + "Writer.Apply": "the object is the ConfigMap of a recipient set, which is public",
 		"unseal.Plan.Remote -> crypto/seal.Checked.RSACiphertexts":           "it asks for no key, only whether there is one, and gives ciphertexts",
 		"controller.patchStatus -> " + client + "SubResourceWriter.Patch":    "the object is a GitSecret, its status alone",
+		"keyring/sources.Sources.secret -> keyring/secretsource.Reader.Get":  "the object is a Secret with what a login to Vault takes, and no key of a keyring",
 		"controller.markShard.write -> " + client + "Writer.Patch":           "the object is a ConfigMap, which holds ids of envelopes",
 	}
 }
