@@ -241,8 +241,8 @@ func TestCertificatesForARealVault(t *testing.T) {
 	if err := reach("mtls", name); err != nil {
 		t.Error(err)
 	}
-	refused(t, reach("", name), vault.Unreachable, "see clientCertificate")
-	refused(t, reach("other", name), vault.Unreachable, "see clientCertificate")
+	refused(t, reach("", name), vault.Unreachable, "clientCertificate")
+	refused(t, reach("other", name), vault.Unreachable, "clientCertificate")
 	refused(t, reach("absent", name), vault.NoLogin, "the controller's certificate cannot be read")
 	refused(t, reach("mtls", ""), vault.Unreachable, "serverName in the Keyring")
 }

@@ -115,7 +115,7 @@ func (c *Client) exchange(ctx context.Context, doing string, creds credentials) 
 		return nil, c.error(Refused, doing, "the login cannot be put into JSON", "")
 	}
 	var secret *api.Secret
-	_, err = c.ask(ctx, anonymous.Logical(), request{doing: doing, hide: creds.hide, ask: func(l *api.Logical, ctx context.Context) (*api.Response, error) {
+	_, err = c.ask(ctx, anonymous.Logical(), request{doing: doing, again: true, hide: creds.hide, ask: func(l *api.Logical, ctx context.Context) (*api.Response, error) {
 		resp, err := l.WriteRawWithContext(ctx, creds.path, raw)
 		if err != nil || resp == nil {
 			return resp, err
