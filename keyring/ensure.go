@@ -91,7 +91,7 @@ func (r *run) settle(ctx context.Context) error {
 	for range maxSteps {
 		inv, err := take(ctx, r.src, r.kr.Name, r.class())
 		r.inv = inv
-		if problem := (*Problem)(nil); errors.As(err, &problem) {
+		if problem := (*Problem)(nil); inv.keysRead && errors.As(err, &problem) {
 			return &refusal{ReasonStatementInvalid, true, problem}
 		}
 		if err != nil {
