@@ -77,7 +77,7 @@ func TestRoomsStayFreeOf(t *testing.T) {
 	forbidden := map[string][]string{
 		"crypto":     {"k8s.io/", "sigs.k8s.io/", "net/http"},
 		"manifest":   {"k8s.io/client-go", "sigs.k8s.io/controller-runtime"},
-		"unseal":     {"k8s.io/client-go/rest", "sigs.k8s.io/controller-runtime", "net/http/httptest"},
+		"unseal":     {"github.com/hashicorp/vault", "k8s.io/client-go/rest", "sigs.k8s.io/controller-runtime", "net/http/httptest"},
 		"controller": {"github.com/hashicorp/vault", module + "manifest", module + "repo"},
 		"cli":        {"sigs.k8s.io/controller-runtime", "github.com/hashicorp/vault"},
 	}

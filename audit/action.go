@@ -19,6 +19,7 @@ const (
 	ActionKeyDestroy     Action = "key.destroy"     // a key is deleted
 	ActionKeyMove        Action = "key.move"        // a key goes to another source
 	ActionKeyLoad        Action = "key.load"        // read private keys from their source into memory
+	ActionKeyUnwrap      Action = "key.unwrap"      // have the place where a private key stays decrypt the keys of envelopes
 	ActionKeyBackup      Action = "key.backup"      // write private keys into a backup
 	ActionKeyRestore     Action = "key.restore"     // take private keys from a backup
 	ActionPublish        Action = "keyring.publish" // sign and publish a recipient set

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/keyring"
@@ -56,6 +57,8 @@ type Config struct {
 
 	// KeySource opens the sources of keyrings.
 	KeySource keyring.SourceFunc
+	// KeySourceUse hears which of them are in use; nil: nobody needs to know.
+	KeySourceUse func(keyring string, specs ...v1alpha1.KeySource)
 
 	// Log takes everything that the controller and its libraries say.
 	Log *slog.Logger

@@ -37,9 +37,10 @@ type gatherer struct {
 	bodies *bodies
 	pace   *pace
 	marks  marks
-	// waiters hear of objects that are gone.
-	waiters *auditWaiters
-	home    string
+	// waiters and unwrapper hear of objects that are gone.
+	waiters   *auditWaiters
+	unwrapper *unwrapper
+	home      string
 	// namespaced is true where Namespaces cannot be read; one that is being deleted is then known by the API server's refusal.
 	namespaced bool
 	now        func() time.Time
@@ -59,6 +60,7 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (in *un
 			g.bodies.drop(key)
 			g.pace.forget(key)
 			g.waiters.forget(key)
+			g.unwrapper.forget(key)
 			return nil, 0, nil
 		}
 		return nil, 0, err

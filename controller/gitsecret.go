@@ -23,6 +23,7 @@ type gitSecrets struct {
 	report     *reporter
 	marks      marks
 	gone       *gone
+	unwrapper  *unwrapper
 	audit      audit.Log
 	log        *slog.Logger
 }
@@ -58,13 +59,27 @@ func (r *gitSecrets) act(ctx context.Context, in *unseal.Input, d unseal.Decisio
 		}
 		return res, err
 	case unseal.Open:
+		return r.begin(ctx, in, d)
+	}
+	return reconcile.Result{RequeueAfter: d.After}, nil
+}
+
+// begin opens an object if it is its turn and nothing has to be decrypted elsewhere before.
+func (r *gitSecrets) begin(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
+	p := r.unwrapper.come(keyOf(in.Object), d.Plan.Remote())
+	if !p.fetched {
 		if wait, news := r.gather.pace.wait(in.Object, in.Now); wait > 0 {
 			r.report.contested(ctx, in, news)
 			return reconcile.Result{RequeueAfter: wait}, nil
 		}
+	}
+	if p.missing == nil {
 		return r.open(ctx, in, d)
 	}
-	return reconcile.Result{RequeueAfter: d.After}, nil
+	if out := r.unwrapper.ask(keyOf(in.Object), *p.missing); out != nil {
+		return r.report.tried(ctx, in, *out, nil)
+	}
+	return reconcile.Result{RequeueAfter: unwrapLook}, nil
 }
 
 // open does what a plan says, between its intent and its outcome in the audit log.
@@ -84,7 +99,11 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, d unseal.Decisi
 	}
 	end := r.record(ctx, in, id, recorded, began)
 	if !conflict {
-		return r.report.tried(ctx, in, out, end)
+		res, err := r.report.tried(ctx, in, out, end)
+		if out.Reason == unseal.KeySourceUnavailable { // the ring need not change for it to come right
+			r.gather.seen.lookAgain(keyOf(in.Object))
+		}
+		return res, err
 	}
 	if last := <-end; last.lost != nil {
 		return r.report.tried(ctx, in, *last.lost, nil)

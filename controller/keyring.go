@@ -29,6 +29,10 @@ import (
 const (
 	// keyringResync is how often a keyring that is well is looked at, for what no watch tells: a source elsewhere, a ConfigMap that somebody removed.
 	keyringResync = 10 * time.Minute
+	// keyringVaultResync is the same for keys in a Vault, in which people change things too and see no event.
+	keyringVaultResync = time.Minute
+	// keyringWorkers is how many are looked at at a time: a Vault that is slow holds its keyrings up, and no others.
+	keyringWorkers = 8
 	// keyringRetry and keyringRetryMax are how long after the first of several failures, and at the most, it is tried again. Every try leaves audit records.
 	keyringRetry, keyringRetryMax = time.Second, 30 * time.Second
 	// defaultKeyring is the name of the keyring that a first start makes.
@@ -47,6 +51,8 @@ type KeyringReconciler struct {
 	Recorder  events.EventRecorder
 	Now       func() time.Time
 	Log       *slog.Logger
+	// Jitter gives numbers in [0, 1).
+	Jitter func() float64
 	// AuditEphemeral has Keyrings show that the audit log does not outlive the pod.
 	AuditEphemeral bool
 }
@@ -80,7 +86,7 @@ func (r *KeyringReconciler) SetupWithManager(mgr manager.Manager) error {
 		For(&v1alpha1.Keyring{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		// By name and not by label, because the cache keeps no labels of Secrets.
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(keyringOfSecret), builder.WithPredicates(ours, predicate.ResourceVersionChangedPredicate{})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 2, ReconciliationTimeout: time.Minute,
+		WithOptions(controller.Options{MaxConcurrentReconciles: keyringWorkers, ReconciliationTimeout: time.Minute,
 			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](keyringRetry, keyringRetryMax)}).
 		Complete(r)
 	if err != nil {
@@ -120,8 +126,19 @@ func (r *KeyringReconciler) Reconcile(ctx context.Context, req reconcile.Request
 	if err := errors.Join(err, told); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: keyringResync}, nil
+	return reconcile.Result{RequeueAfter: r.resync(&kr.Spec)}, nil
 }
+
+// resync is when to look again. Keyrings that were loaded together at a start drift apart.
+func (r *KeyringReconciler) resync(spec *v1alpha1.KeyringSpec) time.Duration {
+	every := keyringResync
+	if inVault(spec.Source) || (spec.MoveFrom != nil && inVault(*spec.MoveFrom)) {
+		every = keyringVaultResync
+	}
+	return every - time.Duration(r.Jitter()*float64(every)/10)
+}
+
+func inVault(source v1alpha1.KeySource) bool { return source.Secret == nil || source.Secret.EncryptedBy != nil }
 
 // expect tells the Manager which keyrings there are, before the first of them is loaded.
 func (r *KeyringReconciler) expect(ctx context.Context) error {

@@ -60,6 +60,7 @@ func (r *KeyringReconciler) report(ctx context.Context, kr *v1alpha1.Keyring, re
 	}
 	changed := kr.DeepCopy()
 	changed.Status = keyringStatus(kr.Status, kr.Generation, res, r.Now())
+	changed.Status.Source = sourceName(kr.Spec.Source)
 	setDegraded(&changed.Status, kr.Generation, r.AuditEphemeral, r.Now())
 	if apiequality.Semantic.DeepEqual(kr.Status, changed.Status) {
 		return nil
@@ -109,6 +110,19 @@ func keyringStatus(old v1alpha1.KeyringStatus, generation int64, res keyring.Res
 		}
 	}
 	return next
+}
+
+// sourceName is how a source is shown.
+func sourceName(source v1alpha1.KeySource) string {
+	switch {
+	case source.VaultTransit != nil:
+		return "vaultTransit"
+	case source.VaultKV != nil:
+		return "vaultKV"
+	case source.Secret != nil && source.Secret.EncryptedBy != nil:
+		return "secret/transit"
+	}
+	return "secret"
 }
 
 // maxEvent is the API server's limit of an event's note in bytes.

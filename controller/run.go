@@ -111,7 +111,7 @@ func unknownKind(err error) error {
 func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies) error {
 	live := &keyring.Live{}
 	log := newTermLog(recorder, termOf(cfg, mgr.GetAPIReader()), cfg.AuditAnchors.Others, cfg.Log)
-	rings := keyring.NewManager(keyring.Config{Source: cfg.KeySource, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
+	rings := keyring.NewManager(keyring.Config{Source: cfg.KeySource, Use: cfg.KeySourceUse, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
 	reader, listed, err := readers(mgr, cfg, bodies)
 	if err != nil {
 		return err
@@ -131,13 +131,13 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 	waiters := newAuditWaiters(recorder, bodies.seen)
 	events := mgr.GetEventRecorder(unseal.FieldManager)
 	keyrings := &KeyringReconciler{
-		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log,
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Manager: rings, Recorder: events, Now: cfg.Now, Log: cfg.Log, Jitter: cfg.Jitter,
 		AuditEphemeral: cfg.AuditEphemeral,
 	}
-	noted := newNoted()
+	noted, unwrapper := newNoted(), newUnwrapper(live, log, bodies.seen, cfg)
 	gitSecrets := &gitSecrets{
 		gather: &gatherer{
-			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, noted: noted, bodies: bodies, pace: newPace(), marks: store, waiters: waiters,
+			cache: reader, namespaced: listed != nil, live: mgr.GetAPIReader(), ring: live, seen: bodies.seen, noted: noted, bodies: bodies, pace: newPace(), marks: store, waiters: waiters, unwrapper: unwrapper,
 			home: cfg.Namespace, now: cfg.Now,
 		},
 		writer: secretWriter{mgr.GetClient()},
@@ -146,14 +146,14 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 			noted: noted, seen: bodies.seen, bodies: bodies, ring: live, now: cfg.Now, log: cfg.Log,
 			waiters: waiters, stamped: cfg.AuditStamped,
 		},
-		marks: store, gone: newGone(), audit: log, log: cfg.Log, namespaces: listed,
+		marks: store, gone: newGone(), unwrapper: unwrapper, audit: log, log: cfg.Log, namespaces: listed,
 	}
 	return errors.Join(
 		mgr.Add(log),
 		addDefaultKeyring(mgr, cfg),
 		mgr.Add(&rewind{live: mgr.GetAPIReader(), log: cfg.Log}),
 		keyrings.SetupWithManager(mgr),
-		gitSecrets.setup(mgr, cfg.Workers, rings.Changed(), marksChanged, waiters.source()),
+		gitSecrets.setup(mgr, cfg.Workers, rings.Changed(), marksChanged, waiters.source(), unwrapper.source()),
 		serveRecipients(mgr, cfg.RecipientsAddress, rings),
 		serveAudit(mgr, cfg),
 		addHealth(mgr, cfg, live, recorder),

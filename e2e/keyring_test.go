@@ -544,7 +544,7 @@ func (b *keyringBench) keyringController() client.Client {
 	}
 	r := &controller.KeyringReconciler{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: b.namespace, Manager: b.manager,
-		Recorder: mgr.GetEventRecorder("waxwing-controller"), Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Recorder: mgr.GetEventRecorder("waxwing-controller"), Now: time.Now, Log: slog.New(slog.DiscardHandler), Jitter: func() float64 { return 0 },
 	}
 	if err := r.SetupWithManager(mgr); err != nil {
 		b.t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 func (m *Manager) Forget(ctx context.Context, name string) error {
 	defer m.lock(name)()
 	m.drop(name, "")
+	m.use(name)
 	return m.noteDeleted(ctx, name)
 }
 

@@ -18,7 +18,9 @@ type Key struct {
 	State     State
 	Created   time.Time
 	Activated time.Time // zero while PreActive
-	identity  age.Identity
+	// WasClear says that the private half has lain in a Secret in the clear before the key was moved, so that backups of etcd may hold it.
+	WasClear bool
+	identity age.Identity
 }
 
 // NewKey joins an identity with what is known about its key.
@@ -50,4 +52,7 @@ func (k Key) same(o Key) bool {
 	return k.Keyring == o.Keyring && k.ID == o.ID && k.State == o.State && k.Created.Equal(o.Created) && k.Activated.Equal(o.Activated)
 }
 
-func display(id string) string { return id[:min(len(id), seal.KeyIDDisplay)] }
+// Display is a key id as it is shown to people.
+func Display(id string) string { return id[:min(len(id), seal.KeyIDDisplay)] }
+
+func display(id string) string { return Display(id) }

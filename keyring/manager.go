@@ -13,10 +13,12 @@ import (
 	"github.com/waxwing-io/waxwing/audit"
 )
 
-// Config is what a Manager works with. All fields are required.
+// Config is what a Manager works with. All fields but Use are required.
 type Config struct {
 	// Source opens the sources that Keyrings name.
 	Source SourceFunc
+	// Use hears which sources the keys of a keyring in memory are from, so that others can be closed; none when the keyring is gone.
+	Use func(keyring string, specs ...v1alpha1.KeySource)
 	// Audit takes an intent before each touch of a key and an outcome after it.
 	Audit audit.Log
 	// Now is the clock, Rand the random source of probes.
@@ -105,6 +107,13 @@ func (m *Manager) Published() []Published {
 	return all
 }
 
+// use tells which sources of a keyring are in use.
+func (m *Manager) use(name string, specs ...v1alpha1.KeySource) {
+	if m.cfg.Use != nil {
+		m.cfg.Use(name, specs...)
+	}
+}
+
 // lock waits for other work on the same keyring; the result unlocks.
 func (m *Manager) lock(name string) (unlock func()) {
 	m.mu.Lock()
@@ -123,8 +132,11 @@ func (m *Manager) keep(kr *v1alpha1.Keyring, found *inventory, note Published) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.held[kr.Name]
-	if found.keysRead {
+	switch {
+	case found.keysRead:
 		h.part.Keys, h.part.Unreadable, h.loaded = found.plain(), found.unreadable(), true
+	case found.partly:
+		h.part.Keys = found.over(h.part.Keys)
 	}
 	if found.complete() {
 		h.note = note

@@ -47,6 +47,9 @@ func fromSeal(err error) *Refusal {
 		seal.ErrTampered.Error():  Tampered,
 		seal.ErrSignature.Error(): Tampered,
 	}
+	if unusable := (*seal.Unusable)(nil); errors.As(err, &unusable) {
+		return refuse(KeySourceUnavailable, "", "the key cannot be used: %v", unusable)
+	}
 	var e *seal.Error
 	reason, known := reasons[seal.Outcome(err)]
 	if !known || !errors.As(err, &e) {

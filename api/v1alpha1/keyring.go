@@ -12,6 +12,7 @@ import (
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Active",type=string,JSONPath=`.status.activeKey`
+// +kubebuilder:printcolumn:name="Source",type=string,JSONPath=`.status.source`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Degraded",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Degraded")].reason`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
@@ -129,6 +130,9 @@ type KeyringStatus struct {
 	// activeKey is the display id of the key to seal to.
 	// +optional
 	ActiveKey string `json:"activeKey,omitempty"`
+	// source is the kind of spec.source: secret, secret/transit (sealed keys), vaultKV or vaultTransit.
+	// +optional
+	Source string `json:"source,omitempty"`
 	// recipients is the signed note of the present recipient set; also in a ConfigMap and at GET /v1/recipients.
 	// +optional
 	Recipients string `json:"recipients,omitempty"`

@@ -22,8 +22,7 @@ import (
 	"github.com/waxwing-io/waxwing/audit/serve"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/controller"
-	"github.com/waxwing-io/waxwing/keyring"
-	"github.com/waxwing-io/waxwing/keyring/secretsource"
+	"github.com/waxwing-io/waxwing/keyring/sources"
 )
 
 // options are the flags that are not Config's own fields.
@@ -35,6 +34,9 @@ type options struct {
 	// auditStdout copies the audit log to stdout.
 	auditStdout bool
 	stdout      io.Writer
+	// serviceAccount is the controller's own, vaultTokens a folder of token files, both to log in to Vaults with.
+	serviceAccount, vaultTokens string
+	sources                     *sources.Sources
 }
 
 // command is the program without its process: env reads the environment, logs takes the log.
@@ -60,6 +62,7 @@ func command(version string, env func(string) string, logs io.Writer) *cobra.Com
 			if err := o.complete(logs); err != nil {
 				return err
 			}
+			defer o.sources.Close()
 			return controller.Run(cmd.Context(), o.Config)
 		},
 	}
@@ -87,6 +90,8 @@ func (o *options) addFlags(cmd *cobra.Command, env func(string) string) {
 	f.StringVar(&o.AuditCertFile, "audit-tls-cert-file", "", "TLS certificate for that, read again when it changes (default: one that the process makes for itself, which nobody can check)")
 	f.StringVar(&o.AuditKeyFile, "audit-tls-key-file", "", "its private key")
 	f.StringVar(&o.Replica, "replica", replica, "name of this process in the audit log (default: $POD_NAME, or the host's name)")
+	f.StringVar(&o.serviceAccount, "service-account", env("POD_SERVICE_ACCOUNT"), "the controller's own ServiceAccount, of which it makes tokens to log in to Vault with (default: $POD_SERVICE_ACCOUNT)")
+	f.StringVar(&o.vaultTokens, "vault-tokens", "", "folder of files with tokens for Vault, which something else writes and renews; keyrings name the files (default: there is none)")
 	f.IntVar(&o.Workers, "workers", 16, "how many GitSecrets are looked at at a time; they mostly wait for the API server")
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "where to serve /metrics; 0: nowhere")
 	f.StringVar(&o.HealthAddress, "health-bind-address", ":8081", "where to serve /healthz and /readyz; 0: nowhere")
@@ -113,12 +118,23 @@ func (o *options) complete(logs io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	o.KeySource = keyring.ClearSecrets(secretsource.New(clients.CoreV1().Secrets(o.Namespace), o.Now, o.Rand))
+	o.wireKeys(clients)
 	if o.auditLog == "" {
 		return errors.New("no audit log: set --audit-log; nothing is opened without one")
 	}
 	o.wireAudit(clients)
 	return nil
+}
+
+// wireKeys puts the sources of keys together.
+func (o *options) wireKeys(clients kubernetes.Interface) {
+	core := clients.CoreV1()
+	o.sources = sources.New(sources.Config{
+		Secrets: core.Secrets(o.Namespace), Cluster: sources.Cluster(core.Namespaces()),
+		ServiceAccountToken: sources.Tokens(core.ServiceAccounts(o.Namespace), o.serviceAccount), TokenDir: o.vaultTokens,
+		Now: o.Now, Rand: o.Rand, Jitter: o.Jitter, Log: o.Log,
+	})
+	o.KeySource, o.KeySourceUse = o.sources.Open, o.sources.Use
 }
 
 // wireAudit puts the audit log together: its files are in a folder, its name, key and anchor in the cluster.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 )
 
@@ -21,10 +22,12 @@ const (
 )
 
 func main() {
+	noCore()
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(gcPercent)
 		debug.SetMemoryLimit(gcMemory)
 	}
+	forgetVault()
 	// Who reads standard output or error may go away: a write to them then fails, and the process goes on. Otherwise it would be killed, with intents under way.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -33,5 +36,15 @@ func main() {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "waxwing-controller: %v\n", err)
 		os.Exit(1)
+	}
+}
+
+// forgetVault takes variables VAULT_… out of the environment. Where a Vault is and how to log in comes from Keyrings alone, but the library for Vault reads these, and stops at
+// one that it cannot make sense of.
+func forgetVault() {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "VAULT_") {
+			_ = os.Unsetenv(name)
+		}
 	}
 }

@@ -41,6 +41,16 @@ func NewRSARecipient(key *rsa.PublicKey) (Recipient, error) {
 	return Recipient{text: text, age: &rsaRecipient{*key, KeyID(text)}, class: Classical}, nil
 }
 
+// RSA gives the public key of a recipient waxrsa1….
+func (r Recipient) RSA() (key *rsa.PublicKey, ok bool) {
+	a, ok := r.age.(*rsaRecipient)
+	if !ok {
+		return nil, false
+	}
+	public := a.key
+	return &public, true
+}
+
 func parseRSARecipient(text string) (Recipient, error) {
 	malformed := errors.New("malformed recipient: not an RSA-4096 recipient (waxrsa1…)")
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimPrefix(text, rsaPrefix))

@@ -83,6 +83,9 @@ func New(cfg Config) *Client {
 	return c
 }
 
+// Check says what is wrong with the connection as the Keyring has it; nil where that can only be found out by asking.
+func (c *Client) Check() *Error { return c.broken }
+
 // Read reads path, which may end in a query such as `?version=3`. A *Error of kind Missing may come with an Answer: what Vault still knows, such as when it was deleted.
 func (c *Client) Read(ctx context.Context, path string) (*Answer, error) {
 	path, query, _ := strings.Cut(path, "?")

@@ -153,7 +153,10 @@ func loginError(err error, hint string) error {
 	case Missing:
 		e.Kind, e.Hint = NoLogin, hintAuthMount
 	case Denied, Conflict, Refused:
-		e.Kind, e.Hint = NoLogin, hint
+		e.Kind = NoLogin
+		if e.Hint != hintTLS {
+			e.Hint = hint
+		}
 	}
 	return e
 }
