@@ -47,26 +47,36 @@ func (c *Custody) openSigner(ctx context.Context, name string, verifier note.Ver
 	if known.from == text {
 		return known.signer, nil
 	}
-	opened, err := c.transit.decrypt(ctx, []sealedText{text})
+	_, signer, err := c.signerKey(ctx, name, verifier, text)
 	if err != nil {
 		return nil, err
-	}
-	problem := func(msg string) error {
-		return &keyring.Problem{Where: "Secret " + c.Form().StatementSecretName(name), Msg: msg}
-	}
-	if opened[0].err != nil {
-		return nil, problem(opened[0].err.Error())
-	}
-	signer, err := statement.NewSigner(strings.TrimSpace(string(opened[0].plain)))
-	clear(opened[0].plain)
-	if err != nil {
-		return nil, problem("has a malformed statement key in " + c.Form().DataSigner)
-	}
-	if signer.Name() != verifier.Name() || signer.KeyHash() != verifier.KeyHash() {
-		return nil, problem("has a " + c.Form().DataSigner + " of another statement key than its " + secretsource.DataVerifier)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.signers[name] = openedSigner{text, signer}
 	return signer, nil
+}
+
+// signerKey asks Vault for the private half, as text and ready to sign.
+func (c *Custody) signerKey(ctx context.Context, name string, verifier note.Verifier, sealed sealedText) (text string, signer note.Signer, err error) {
+	opened, err := c.transit.decrypt(ctx, []sealedText{sealed})
+	if err != nil {
+		return "", nil, err
+	}
+	problem := func(msg string) error {
+		return &keyring.Problem{Where: "Secret " + c.Form().StatementSecretName(name), Msg: msg}
+	}
+	if opened[0].err != nil {
+		return "", nil, problem(opened[0].err.Error())
+	}
+	text = strings.TrimSpace(string(opened[0].plain))
+	signer, err = statement.NewSigner(text)
+	clear(opened[0].plain)
+	if err != nil {
+		return "", nil, problem("has a malformed statement key in " + c.Form().DataSigner)
+	}
+	if signer.Name() != verifier.Name() || signer.KeyHash() != verifier.KeyHash() {
+		return "", nil, problem("has a " + c.Form().DataSigner + " of another statement key than its " + secretsource.DataVerifier)
+	}
+	return text, signer, nil
 }
