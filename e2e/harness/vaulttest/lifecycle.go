@@ -102,7 +102,7 @@ func (v *Vault) Restore(snapshot []byte) {
 	v.t.Helper()
 	// What only the state after the snapshot has tells when that state is gone.
 	const mark = "sys/policies/acl/not-in-the-snapshot"
-	v.write(mark, map[string]any{"policy": ""})
+	v.write(mark, map[string]any{"policy": "# nothing"})
 	if err := v.client.Sys().RaftSnapshotRestoreWithContext(v.t.Context(), bytes.NewReader(snapshot), false); err != nil {
 		v.t.Fatalf("restoring a snapshot of Vault: %v", err)
 	}

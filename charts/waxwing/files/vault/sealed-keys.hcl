@@ -16,3 +16,8 @@ path "TRANSIT/encrypt/KEY" {
 path "TRANSIT/decrypt/KEY" {
   capabilities = ["update"]
 }
+
+# Looks whether this policy could make the key anew: the controller refuses to work with one that says "create" above.
+path "sys/capabilities-self" {
+  capabilities = ["update"]
+}
