@@ -27,7 +27,9 @@ func newKVKeys(t testing.TB, v *vaults) *kvKeys {
 	return k
 }
 
-func (k *kvKeys) place(name string) vaultpolicy.Place { return vaultpolicy.Place{KV: "kv", Folder: k.folder + "/" + name} }
+func (k *kvKeys) place(name string) vaultpolicy.Place {
+	return vaultpolicy.Place{KV: "kv", Folder: k.folder + "/" + name}
+}
 
 func (k *kvKeys) source(name string) keyring.Source {
 	return vaultkv.New(vaultkv.Config{Vault: k.vault, Mount: "kv", Path: k.folder + "/" + name, Now: time.Now, Rand: rand.Reader})
