@@ -74,7 +74,7 @@ func Decide(s Situation) Next {
 	switch {
 	case s.behind():
 		return stop(ReasonKeyMissing, "the status shows key %s, and the source holds %s: it was deleted or restored as it was long ago, or a controller in another namespace has it. "+
-			"Restore it from a newer backup, or uninstall the controller that should not be; to begin anew with other keys, delete this Keyring and make it again", s.Shown, s.what())
+			"Restore it from a newer backup, name the source that it is in as spec.moveFrom, or uninstall the controller that should not be; to begin anew with other keys, delete this Keyring and make it again", s.Shown, s.what())
 	case s.Statement == "":
 		return Next{Do: DoMakeStatement}
 	case len(active) > 1:

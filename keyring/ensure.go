@@ -73,21 +73,25 @@ type run struct {
 	m    *Manager
 	kr   *v1alpha1.Keyring
 	src  Source
+	from Source // that of spec.moveFrom
+	move *move  // nil without it, and where keys cannot be moved
 	inv  *inventory
 	done []Done
 }
 
 func (r *run) all(ctx context.Context) error {
-	var err error
-	if r.src, err = r.m.cfg.Source(ctx, r.kr.Name, r.kr.Spec.Source); err != nil {
-		return unavailable(err)
-	}
-	if r.src == nil {
-		return &refusal{ReasonUnsupportedSource, true, errors.New("this controller does not have the source that spec.source names")}
+	unopened := r.open(ctx)
+	if r.src == nil && r.from == nil {
+		return unopened
 	}
 	// One record stands for all reading of this run: each step reads again.
 	return r.recorded(ctx, audit.ActionKeyLoad, "Keyring", nil, func(ctx context.Context) ([]audit.Key, error) {
-		err := r.settle(ctx)
+		err := unopened
+		if err != nil {
+			r.glance(ctx)
+		} else {
+			err = r.settle(ctx)
+		}
 		return r.keys(ids(r.inv.plain())...), err
 	})
 }
@@ -100,18 +104,18 @@ func unavailable(err error) error {
 
 // settle does one step after another, each from what the source then holds.
 func (r *run) settle(ctx context.Context) error {
-	for range maxSteps {
-		inv, err := take(ctx, r.src, r.kr.Name, r.class())
-		r.inv = inv
+	for n, most := 0, maxSteps; n < most; n++ {
+		err := r.take(ctx)
 		if problem := (*Problem)(nil); errors.As(err, &problem) {
 			return &refusal{ReasonStatementInvalid, true, problem}
 		}
 		if err != nil {
 			return unavailable(err)
 		}
-		situation := inv.situation()
-		situation.Shown = r.kr.Status.ActiveKey
-		next := Decide(situation)
+		if n == 0 {
+			most += r.moveSteps()
+		}
+		next := r.decide()
 		switch next.Do {
 		case DoNothing:
 			return nil
@@ -119,7 +123,7 @@ func (r *run) settle(ctx context.Context) error {
 			return &refusal{next.Reason, true, errors.New(next.Message)}
 		}
 		err = r.step(ctx, next)
-		if problem := (*Problem)(nil); errors.As(err, &problem) {
+		if problem, f := (*Problem)(nil), (*refusal)(nil); errors.As(err, &problem) && !errors.As(err, &f) {
 			return &refusal{ReasonKeySourceUnavailable, true, err}
 		}
 		if err != nil && !errors.Is(err, ErrConflict) {
@@ -164,7 +168,7 @@ func (r *run) step(ctx context.Context, next Next) error {
 			return nil, r.publish(ctx, next.Key)
 		})
 	}
-	return fmt.Errorf("a keyring cannot %s", next.Do)
+	return r.moveStep(ctx, next)
 }
 
 func (r *run) activate(ctx context.Context, id string) error {

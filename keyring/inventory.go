@@ -11,6 +11,7 @@ import (
 // inventory is what was found in a source, as far as it could be read.
 type inventory struct {
 	keysRead bool
+	partly   bool // keys of one of two sources could be read
 	keys     []Stored
 	faults   []Problem
 
@@ -57,6 +58,17 @@ func (inv *inventory) plain() []Key {
 	keys := make([]Key, len(inv.keys))
 	for i, k := range inv.keys {
 		keys[i] = k.Key
+	}
+	return keys
+}
+
+// over gives the keys that were found, and those of memory that were not.
+func (inv *inventory) over(memory []Key) []Key {
+	keys := inv.plain()
+	for _, k := range memory {
+		if _, err := inv.key(k.ID); err != nil {
+			keys = append(keys, k)
+		}
 	}
 	return keys
 }

@@ -18,7 +18,9 @@ type Key struct {
 	State     State
 	Created   time.Time
 	Activated time.Time // zero while PreActive
-	identity  age.Identity
+	// WasClear says that the private half has lain in a Secret in the clear before the key was moved, so that backups of etcd may hold it.
+	WasClear bool
+	identity age.Identity
 }
 
 // NewKey joins an identity with what is known about its key.

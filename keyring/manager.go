@@ -132,8 +132,11 @@ func (m *Manager) keep(kr *v1alpha1.Keyring, found *inventory, note Published) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.held[kr.Name]
-	if found.keysRead {
+	switch {
+	case found.keysRead:
 		h.part.Keys, h.part.Unreadable, h.loaded = found.plain(), found.unreadable(), true
+	case found.partly:
+		h.part.Keys = found.over(h.part.Keys)
 	}
 	if found.complete() {
 		h.note = note

@@ -16,13 +16,15 @@ import (
 
 // memorySource is a fake source: it keeps the promises of keyring.Source in memory, and fails where it is told to. The real ones are tested on a real API server.
 type memorySource struct {
-	t testing.TB
+	t    testing.TB
+	name string // stands in Where
 
 	mu         sync.Mutex
 	version    int
 	keys       map[string]*keyring.Stored // by id
 	faults     []keyring.Problem
 	statements map[string]*keyring.Statement // by keyring
+	signers    map[string]string             // their private halves
 	problem    error                         // of the statement
 	saved      []string                      // every note that was ever stored
 	ops        int
@@ -33,7 +35,7 @@ type memorySource struct {
 }
 
 func newMemorySource(t testing.TB) *memorySource {
-	return &memorySource{t: t, keys: map[string]*keyring.Stored{}, statements: map[string]*keyring.Statement{}}
+	return &memorySource{t: t, name: "Place", keys: map[string]*keyring.Stored{}, statements: map[string]*keyring.Statement{}, signers: map[string]string{}}
 }
 
 // do runs an operation under the lock, with the failures around it.
@@ -72,7 +74,7 @@ func (m *memorySource) next() string {
 func (m *memorySource) put(k keyring.Key) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.keys[k.ID] = &keyring.Stored{Key: k, Where: "Place " + k.ID[:16], Version: m.next()}
+	m.keys[k.ID] = &keyring.Stored{Key: k, Where: m.name + " " + k.ID[:16], Version: m.next()}
 }
 
 // change edits a key as somebody with access would.
@@ -100,7 +102,7 @@ func (m *memorySource) Create(ctx context.Context, name string, class seal.Class
 	id, _ := identity(m.t, class)
 	return id.KeyID(), m.do(ctx, "create", func() error {
 		m.keys[id.KeyID()] = &keyring.Stored{
-			Key: keyring.NewKey(name, id, keyring.PreActive, noon, time.Time{}), Where: "Place " + id.KeyID()[:16], Version: m.next(),
+			Key: keyring.NewKey(name, id, keyring.PreActive, noon, time.Time{}), Where: m.name + " " + id.KeyID()[:16], Version: m.next(),
 		}
 		return nil
 	})
@@ -144,7 +146,8 @@ func (m *memorySource) CreateStatement(ctx context.Context, name string) error {
 			return err
 		}
 		signer, err := statement.NewSigner(signerKey)
-		m.statements[name] = &keyring.Statement{Keyring: name, VerifierKey: verifierKey, Signer: signer, Where: "Place of the statement", Version: m.next()}
+		m.signers[name] = signerKey
+		m.statements[name] = &keyring.Statement{Keyring: name, VerifierKey: verifierKey, Signer: signer, Where: m.name + " of the statement", Version: m.next()}
 		return err
 	})
 }

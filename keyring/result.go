@@ -21,6 +21,8 @@ type Result struct {
 	ActiveKey    string // for display; empty unless exactly one key is active
 	Note         string // the signed recipient set; empty where there is none to seal to
 	Keys         []v1alpha1.KeyStatus
+	// Move is what has become of spec.moveFrom; nil where there is none.
+	Move *Move
 	// Done is what was done, in order, also before an error.
 	Done []Done
 }
@@ -34,6 +36,7 @@ func (r *run) result(err error) Result {
 	situation := r.inv.situation()
 	situation.Shown = r.kr.Status.ActiveKey
 	res := Result{Done: r.done, Known: r.inv.complete() && !situation.behind()}
+	res.Move = r.moved(err)
 	published := r.inv.published()
 	res.StatementKey, res.Note = published.VerifierKey, published.Note
 	res.Keys = statuses(r.inv.plain())
@@ -62,7 +65,7 @@ func (r *run) result(err error) Result {
 func statuses(keys []Key) []v1alpha1.KeyStatus {
 	var all []v1alpha1.KeyStatus
 	for _, k := range slices.SortedFunc(slices.Values(keys), func(a, b Key) int { return older(b, a) }) {
-		s := v1alpha1.KeyStatus{ID: k.ID, Recipient: k.Recipient, State: string(k.State), Created: metav1.NewTime(k.Created)}
+		s := v1alpha1.KeyStatus{ID: k.ID, Recipient: k.Recipient, State: string(k.State), Created: metav1.NewTime(k.Created), WasClear: k.WasClear}
 		if !k.Activated.IsZero() {
 			at := metav1.NewTime(k.Activated)
 			s.Activated = &at

@@ -23,6 +23,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/vaulttest"
 )
 
 func TestMain(m *testing.M) {
@@ -61,6 +62,7 @@ func commands(t *testing.T, page, end string) string {
 type page struct {
 	cluster bool     // a cluster with Waxwing in it is there, as the first two sections of getting-started.md make it
 	install bool     // a cluster is there, and the page installs Waxwing itself
+	vault   bool     // a Vault is there, with nothing set up in it, and the environment is that of its administrator
 	wants   []string // in what the commands print
 }
 
@@ -85,6 +87,8 @@ func pages() map[string]page {
 		}},
 		"signers.md":  {cluster: true, wants: []string{"requires it (hint: sign it: seal sign FILE)", "not among the signers of keyring", "gitsecret.waxwing.io/db condition met"}},
 		"rollback.md": {cluster: true, wants: []string{"goes back from envelope", `refuses that (hint: seal the value again`, "rollback    asks to go back from envelope", "1 signed=", "secret/db condition met"}},
+		"vault.md": {cluster: true, vault: true, wants: []string{"keyring.waxwing.io/team condition met", "vault:v1:", "keyring.waxwing.io/shop condition met", "waxrsa1", "keyring.waxwing.io/team-jwt condition met",
+			"keyring.waxwing.io/team-approle condition met", "keyring.waxwing.io/team-file condition met", "KeySourceUnavailable", "example-not-a-secret"}},
 		"setup.md": {cluster: true, wants: []string{"** is sealed for team", "wrote .git/hooks/pre-commit", "everything is installed already", "db.yaml (Secret db): is not sealed", "nothing found in ",
 			"ok    hook        the pre-commit hook runs seal check", "ok    controller  "}},
 	}
@@ -127,6 +131,11 @@ func TestPages(t *testing.T) {
 				if err := os.CopyFS(filepath.Join(dir, "charts"), os.DirFS(filepath.Join(root, "charts"))); err != nil {
 					t.Fatal(err)
 				}
+			}
+			if p.vault {
+				v := vaulttest.Start(t, vaulttest.Options{})
+				v.OfferKubernetes()
+				env = append(append(env, v.Env()...), "UNSEAL_KEY="+v.UnlockKey())
 			}
 			if p.cluster {
 				writeCertificate(t, dir)
@@ -175,6 +184,7 @@ func programs(t *testing.T) string {
 	for name, target := range map[string]string{
 		"kubectl":            tool(t, "kubectl"),
 		"helm":               tool(t, "helm"),
+		"vault":              tool(t, "vault"),
 		"seal":               harness.BuildBinary(t, "./cmd/seal"),
 		"waxwing-controller": harness.BuildBinary(t, "./cmd/waxwing-controller"),
 	} {
@@ -258,11 +268,21 @@ func TestReadme(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "git", "version").CombinedOutput(); err != nil {
 		t.Fatalf("the demo needs git: %v %s", err, out)
 	}
+	demo(t, "demo", "Unsealed", "Tampered", "api-token=demo-token-not-a-secret", "Nothing is left running")
+}
+
+func TestDemoOfVault(t *testing.T) {
+	demo(t, "demo-vault", "sealed     True", "stored     True", "remote     True", "KeySourceUnavailable", "sealed-changed-not-a-secret", "stored-changed-not-a-secret", "remote-changed-not-a-secret", "Nothing is left running")
+}
+
+// demo runs one of make's demos, and holds what it shows and that it cleans up.
+func demo(t *testing.T, target string, wants ...string) {
+	t.Helper()
 	tmp := t.TempDir()
-	out := harness.Run(t, harness.Command{Name: "make demo", Path: "make", Args: []string{"demo"}, Dir: root, Env: []string{"TMPDIR=" + tmp, "NO_COLOR=1"}})
-	for _, want := range []string{"Unsealed", "Tampered", "api-token=demo-token-not-a-secret", "Nothing is left running"} {
+	out := harness.Run(t, harness.Command{Name: "make " + target, Path: "make", Args: []string{target}, Dir: root, Env: []string{"TMPDIR=" + tmp, "NO_COLOR=1"}})
+	for _, want := range wants {
 		if !strings.Contains(out, want) {
-			t.Errorf("make demo did not show %q; it showed:\n%s", want, out)
+			t.Errorf("make %s did not show %q; it showed:\n%s", target, want, out)
 		}
 	}
 	left, err := os.ReadDir(tmp)
@@ -271,7 +291,7 @@ func TestReadme(t *testing.T) {
 	}
 	for _, e := range left {
 		if strings.HasPrefix(e.Name(), "waxwing") {
-			t.Errorf("make demo left %s behind", e.Name())
+			t.Errorf("make %s left %s behind", target, e.Name())
 		}
 	}
 }

@@ -94,7 +94,9 @@ func (s *Source) readKey(name string, secret *corev1.Secret, recipient string, f
 	if err != nil {
 		return keyring.Key{}, err
 	}
-	return keyring.NewKey(name, id, state, created, activated), nil
+	k := keyring.NewKey(name, id, state, created, activated)
+	k.WasClear = secret.Annotations[AnnotationWasClear] != ""
+	return k, nil
 }
 
 func readTime(secret *corev1.Secret, annotation string, required bool) (time.Time, error) {
@@ -115,16 +117,22 @@ func (s *Source) Create(ctx context.Context, name string, class seal.Class) (str
 	if err != nil {
 		return "", err
 	}
+	annotations := map[string]string{AnnotationState: string(keyring.PreActive), AnnotationCreated: stamp(s.now())}
+	return seal.KeyID(recipient), s.create(ctx, s.keySecret(name, recipient, kept, annotations))
+}
+
+// keySecret is the Secret of a key.
+func (s *Source) keySecret(name, recipient string, kept []byte, annotations map[string]string) *corev1.Secret {
 	immutable, id := true, seal.KeyID(recipient)
-	return id, s.create(ctx, &corev1.Secret{
+	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:        s.form.KeySecretName(name, id),
 			Labels:      map[string]string{LabelKeyring: name, LabelKeyID: id},
-			Annotations: map[string]string{AnnotationState: string(keyring.PreActive), AnnotationCreated: stamp(s.now())},
+			Annotations: annotations,
 		},
 		Type: s.form.KeyType, Immutable: &immutable,
 		Data: map[string][]byte{s.form.DataIdentity: kept, DataRecipient: []byte(recipient + "\n")},
-	})
+	}
 }
 
 // SetState implements keyring.KeyStore.

@@ -66,16 +66,21 @@ func (s *Source) CreateStatement(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	return s.create(ctx, s.statementSecret(name, verifier, "", kept))
+}
+
+// statementSecret is the Secret of a statement key.
+func (s *Source) statementSecret(name, verifier, note string, kept []byte) *corev1.Secret {
 	immutable := true
-	return s.create(ctx, &corev1.Secret{
+	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:        s.form.StatementSecretName(name),
 			Labels:      map[string]string{LabelKeyring: name},
-			Annotations: map[string]string{AnnotationRecipients: ""},
+			Annotations: map[string]string{AnnotationRecipients: note},
 		},
 		Type: s.form.StatementType, Immutable: &immutable,
 		Data: map[string][]byte{s.form.DataSigner: kept, DataVerifier: []byte(verifier + "\n")},
-	})
+	}
 }
 
 // SaveStatement implements keyring.StatementStore.

@@ -68,12 +68,13 @@
 {{- define "waxwing.rules.home" -}}
 {{- if .Values.namespaces }}
 # keyring/secretsource: makes and reads the Secrets with the keys; states and recipient sets are annotations of these
+# delete: a key that was moved to another source is deleted here
 # watch: controller/watch.go notices that a key has come (it asks for metadata only)
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, watch, create, update]
+  verbs: [get, list, watch, create, update, delete]
 {{- else }}
-# keyring/secretsource: states and recipient sets are annotations of the Secrets with the keys (making and reading them is in the ClusterRole)
+# keyring/secretsource: states and recipient sets are annotations of the Secrets with the keys (making, reading and, after a move, deleting them is in the ClusterRole)
 - apiGroups: [""]
   resources: [secrets]
   verbs: [update]
@@ -101,4 +102,11 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
+{{- if .Values.vault.enabled }}
+# keyring/sources/cluster.go: make tokens of the controller's own ServiceAccount, for the audience of Vault, to log in with
+- apiGroups: [""]
+  resources: [serviceaccounts/token]
+  resourceNames: [{{ include "waxwing.serviceAccount" . }}]
+  verbs: [create]
+{{- end }}
 {{- end -}}

@@ -51,15 +51,24 @@ func Read(name string, at Place) (string, error) {
 		return "", err
 	}
 	text := string(b)
-	for _, w := range []struct{ word, value string }{
-		{"TRANSIT", at.Transit}, {"KV", at.KV}, {"AUTH", at.Auth}, {"KEY", at.Key}, {"FOLDER", at.Folder}, {"PREFIX", at.Prefix},
-	} {
-		if w.value == "" && inPath(text, w.word) {
-			return "", fmt.Errorf("policy %s has %s, and nothing is given for it", name, w.word)
+	for word, value := range at.words() {
+		if value == "" && inPath(text, word) {
+			return "", fmt.Errorf("policy %s has %s, and nothing is given for it", name, word)
 		}
-		text = strings.ReplaceAll(text, w.word, w.value)
 	}
-	return text, nil
+	return at.Fill(text), nil
+}
+
+// Fill puts the names of the place into a text of a policy.
+func (p Place) Fill(text string) string {
+	for word, value := range p.words() {
+		text = strings.ReplaceAll(text, word, value)
+	}
+	return text
+}
+
+func (p Place) words() map[string]string {
+	return map[string]string{"TRANSIT": p.Transit, "KV": p.KV, "AUTH": p.Auth, "KEY": p.Key, "FOLDER": p.Folder, "PREFIX": p.Prefix}
 }
 
 // inPath says whether the path of a rule has the word.

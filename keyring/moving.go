@@ -1,0 +1,156 @@
+package keyring
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/waxwing-io/waxwing/audit"
+)
+
+// moveStep does one step of a move.
+func (r *run) moveStep(ctx context.Context, next Next) error {
+	switch next.Do {
+	case DoCopyStatement:
+		return r.recorded(ctx, audit.ActionKeyMove, "StatementKey", nil, func(ctx context.Context) ([]audit.Key, error) { return nil, r.copyStatement(ctx) })
+	case DoCopySet:
+		return r.recorded(ctx, audit.ActionKeyMove, "StatementKey", nil, func(ctx context.Context) ([]audit.Key, error) { return nil, r.copySet(ctx) })
+	case DoDropStatement:
+		return r.recorded(ctx, audit.ActionKeyMove, "StatementKey", nil, func(ctx context.Context) ([]audit.Key, error) { return nil, r.dropStatement(ctx) })
+	}
+	return r.recorded(ctx, audit.ActionKeyMove, "Keyring", r.keys(next.Key), func(ctx context.Context) ([]audit.Key, error) {
+		k, err := r.move.inv.key(next.Key)
+		if err != nil {
+			return nil, err
+		}
+		switch next.Do {
+		case DoCopyKey:
+			return nil, r.copyKey(ctx, k)
+		case DoCopyState:
+			return nil, r.copyState(ctx, k)
+		case DoDropKey:
+			return nil, r.dropKey(ctx, k)
+		}
+		return nil, fmt.Errorf("a move cannot %s", next.Do)
+	})
+}
+
+func (r *run) copyStatement(ctx context.Context) error {
+	st := *r.move.inv.statement
+	private, err := r.move.src.ExportStatement(ctx, &st)
+	if err != nil {
+		return moveError(err)
+	}
+	st.Claim = ""
+	return moveError(r.move.dest.ImportStatement(ctx, &st, private))
+}
+
+// copySet is for the one case in which a set was published in the old place after the statement key was copied.
+func (r *run) copySet(ctx context.Context) error {
+	st := *r.move.target.statement
+	st.Note = r.move.inv.statement.Note
+	return moveError(r.src.SaveStatement(ctx, &st))
+}
+
+func (r *run) copyKey(ctx context.Context, k Stored) error {
+	private, err := k.export()
+	if err != nil {
+		return &refusal{ReasonMoveBlocked, true, fmt.Errorf("key %s of %s: %w", k.Display(), k.Where, err)}
+	}
+	carried := k.Key
+	carried.WasClear = k.WasClear || inClear(*r.kr.Spec.MoveFrom)
+	return r.did("KeyCopied", "copied key "+k.Display()+" of "+k.Where, moveError(r.move.dest.Import(ctx, carried, private)))
+}
+
+func (r *run) copyState(ctx context.Context, k Stored) error {
+	copied, err := r.move.target.key(k.ID)
+	if err != nil {
+		return err
+	}
+	at := r.m.cfg.Now()
+	if k.State == Active {
+		at = k.Activated
+	}
+	return moveError(r.src.SetState(ctx, copied, k.State, at))
+}
+
+// dropKey deletes the original of a key whose copy, as it was read back just now, opens what is sealed to it.
+func (r *run) dropKey(ctx context.Context, k Stored) error {
+	copied, err := r.move.target.key(k.ID)
+	if err != nil {
+		return err
+	}
+	if err := Probe(copied.Key, r.m.cfg.Now, r.m.cfg.Rand); err != nil {
+		return &refusal{ReasonProbeFailed, true, fmt.Errorf("%s: %w", copied.Where, err)}
+	}
+	if err := r.setApart(ctx); err != nil {
+		return err
+	}
+	return r.did("KeyMoved", fmt.Sprintf("key %s is proved in %s, and deleted in %s", k.Display(), copied.Where, k.Where), moveError(r.move.src.Remove(ctx, k)))
+}
+
+func (r *run) dropStatement(ctx context.Context) error {
+	if err := r.setApart(ctx); err != nil {
+		return err
+	}
+	st, err := r.move.src.LoadStatement(ctx, r.kr.Name)
+	if err != nil || st == nil {
+		return moveError(err)
+	}
+	// The set may have gone on since it was decided that this record is not needed any more.
+	if string(st.Note) != string(r.move.inv.statement.Note) {
+		return ErrConflict
+	}
+	return r.did("StatementKeyMoved", "the statement key is in "+r.move.target.statement.Where+", and deleted in "+st.Where+": nothing is left in spec.moveFrom", moveError(r.move.src.RemoveStatement(ctx, st)))
+}
+
+// setApart makes sure, before the first deletion of a run, that the two sources are not one and the same place, such as a Vault with two addresses: what is "already there"
+// would be deleted as its own original. It writes a random claim into the statement's record in the old place, and looks whether the new one has it then.
+func (r *run) setApart(ctx context.Context) error {
+	if r.move.apart {
+		return nil
+	}
+	if r.move.inv.statement == nil {
+		// A place with a statement key and one without are two.
+		if st, err := r.move.src.LoadStatement(ctx, r.kr.Name); err != nil {
+			return moveError(err)
+		} else if st != nil {
+			return ErrConflict
+		}
+		r.move.apart = true
+		return nil
+	}
+	random := make([]byte, 16)
+	if _, err := io.ReadFull(r.m.cfg.Rand, random); err != nil {
+		return err
+	}
+	st := *r.move.inv.statement
+	st.Claim = hex.EncodeToString(random)
+	if err := r.move.src.SaveStatement(ctx, &st); err != nil {
+		return moveError(err)
+	}
+	other, err := r.src.LoadStatement(ctx, r.kr.Name)
+	switch {
+	case err != nil:
+		return moveError(err)
+	case other == nil:
+		return ErrConflict
+	case other.Claim == st.Claim:
+		return &refusal{ReasonMoveBlocked, true, errors.New("spec.moveFrom names the same place as spec.source in other words: take it out. Nothing was deleted")}
+	}
+	r.move.apart = true
+	return nil
+}
+
+// moveError is an error of a source as a run gives it.
+func moveError(err error) error {
+	if err == nil || errors.Is(err, ErrConflict) {
+		return err
+	}
+	if problem := (*Problem)(nil); errors.As(err, &problem) {
+		return &refusal{ReasonMoveBlocked, true, err}
+	}
+	return unavailable(err)
+}
