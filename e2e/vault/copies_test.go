@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/e2e/harness"
 	"github.com/waxwing-io/waxwing/e2e/harness/vaultpolicy"
 	"github.com/waxwing-io/waxwing/unseal"
@@ -30,7 +31,9 @@ func TestACopyOfEtcdOpensNothing(t *testing.T) {
 	for _, k := range append(kinds(t), clearKeys()) {
 		t.Run(k.name, func(t *testing.T) {
 			s := newScene(t, k)
-			raw, err := yaml.Marshal(s.put("stolen", s.holder))
+			stolen := s.put("stolen", s.holder)
+			stolen.TypeMeta = metav1.TypeMeta{APIVersion: seal.APIVersion, Kind: seal.Kind} // which the API server's answer is read without
+			raw, err := yaml.Marshal(stolen)
 			if err != nil {
 				t.Fatal(err)
 			}
