@@ -103,7 +103,7 @@ func (s *scene) slow(long time.Duration) outage {
 func (s *scene) fewRequests(since time.Time, requests int) {
 	s.t.Helper()
 	took := time.Since(since)
-	if most := 40 + 4*int(took.Seconds()); requests > most {
+	if most := 10 + 2*int(took.Seconds()); requests > most {
 		s.t.Errorf("%d requests in %s", requests, took)
 	}
 	s.t.Logf("%d requests in %s", requests, took.Round(time.Second))

@@ -38,6 +38,9 @@ func keyOf(parameters map[string]any) func(*world, *vaulttest.Vault, *v1alpha1.V
 
 func anotherKey(_ *world, v *vaulttest.Vault) { replaceKey(v, nil) }
 
+// everything is a policy that no controller should have: with it Vault says that a mount is not there, where it would say that nothing is allowed otherwise.
+const everything = `path "*" { capabilities = ["create", "read", "update", "delete", "list"] }`
+
 // rejections of connections are tried with one kind: all have the same client.
 func rejections(t *testing.T) map[string]rejection {
 	noMount := []string{"elsewhere", "vault secrets list"}
@@ -63,13 +66,32 @@ func rejections(t *testing.T) map[string]rejection {
 			says: []string{"could be made anew", "`create`", transit + "/encrypt/" + keyOfKeys},
 		},
 		"a mount that there is not, for sealed keys": {
-			kind: sealedKeys(), spec: func(s *v1alpha1.KeyringSpec) { s.Source.Secret.EncryptedBy.Transit.Mount = "elsewhere" }, says: noMount,
+			kind:  sealedKeys(),
+			wrong: func(_ *world, v *vaulttest.Vault, _ *v1alpha1.VaultConnection) { v.Policy(policy, everything) }, spec: func(s *v1alpha1.KeyringSpec) { s.Source.Secret.EncryptedBy.Transit.Mount = "elsewhere" },
+			says: noMount,
 		},
 		"a mount that there is not, for vaultKV": {
-			kind: vaultKV(), spec: func(s *v1alpha1.KeyringSpec) { s.Source.VaultKV.Mount = "elsewhere" }, says: noMount,
+			kind:  vaultKV(),
+			wrong: func(_ *world, v *vaulttest.Vault, _ *v1alpha1.VaultConnection) { v.Policy(policy, everything) }, spec: func(s *v1alpha1.KeyringSpec) { s.Source.VaultKV.Mount = "elsewhere" },
+			says: noMount,
 		},
 		"a mount that there is not, for vaultTransit": {
-			kind: vaultTransit(t), spec: func(s *v1alpha1.KeyringSpec) { s.Source.VaultTransit.Mount = "elsewhere" }, says: noMount,
+			kind:  vaultTransit(t),
+			wrong: func(_ *world, v *vaulttest.Vault, _ *v1alpha1.VaultConnection) { v.Policy(policy, everything) }, spec: func(s *v1alpha1.KeyringSpec) { s.Source.VaultTransit.Mount = "elsewhere" },
+			says: noMount,
+		},
+		"a mount that the policy does not name": {
+			kind: sealedKeys(), spec: func(s *v1alpha1.KeyringSpec) { s.Source.Secret.EncryptedBy.Transit.Mount = "elsewhere" }, says: append(noMount, "docs/vault.md"),
+		},
+		"the mount of another engine, for sealed keys": {
+			kind:  sealedKeys(),
+			wrong: func(_ *world, v *vaulttest.Vault, _ *v1alpha1.VaultConnection) { v.Policy(policy, everything) },
+			spec:  func(s *v1alpha1.KeyringSpec) { s.Source.Secret.EncryptedBy.Transit.Mount = kv }, says: []string{kv},
+		},
+		"the mount of another engine, for vaultKV": {
+			kind:  vaultKV(),
+			wrong: func(_ *world, v *vaulttest.Vault, _ *v1alpha1.VaultConnection) { v.Policy(policy, everything) },
+			spec:  func(s *v1alpha1.KeyringSpec) { s.Source.VaultKV.Mount = transit }, says: []string{transit},
 		},
 		"a role of another namespace": {
 			kind: vaultKV(),

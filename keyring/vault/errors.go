@@ -97,7 +97,8 @@ const (
 	hintNew       = "set it up: vault operator init"
 	hintStandby   = "it has no active node: see how its other nodes do"
 	hintThrottled = "raise the rate limit quota of the controller in Vault (vault read sys/quotas/rate-limit/NAME)"
-	hintDenied    = "compare the policies of the controller's role with those in docs/vault.md (vault token capabilities shows what a token may)"
+	// Vault answers the same where there is no such mount.
+	hintDenied    = "compare the policies of the controller's role with those in docs/vault.md (vault token capabilities shows what a token may), and mount in the Keyring with vault secrets list"
 	hintMount     = "see that mount in the Keyring is the path of the engine (vault secrets list)"
 	hintAuthMount = "see that mount in auth is the path of the auth method (vault auth list)"
 	hintCA        = "set caBundle in the Keyring to the certificates of the CA that has signed Vault's"
