@@ -44,6 +44,9 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 		// The keys are well; that somebody's signature is refused is not.
 		err = &refusal{ReasonSignerInvalid, true, unusable}
 	}
+	if _, glass := BreakGlassOf(&kr.Spec); err == nil && glass != nil {
+		err = &refusal{ReasonBreakGlassInvalid, true, glass}
+	}
 	m.keep(kr, r.inv, r.inv.published())
 	if r.inv.keysRead {
 		m.use(kr.Name, specs(&kr.Spec)...)
@@ -105,7 +108,7 @@ func unavailable(err error) error {
 // settle does one step after another, each from what the source then holds.
 func (r *run) settle(ctx context.Context) error {
 	for n, most := 0, maxSteps; n < most; n++ {
-		err := r.take(ctx)
+		err := r.look(ctx)
 		if problem := (*Problem)(nil); r.inv.keysRead && errors.As(err, &problem) {
 			return &refusal{ReasonStatementInvalid, true, problem}
 		}
@@ -133,12 +136,7 @@ func (r *run) settle(ctx context.Context) error {
 	return &refusal{ReasonKeySourceUnavailable, false, errors.New("the keys are being changed by somebody else all the time")}
 }
 
-func (r *run) class() seal.Class {
-	if r.kr.Spec.Class == string(seal.Classical) {
-		return seal.Classical
-	}
-	return seal.PostQuantum
-}
+func (r *run) class() seal.Class { return classOf(&r.kr.Spec) }
 
 func (r *run) step(ctx context.Context, next Next) error {
 	switch next.Do {
@@ -201,10 +199,30 @@ func (r *run) publish(ctx context.Context, id string) error {
 	}
 	st := *r.inv.statement
 	st.Claim = ""
-	if st.Note, err = set.Sign(st.Signer); err != nil {
-		return err
+	switch shown := r.shown(); {
+	case shown == nil || shown.Set < set.Set:
+		if st.Note, err = set.Sign(st.Signer); err != nil {
+			return err
+		}
+	case len(shown.Recipients) == 1 && shown.Recipients[0].String() == k.Recipient:
+		set, st.Note = *shown, []byte(r.kr.Status.Recipients)
+	default:
+		set.Set = shown.Set + 1
+		if st.Note, err = set.Sign(st.Signer); err != nil {
+			return err
+		}
 	}
 	return r.did("RecipientsPublished", fmt.Sprintf("recipient set %d has key %s", set.Set, k.Display()), r.src.SaveStatement(ctx, &st))
+}
+
+// shown is the recipient set that the status shows, if the keyring's own statement key has signed it; nil if not. A source that was restored from an older backup does not
+// know of it any more, and a number that was given is not given to another set.
+func (r *run) shown() *statement.Recipients {
+	set, err := statement.OpenRecipients([]byte(r.kr.Status.Recipients), r.inv.statement.VerifierKey)
+	if err != nil || set.Holder != r.kr.Name {
+		return nil
+	}
+	return &set
 }
 
 // did notes what was done for the events, if it was.

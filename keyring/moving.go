@@ -60,7 +60,7 @@ func (r *run) copyKey(ctx context.Context, k Stored) error {
 		return &refusal{ReasonMoveBlocked, true, fmt.Errorf("key %s of %s: %w", k.Display(), k.Where, err)}
 	}
 	carried := k.Key
-	carried.WasClear = k.WasClear || inClear(*r.kr.Spec.MoveFrom)
+	carried.WasClear = k.WasClear || r.kr.Spec.MoveFrom.Clear()
 	return r.did("KeyCopied", "copied key "+k.Display()+" of "+k.Where, moveError(r.move.dest.Import(ctx, carried, private)))
 }
 

@@ -219,11 +219,24 @@ func pairs() (all [][2]string) {
 	return all
 }
 
+// kills are where a controller is killed in the move of a pair: 0 is nowhere, odd ones are before a write, even ones after it. Three pairs have each source in each role once.
+func kills(p [2]string) []int {
+	switch p {
+	case [2]string{"secret", "kv"}, [2]string{"kv", "sealed"}, [2]string{"sealed", "secret"}:
+		all := make([]int, 2*writesOfAMove+1)
+		for i := range all {
+			all[i] = i
+		}
+		return all
+	}
+	return []int{0, writesOfAMove - 1}
+}
+
 // TestKeysMoveBetweenSources moves a keyring from each source to each other, by a controller that is killed at a write, and one that comes after it.
 func TestKeysMoveBetweenSources(t *testing.T) {
 	c, v := harness.Start(t), newVault(t)
 	for _, p := range pairs() {
-		for kill := range 2*writesOfAMove + 1 {
+		for _, kill := range kills(p) {
 			t.Run(fmt.Sprintf("from %s to %s, killed at %d", p[0], p[1], kill), func(t *testing.T) {
 				m := newMover(t, c, v)
 				before := m.inUse(p[0])
