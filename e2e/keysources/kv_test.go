@@ -304,12 +304,16 @@ func TestAnOlderVaultTakesNothingsPlace(t *testing.T) {
 func TestMountsThatKeepNoKeys(t *testing.T) {
 	v := newVault(t)
 	v.Write("sys/mounts/one", map[string]any{"type": "kv", "options": map[string]any{"version": "1"}})
-	at := func(t *testing.T, mount string) *controller {
+	source := func(t *testing.T, mount string) keyring.Source {
 		client := v.client(t, vaultpolicy.KV, vaultpolicy.Place{KV: mount, Folder: "waxwing/first"})
-		return newController(t, vaultkv.New(vaultkv.Config{Vault: client, Mount: mount, Path: "waxwing/first", Now: time.Now, Rand: rand.Reader}))
+		return vaultkv.New(vaultkv.Config{Vault: client, Mount: mount, Path: "waxwing/first", Now: time.Now, Rand: rand.Reader})
 	}
+	at := func(t *testing.T, mount string) *controller { return newController(t, source(t, mount)) }
 	t.Run("version 1", func(t *testing.T) {
 		at(t, "one").stuck(keyring.ReasonKeySourceUnavailable, "Vault's mount one is a key/value store of version 1", "enable-versioning one")
+		if st, err := source(t, "one").LoadStatement(t.Context(), "first"); st != nil || err == nil {
+			t.Errorf("a statement key in a store that keeps none: %v, %v", st, err)
+		}
 		if list, err := v.Root().Logical().ListWithContext(t.Context(), "one"); err != nil || list != nil {
 			t.Errorf("something was written: %v, %v", list, err)
 		}

@@ -94,13 +94,3 @@ func (v *vaults) paths(since vaulttest.Mark) []string {
 	}
 	return all
 }
-
-// count is how many of the paths begin so.
-func count(paths []string, prefix string) (n int) {
-	for _, p := range paths {
-		if strings.HasPrefix(p, prefix) {
-			n++
-		}
-	}
-	return n
-}
