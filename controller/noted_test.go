@@ -11,6 +11,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/keyring"
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
@@ -160,5 +161,39 @@ func TestTheManagerOfASpecIsKnown(t *testing.T) {
 				t.Errorf("the cache keeps %+v", o.ManagedFields)
 			}
 		})
+	}
+}
+
+func TestAMissingBreakGlassIsToldOnce(t *testing.T) {
+	n, o := newNoted(), object("u", "1", "")
+	for i, c := range []struct {
+		lacks string
+		news  bool
+	}{{"", false}, {"e1", true}, {"e1", false}, {"e2", true}, {"", false}, {"e2", true}} {
+		if got := n.glass(o, c.lacks); got != c.news {
+			t.Errorf("%d: %q is news: %t", i, c.lacks, got)
+		}
+	}
+	n.opens(o, unseal.Decision{})
+	if n.glass(o, "e2") || !n.glass(object("made-anew", "1", ""), "e2") {
+		t.Error("what was said of an object is not said of the next one of its name")
+	}
+}
+
+func TestWhatIsLeftOfAMoveIsACondition(t *testing.T) {
+	var s v1alpha1.KeyringStatus
+	for _, c := range []struct {
+		move *keyring.Move
+		want map[string]string
+	}{
+		{nil, map[string]string{}},
+		{&keyring.Move{Message: "keys"}, map[string]string{"Moving": "True KeysLeft: keys"}},
+		{&keyring.Move{Done: true, Message: "none"}, map[string]string{"Moving": "False NothingLeft: none"}},
+		{nil, map[string]string{}},
+	} {
+		setMoving(&s, 3, c.move, keyringNoon())
+		if diff := cmp.Diff(c.want, keyringConditions(s)); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
