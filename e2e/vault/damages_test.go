@@ -2,12 +2,16 @@ package vault_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
 	"github.com/waxwing-io/waxwing/e2e/harness/vaulttest"
 	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/keyring/secretsource"
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
@@ -62,20 +66,37 @@ func TestTheVersionOfAKeyIsDisabled(t *testing.T) {
 	s.opened("in-memory", s.holder)
 	s.says(keyring.ReasonKeyActive)
 	s.controller.Kill()
-	mark := s.vault.Mark()
+	kept := s.keySecrets()
 	s.start()
 	s.look()
 	s.saysNot(keyring.ReasonKeyActive, "min_decryption_version")
 	s.put("after", s.holder)
 	s.comesTo("after", unseal.KeySourceUnavailable, s.keyring)
-	if made := s.vault.Requests(mark, vaulttest.To(transit+"/encrypt/*")); len(made) > 0 {
-		t.Error("it made another key")
+	if now := s.keySecrets(); !slices.Equal(now, kept) {
+		t.Errorf("there were the Secrets %s, and now there are %s", kept, now)
 	}
 	s.vault.Write(key+"/config", map[string]any{"min_decryption_version": 1})
 	s.look()
 	s.says(keyring.ReasonKeyActive)
 	s.comesTo("after", unseal.Unsealed)
 	s.untouched(s.old)
+}
+
+// keySecrets are the Secrets of the keyring's keys, with their versions.
+func (s *scene) keySecrets() []string {
+	s.t.Helper()
+	list, err := s.Clientset().CoreV1().Secrets(home).List(s.ctx, metav1.ListOptions{LabelSelector: secretsource.LabelKeyring + "=" + s.keyring})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var all []string
+	for _, secret := range list.Items {
+		all = append(all, secret.Name+"@"+secret.ResourceVersion)
+	}
+	if len(all) < 2 {
+		s.t.Fatalf("the keyring has the Secrets %s", all)
+	}
+	return all
 }
 
 // TestVaultIsRestoredFromAnOlderSnapshot puts Vault back to before the keyring had any key. No key is made in their place, with the controller that knew them nor
