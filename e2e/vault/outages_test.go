@@ -22,6 +22,7 @@ type scene struct {
 	*world
 	kind       kind
 	vault      *vaulttest.Vault
+	empty      []byte // a snapshot of it, before there was any key
 	proxy      *faultproxy.Proxy
 	holder     seal.Holder
 	log        string
@@ -33,7 +34,7 @@ func newScene(t *testing.T, k kind) *scene {
 	t.Helper()
 	w := newWorld(t)
 	s := &scene{world: w, kind: k, vault: w.vault(k, vaulttest.Options{}), log: t.TempDir() + "/audit"}
-	s.proxy = s.vault.Proxy()
+	s.proxy, s.empty = s.vault.Proxy(), s.vault.Snapshot()
 	w.makeKeyring(k.keyring(connection(s.proxy.URL(), s.proxy.CA())))
 	t.Cleanup(func() { w.recordAudit(s.log) })
 	s.start()

@@ -151,6 +151,23 @@ func (w *world) saysWithin(ctx context.Context, reason string, texts ...string) 
 	})
 }
 
+// saysNot waits until the keyring's Ready condition is of its present generation and has another reason, and a message with these texts.
+func (w *world) saysNot(reason string, texts ...string) {
+	w.t.Helper()
+	harness.Eventually(w.ctx, w.t, fmt.Sprintf("keyring %s no longer says %s, but %q", w.keyring, reason, texts), func(ctx context.Context) error {
+		kr := &v1alpha1.Keyring{}
+		if err := w.Get(ctx, client.ObjectKey{Name: w.keyring}, kr); err != nil {
+			return err
+		}
+		ready := apimeta.FindStatusCondition(kr.Status.Conditions, "Ready")
+		if ready == nil || ready.Reason == reason || kr.Status.ObservedGeneration != kr.Generation {
+			return fmt.Errorf("generation %d of %d: it says %+v", kr.Status.ObservedGeneration, kr.Generation, ready)
+		}
+		w.t.Logf("it says %s: %s", ready.Reason, ready.Message)
+		return hasAll(ready.Message, texts)
+	})
+}
+
 func hasAll(text string, parts []string) error {
 	for _, part := range parts {
 		if !strings.Contains(text, part) {
