@@ -9,13 +9,13 @@ path "sys/mounts/KV" {
   capabilities = ["update"]
 }
 
-# Makes the key that sealed keys are encrypted with, and looks at keys. Its later versions (rotate) too.
+# Makes the key that sealed keys are encrypted with, and looks at keys. Its later versions (rotate) too. The vault command sends values as text.
 path "TRANSIT/keys/*" {
   capabilities = ["read", "update"]
   allowed_parameters = {
     "type"                   = ["aes256-gcm96"]
-    "exportable"             = [false]
-    "allow_plaintext_backup" = [false]
+    "exportable"             = [false, "false"]
+    "allow_plaintext_backup" = [false, "false"]
   }
 }
 
