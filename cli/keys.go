@@ -26,11 +26,11 @@ const generateExample = `  seal keys generate --out key.txt
 func newKeysCommand(env *Env) *cobra.Command {
 	cmd := group(env, &cobra.Command{
 		Use:     "keys COMMAND",
-		Short:   "Make, fetch and list keys",
-		Long:    "Make a key pair, fetch the recipients to seal to from a cluster, or list what is there.",
+		Short:   "Make, fetch, list and move keys",
+		Long:    "Make a key pair, fetch the recipients to seal to from a cluster, list what is there,\nor have a cluster's controller move a keyring's keys to another place.",
 		Example: "  seal keys fetch --out prod.note\n  seal keys generate --out key.txt",
 	})
-	cmd.AddCommand(newKeysGenerateCommand(env), newKeysFetchCommand(env), newKeysListCommand(env))
+	cmd.AddCommand(newKeysGenerateCommand(env), newKeysFetchCommand(env), newKeysListCommand(env), newKeysMoveCommand(env))
 	return cmd
 }
 

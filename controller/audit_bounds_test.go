@@ -51,7 +51,7 @@ func TestWhatIsGoneDoesNotWaitForTheLog(t *testing.T) {
 	}
 	seen := newMemory(func() float64 { return 0 })
 	waiters := newAuditWaiters(&away{errors.New("full")}, seen)
-	g := &gatherer{cache: fake.NewClientBuilder().WithScheme(known).Build(), seen: seen, noted: newNoted(), bodies: newBodies(seen, 1<<20), pace: newPace(), waiters: waiters, now: time.Now}
+	g := &gatherer{cache: fake.NewClientBuilder().WithScheme(known).Build(), seen: seen, noted: newNoted(), bodies: newBodies(seen, 1<<20), pace: newPace(), waiters: waiters, unwrapper: &unwrapper{}, now: time.Now}
 	for i := range 3 {
 		key := types.NamespacedName{Namespace: "team", Name: fmt.Sprint(i)}
 		waiters.add(key)

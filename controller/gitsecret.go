@@ -93,6 +93,7 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, d unseal.Decisi
 	r.report.noted.opens(in.Object, d)
 	out, conflict := r.unseal(ctx, in, p)
 	r.report.rolledBack(ctx, in, out)
+	r.report.noBreakGlass(ctx, in, out)
 	recorded := outcomeOf(out)
 	if conflict {
 		recorded = audit.Outcome{Reason: "Conflict", Message: errConflict.Error()}

@@ -23,6 +23,7 @@ import (
 const (
 	recipientsNoteKey = "recipients.note"
 	statementKeyKey   = "statement-key"
+	breakGlassKey     = "breakglass" // recipients, one a line
 )
 
 // recipientsConfigMap is the name of a keyring's ConfigMap in the controller's namespace.
@@ -36,6 +37,11 @@ func (r *KeyringReconciler) publish(ctx context.Context, kr *v1alpha1.Keyring, r
 	data := map[string]string{statementKeyKey: res.StatementKey}
 	if res.Note != "" {
 		data[recipientsNoteKey] = res.Note
+	}
+	if glass, _ := keyring.BreakGlassOf(&kr.Spec); len(glass) > 0 {
+		for _, r := range glass {
+			data[breakGlassKey] += r.String() + "\n"
+		}
 	}
 	owner := metav1ac.OwnerReference().WithAPIVersion(v1alpha1.GroupVersion().String()).WithKind("Keyring").WithName(kr.Name).WithUID(kr.UID)
 	cm := corev1ac.ConfigMap(recipientsConfigMap(kr.Name), r.Namespace).
@@ -60,6 +66,7 @@ func (r *KeyringReconciler) report(ctx context.Context, kr *v1alpha1.Keyring, re
 	}
 	changed := kr.DeepCopy()
 	changed.Status = keyringStatus(kr.Status, kr.Generation, res, r.Now())
+	setMoving(&changed.Status, kr.Generation, res.Move, r.Now())
 	changed.Status.Source = sourceName(kr.Spec.Source)
 	setDegraded(&changed.Status, kr.Generation, r.AuditEphemeral, r.Now())
 	if apiequality.Semantic.DeepEqual(kr.Status, changed.Status) {

@@ -27,6 +27,8 @@ type notes struct {
 	generation int64
 	// envelopes were noted as seen, of those that the object has.
 	envelopes []string
+	// lacks is what was said last of envelopes that break glass does not open.
+	lacks string
 }
 
 func newNoted() *noted { return &noted{objects: map[types.NamespacedName]notes{}} }
@@ -70,6 +72,17 @@ func (n *noted) refusal(o *v1alpha1.GitSecret, reason unseal.Reason) bool {
 	defer n.mu.Unlock()
 	has := n.of(o)
 	return has.refused == reason && has.generation == o.Generation
+}
+
+// glass notes what there is to say of envelopes that break glass does not open, and says whether it is news; nothing to say is none.
+func (n *noted) glass(o *v1alpha1.GitSecret, lacks string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	has := n.of(o)
+	news := lacks != "" && lacks != has.lacks
+	has.lacks = lacks
+	n.objects[keyOf(o)] = has
+	return news
 }
 
 // forget drops an object that is gone.

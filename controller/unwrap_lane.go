@@ -104,8 +104,7 @@ func (u *unwrapper) fetch(ctx context.Context, l *lane, batch []*want) {
 		u.release(l, batch)
 		return
 	}
-	operation, ciphertexts := unwrapOperation(batch)
-	id, err := u.audit.Intent(ctx, operation)
+	id, err := u.audit.Intent(ctx, forAll(audit.ActionKeyUnwrap, batch))
 	if err != nil {
 		u.log.ErrorContext(ctx, "the audit log takes no intent", "key", keyring.Display(l.keyID), "error", err)
 		u.failed(l, batch, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: nothingOpened})
@@ -113,7 +112,7 @@ func (u *unwrapper) fetch(ctx context.Context, l *lane, batch []*want) {
 	}
 	asking, cancel := context.WithTimeout(ctx, unwrapTimeout)
 	asking, requests := keyring.WithRequests(asking)
-	err = from.Prefetch(asking, ciphertexts)
+	err = from.Prefetch(asking, ciphertexts(batch))
 	cancel()
 	outcome := audit.Outcome{OK: err == nil, VaultRequest: requests.String()}
 	if err == nil {
@@ -121,7 +120,7 @@ func (u *unwrapper) fetch(ctx context.Context, l *lane, batch []*want) {
 	} else {
 		out := unseal.Unasked(batch[0].need.Uses[0], err)
 		outcome.Reason, outcome.Message = string(out.Reason), err.Error()
-		u.log.WarnContext(ctx, "a key could not be asked", "key", keyring.Display(l.keyID), "envelopes", len(ciphertexts), "error", err)
+		u.log.WarnContext(ctx, "a key could not be asked", "key", keyring.Display(l.keyID), "objects", len(batch), "error", err)
 		u.failed(l, batch, out)
 	}
 	// The next request does not wait for this, and what was done is recorded even if the controller is being stopped.
@@ -130,15 +129,24 @@ func (u *unwrapper) fetch(ctx context.Context, l *lane, batch []*want) {
 	}
 }
 
-func unwrapOperation(batch []*want) (op audit.Operation, ciphertexts [][]byte) {
-	op = audit.Operation{Action: audit.ActionKeyUnwrap, Object: audit.Object{Kind: "Keyring"}, Actor: audit.Actor{User: audit.Unattributed, Manager: unseal.FieldManager}}
-	for _, w := range batch {
-		op.Object.Name = w.need.Uses[0].Keyring
-		op.Keys = append(op.Keys, auditKeys(w.need.Uses)...)
-		ciphertexts = append(ciphertexts, w.need.Ciphertexts...)
+// forAll is an operation that all objects of a batch need.
+func forAll(action audit.Action, batch []*want) audit.Operation {
+	op := audit.Operation{
+		Action: action, Actor: audit.Actor{User: audit.Unattributed, Manager: unseal.FieldManager},
+		Object: audit.Object{Kind: "Keyring", Name: batch[0].need.Uses[0].Keyring},
 	}
-	// An object with more comes again for the others.
-	return op, ciphertexts[:min(len(ciphertexts), keyring.MaxPrefetch)]
+	for _, w := range batch {
+		op.Keys = append(op.Keys, auditKeys(w.need.Uses)...)
+	}
+	return op
+}
+
+// ciphertexts of a batch. One object with more comes again for the others.
+func ciphertexts(batch []*want) (all [][]byte) {
+	for _, w := range batch {
+		all = append(all, w.need.Ciphertexts...)
+	}
+	return all[:min(len(all), keyring.MaxPrefetch)]
 }
 
 // succeeded queues the objects of a batch, to be opened.

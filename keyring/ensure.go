@@ -44,6 +44,9 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 		// The keys are well; that somebody's signature is refused is not.
 		err = &refusal{ReasonSignerInvalid, true, unusable}
 	}
+	if _, glass := BreakGlassOf(&kr.Spec); err == nil && glass != nil {
+		err = &refusal{ReasonBreakGlassInvalid, true, glass}
+	}
 	m.keep(kr, r.inv, r.inv.published())
 	if r.inv.keysRead {
 		m.use(kr.Name, specs(&kr.Spec)...)
@@ -105,7 +108,7 @@ func unavailable(err error) error {
 // settle does one step after another, each from what the source then holds.
 func (r *run) settle(ctx context.Context) error {
 	for n, most := 0, maxSteps; n < most; n++ {
-		err := r.take(ctx)
+		err := r.look(ctx)
 		if problem := (*Problem)(nil); errors.As(err, &problem) {
 			return &refusal{ReasonStatementInvalid, true, problem}
 		}
@@ -133,12 +136,7 @@ func (r *run) settle(ctx context.Context) error {
 	return &refusal{ReasonKeySourceUnavailable, false, errors.New("the keys are being changed by somebody else all the time")}
 }
 
-func (r *run) class() seal.Class {
-	if r.kr.Spec.Class == string(seal.Classical) {
-		return seal.Classical
-	}
-	return seal.PostQuantum
-}
+func (r *run) class() seal.Class { return classOf(&r.kr.Spec) }
 
 func (r *run) step(ctx context.Context, next Next) error {
 	switch next.Do {

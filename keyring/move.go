@@ -3,8 +3,6 @@ package keyring
 import (
 	"slices"
 	"strings"
-
-	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
 // ReasonMoveBlocked is the reason of a keyring whose keys cannot be moved on; a person must act. The keys open all the same, wherever they are.
@@ -102,34 +100,4 @@ func decideKey(k Key, to Side) Next {
 		return Next{Do: DoCopyState, Key: k.ID}
 	}
 	return Next{Do: DoDropKey, Key: k.ID}
-}
-
-// moveRefusal says why keys cannot be moved between two sources; empty: they can.
-func moveRefusal(from, to v1alpha1.KeySource) string {
-	if from.VaultTransit != nil || to.VaultTransit != nil {
-		return "keys of source vaultTransit cannot leave Vault, and others cannot become such: make another keyring and rewrap"
-	}
-	switch {
-	case from.Secret != nil && to.Secret != nil && sealed(from) && sealed(to):
-		return "sealed keys lie in the same Secrets whichever Transit key encrypts them: move them to secret or to vaultKV first, and from there"
-	case from.Secret != nil && to.Secret != nil && sealed(from) == sealed(to), samePath(from.VaultKV, to.VaultKV):
-		return "moveFrom names the same place as source: take it out, or name the place that the keys are in now"
-	}
-	return ""
-}
-
-func sealed(s v1alpha1.KeySource) bool { return s.Secret.EncryptedBy != nil }
-
-// inClear says whether private keys lie in a source as they are, so that backups of etcd have them.
-func inClear(s v1alpha1.KeySource) bool { return s.Secret != nil && !sealed(s) }
-
-// samePath says whether two folders are one, as far as their names tell. A Vault may have several addresses: run.apart finds that out.
-func samePath(a, b *v1alpha1.VaultKVSource) bool {
-	if a == nil || b == nil {
-		return false
-	}
-	address := func(s *v1alpha1.VaultKVSource) string {
-		return strings.ToLower(strings.TrimRight(s.Vault.Address, "/"))
-	}
-	return address(a) == address(b) && a.Vault.Namespace == b.Vault.Namespace && a.Mount == b.Mount && a.Path == b.Path
 }

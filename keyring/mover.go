@@ -11,8 +11,8 @@ import (
 // Mover is a Source whose private keys can go to another source and come from one. Like a Source it never overwrites anything and never puts a key into an error.
 type Mover interface {
 	Source
-	// Import keeps a key of another source under its id, with its state, its dates and WasClear. The same key already there is left as it is, without an error; a
-	// *Problem says that something else is in its place.
+	// Import keeps a key of another source under its id, with its state, its dates and WasClear. What is in its place already is left as it is: Load tells what, unless a
+	// *Problem does; ErrConflict says no more than that there is something.
 	Import(ctx context.Context, k Key, private Private) error
 	// Remove deletes a key for good, if it is still what Load gave; otherwise ErrConflict.
 	Remove(ctx context.Context, k Stored) error

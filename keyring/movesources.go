@@ -42,7 +42,7 @@ func (r *run) open(ctx context.Context) error {
 	if from == nil {
 		return err
 	}
-	if why := moveRefusal(*from, r.kr.Spec.Source); why != "" {
+	if why := v1alpha1.MoveRefusal(*from, r.kr.Spec.Source); why != "" {
 		return blocked(why)
 	}
 	if merr := r.openMove(ctx, *from); err == nil {
@@ -92,6 +92,21 @@ func (r *run) moveSteps() int {
 		return 0
 	}
 	return stepsPerKey * len(r.move.inv.keys)
+}
+
+// look reads what there is. Keys that were seen earlier in this run count where they cannot be read any more.
+func (r *run) look(ctx context.Context) error {
+	before := r.inv
+	err := r.take(ctx)
+	if !r.inv.keysRead && (before.keysRead || before.partly) {
+		for _, k := range before.keys {
+			if _, missing := r.inv.key(k.ID); missing != nil {
+				r.inv.keys = append(r.inv.keys, k)
+			}
+		}
+		r.inv.partly = true
+	}
+	return err
 }
 
 // take reads the source, and the one that keys are moved from. The latter comes first: a key that has left it is in the other by then.

@@ -60,7 +60,7 @@ func (r *run) copyKey(ctx context.Context, k Stored) error {
 		return &refusal{ReasonMoveBlocked, true, fmt.Errorf("key %s of %s: %w", k.Display(), k.Where, err)}
 	}
 	carried := k.Key
-	carried.WasClear = k.WasClear || inClear(*r.kr.Spec.MoveFrom)
+	carried.WasClear = k.WasClear || r.kr.Spec.MoveFrom.Clear()
 	return r.did("KeyCopied", "copied key "+k.Display()+" of "+k.Where, moveError(r.move.dest.Import(ctx, carried, private)))
 }
 
@@ -107,26 +107,33 @@ func (r *run) dropStatement(ctx context.Context) error {
 }
 
 // setApart makes sure, before the first deletion of a run, that the two sources are not one and the same place, such as a Vault with two addresses: what is "already there"
-// would be deleted as its own original. It writes a random claim into the statement's record in the old place, and looks whether the new one has it then.
+// would be deleted as its own original. One place cannot show two claims in the record of the statement key, so the old place is given one that the new one does not have.
 func (r *run) setApart(ctx context.Context) error {
 	if r.move.apart {
 		return nil
 	}
-	if r.move.inv.statement == nil {
-		// A place with a statement key and one without are two.
-		if st, err := r.move.src.LoadStatement(ctx, r.kr.Name); err != nil {
-			return moveError(err)
-		} else if st != nil {
-			return ErrConflict
-		}
-		r.move.apart = true
-		return nil
+	from, to := r.move.inv.statement, r.move.target.statement
+	if from != nil && to != nil && from.Claim == to.Claim {
+		return r.claimApart(ctx, *from)
 	}
+	// The old place was read first. If it has not changed since, it has two claims at one time with the new one, or none.
+	again, err := r.move.src.LoadStatement(ctx, r.kr.Name)
+	if err != nil {
+		return moveError(err)
+	}
+	if (from == nil) != (again == nil) || (from != nil && again.Version != from.Version) {
+		return ErrConflict
+	}
+	r.move.apart = true
+	return nil
+}
+
+// claimApart writes a random claim into the old place, and looks whether the new one has it then.
+func (r *run) claimApart(ctx context.Context, st Statement) error {
 	random := make([]byte, 16)
 	if _, err := io.ReadFull(r.m.cfg.Rand, random); err != nil {
 		return err
 	}
-	st := *r.move.inv.statement
 	st.Claim = hex.EncodeToString(random)
 	if err := r.move.src.SaveStatement(ctx, &st); err != nil {
 		return moveError(err)
@@ -138,7 +145,7 @@ func (r *run) setApart(ctx context.Context) error {
 	case other == nil:
 		return ErrConflict
 	case other.Claim == st.Claim:
-		return &refusal{ReasonMoveBlocked, true, errors.New("spec.moveFrom names the same place as spec.source in other words: take it out. Nothing was deleted")}
+		return blocked("it names the same place as spec.source in other words: take it out. Nothing was deleted")
 	}
 	r.move.apart = true
 	return nil

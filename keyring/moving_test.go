@@ -226,8 +226,8 @@ func TestOnePlaceUnderTwoNamesLosesNothing(t *testing.T) {
 		from, to v1alpha1.KeySource
 		says     string
 	}{
-		"other names":                  {ring("x").Spec.Source, kvSource("alias"), "names the same place as spec.source in other words"},
-		"other names, seen from there": {kvSource("alias"), ring("x").Spec.Source, "names the same place as spec.source in other words"},
+		"other names":                  {ring("x").Spec.Source, kvSource("alias"), "it names the same place as spec.source in other words"},
+		"other names, seen from there": {kvSource("alias"), ring("x").Spec.Source, "it names the same place as spec.source in other words"},
 		"the same Secrets":             {ring("x").Spec.Source, ring("x").Spec.Source, "names the same place as source"},
 		"the same folder":              {kvSource("alias"), kvSource("alias"), "names the same place as source"},
 		"other Transit keys":           {sealedSource("a"), sealedSource("b"), "the same Secrets whichever Transit key"},

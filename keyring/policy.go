@@ -23,6 +23,8 @@ type Policy struct {
 	RequireSignatures, DenyRollback bool
 	// TemplateMetadata are the keys, or PREFIX/*, that templates may set besides those that they may set anyway.
 	TemplateMetadata []string
+	// BreakGlass are the ids of the keys that should open each envelope too.
+	BreakGlass []string
 }
 
 // Signer may sign objects.
@@ -31,7 +33,8 @@ type Signer struct {
 	Key  string // SSH wire format
 }
 
-// PolicyOf reads a Keyring's policy. It can be used, and is no laxer, in case of an error, which is about signers and is for a person to mend.
+// PolicyOf reads a Keyring's policy. It can be used, and is no laxer, in case of an error, which is about signers and is for a person to mend. What is wrong with break
+// glass BreakGlassOf says.
 func PolicyOf(spec *v1alpha1.KeyringSpec) (Policy, error) {
 	p := Policy{
 		Namespaces: spec.Namespaces, Scopes: spec.Scopes, Limited: len(spec.Signers) > 0, TemplateMetadata: spec.TemplateMetadata,
@@ -45,6 +48,10 @@ func PolicyOf(spec *v1alpha1.KeyringSpec) (Policy, error) {
 			continue
 		}
 		p.Signers = append(p.Signers, Signer{Name: s.Name, Key: key})
+	}
+	glass, _ := BreakGlassOf(spec)
+	for _, r := range glass {
+		p.BreakGlass = append(p.BreakGlass, r.KeyID())
 	}
 	return p, errors.Join(errs...)
 }
@@ -77,12 +84,12 @@ func (p Policy) Allows(namespace string, f seal.For) (namespaceOK, scopeOK bool)
 
 func (p Policy) equal(o Policy) bool {
 	return slices.Equal(p.Namespaces, o.Namespaces) && slices.Equal(p.Scopes, o.Scopes) && p.Limited == o.Limited && slices.Equal(p.Signers, o.Signers) &&
-		p.RequireSignatures == o.RequireSignatures && p.DenyRollback == o.DenyRollback && slices.Equal(p.TemplateMetadata, o.TemplateMetadata)
+		p.RequireSignatures == o.RequireSignatures && p.DenyRollback == o.DenyRollback && slices.Equal(p.TemplateMetadata, o.TemplateMetadata) && slices.Equal(p.BreakGlass, o.BreakGlass)
 }
 
 func (p Policy) clone() Policy {
 	p.Namespaces, p.Scopes = slices.Clone(p.Namespaces), slices.Clone(p.Scopes)
-	p.Signers, p.TemplateMetadata = slices.Clone(p.Signers), slices.Clone(p.TemplateMetadata)
+	p.Signers, p.TemplateMetadata, p.BreakGlass = slices.Clone(p.Signers), slices.Clone(p.TemplateMetadata), slices.Clone(p.BreakGlass)
 	return p
 }
 

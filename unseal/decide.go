@@ -97,10 +97,12 @@ type Plan struct {
 	rules       rules
 	// rolledBack tells of items that go back and are let through.
 	rolledBack string
-	remember   *Mark
-	permits    permits
-	programs   map[string]program
-	after      time.Duration
+	// noBreakGlass tells of envelopes that only the keyring opens.
+	noBreakGlass string
+	remember     *Mark
+	permits      permits
+	programs     map[string]program
+	after        time.Duration
 }
 
 // comesRight says whether a refusal only tells that the controller has just been started. It must not turn objects that are well into ones that wait.

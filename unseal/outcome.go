@@ -25,6 +25,8 @@ type Outcome struct {
 	Secret *v1alpha1.SecretRef
 	// RolledBack tells that items went back to older envelopes, where that was let through: an event and the audit log say so, the status does not.
 	RolledBack string
+	// NoBreakGlass tells of envelopes that only the keyring opens, although it names who else should: an event says so once.
+	NoBreakGlass string
 }
 
 // Outcome of a refusal.
@@ -42,7 +44,7 @@ func unsealed(items int, keys []v1alpha1.KeyUse, ref v1alpha1.SecretRef) Outcome
 // Written is the outcome of a Secret that was written by p with contents c.
 func (p *Plan) Written(c *Contents, o *v1alpha1.GitSecret, secret metav1.ObjectMeta) Outcome {
 	out := unsealed(len(p.Items), c.Keys, refTo(o, secret))
-	out.RolledBack = p.rolledBack
+	out.RolledBack, out.NoBreakGlass = p.rolledBack, p.noBreakGlass
 	return out
 }
 

@@ -16,6 +16,7 @@ func judge(in *Input, p *Plan) *Refusal {
 	if r := checkSigner(in, p); r != nil {
 		return r
 	}
+	checkBreakGlass(in, p)
 	return checkRollback(in, p)
 }
 

@@ -106,6 +106,14 @@ const (
 	ConditionStalled     = "Stalled"
 	// ConditionDegraded is on Keyrings, and only while true: the keys work, but not as they should in production.
 	ConditionDegraded = "Degraded"
+	// ConditionMoving is on Keyrings with spec.moveFrom: True while something is left there, then False.
+	ConditionMoving = "Moving"
+)
+
+// Reasons of ConditionMoving.
+const (
+	ReasonKeysLeft    = "KeysLeft"
+	ReasonNothingLeft = "NothingLeft"
 )
 
 // ReasonAuditNotPersistent is the reason of ConditionDegraded while the audit log goes with the controller's pod.

@@ -36,7 +36,7 @@ type Config struct {
 	UserAgent  string
 }
 
-// Client reads objects of one cluster, and changes one kind: see SetData. It is safe for concurrent use.
+// Client reads objects of one cluster, and changes two kinds: see SetData and PatchKeyring. It is safe for concurrent use.
 type Client struct {
 	http      *http.Client
 	base      *url.URL

@@ -17,6 +17,7 @@ const (
 	configMapPrefix = "waxwing-recipients-"
 	noteKey         = "recipients.note"
 	statementKeyKey = "statement-key"
+	breakGlassKey   = "breakglass"
 )
 
 // The refusals that a caller can explain; a *StatusError stands for the others.
@@ -33,6 +34,8 @@ type Published struct {
 	StatementKey string // the keyring's own word for its statement key; may be empty
 	// FromConfigMap says that both come from the ConfigMap, which more people may be able to write than the Keyring's status.
 	FromConfigMap bool
+	// BreakGlass are the recipients that the keyring wants everything sealed to besides. They are not signed.
+	BreakGlass []string
 }
 
 // Keyring reads what the keyring called name publishes. Where Keyrings may not be read, it takes the note from the ConfigMap in namespace.
@@ -50,7 +53,11 @@ func (c *Client) Keyring(ctx context.Context, name, namespace string) (*Publishe
 	case k.Status.Recipients == "":
 		return nil, notReady(&k)
 	}
-	return &Published{Note: []byte(k.Status.Recipients), StatementKey: k.Status.StatementKey}, nil
+	p := &Published{Note: []byte(k.Status.Recipients), StatementKey: k.Status.StatementKey}
+	if k.Spec.BreakGlass != nil {
+		p.BreakGlass = k.Spec.BreakGlass.Recipients
+	}
+	return p, nil
 }
 
 // notFound tells a cluster without the CRD from one without the Keyring, and names those that there are.
@@ -93,5 +100,5 @@ func (c *Client) configMap(ctx context.Context, name, namespace string, first *S
 	case m.Data[noteKey] == "":
 		return nil, fmt.Errorf("%w: the ConfigMap %s/%s has no %s", ErrNotReady, namespace, configMapPrefix+name, noteKey)
 	}
-	return &Published{Note: []byte(m.Data[noteKey]), StatementKey: m.Data[statementKeyKey], FromConfigMap: true}, nil
+	return &Published{Note: []byte(m.Data[noteKey]), StatementKey: m.Data[statementKeyKey], FromConfigMap: true, BreakGlass: strings.Fields(m.Data[breakGlassKey])}, nil
 }

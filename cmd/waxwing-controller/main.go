@@ -22,6 +22,7 @@ const (
 )
 
 func main() {
+	noCore()
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(gcPercent)
 		debug.SetMemoryLimit(gcMemory)

@@ -141,6 +141,20 @@ func workloadSets() map[string]set {
 			text:   []string{"runAsNonRoot: true"},
 			noText: []string{"runAsUser", "runAsGroup", "fsGroup"},
 		},
+		"with Vault": {
+			values: "vault: {enabled: true}",
+			text:   []string{"resources: [serviceaccounts/token]\n    resourceNames: [waxwing-controller]\n    verbs: [create]", "name: POD_SERVICE_ACCOUNT", "fieldPath: spec.serviceAccountName", "port: 8200"},
+			noText: []string{"/etc/waxwing/vault-tokens"},
+		},
+		"with Vault by an account that is there, and tokens that something else writes": {
+			values: "serviceAccount: {create: false, name: given}\nvault: {enabled: true, ports: [443], to: [{ipBlock: {cidr: 10.2.0.0/16}}], tokens: {secret: {secretName: vault-token}}}",
+			text:   []string{"resourceNames: [given]", "--vault-tokens=/etc/waxwing/vault-tokens", "mountPath: /etc/waxwing/vault-tokens", "secretName: vault-token", "cidr: 10.2.0.0/16"},
+			noText: []string{"port: 8200"},
+		},
+		"without Vault": {
+			values: "vault: {tokens: {secret: {secretName: vault-token}}}",
+			noText: []string{"serviceaccounts/token", "POD_SERVICE_ACCOUNT", "/etc/waxwing/vault-tokens", "secretName: vault-token", "port: 8200"},
+		},
 		"as a part of another chart": {values: "global: {anything: true}\nenabled: true"},
 	}
 }

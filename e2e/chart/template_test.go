@@ -119,6 +119,8 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"image: {pullPolicy: Sometimes}":                  {"image/pullPolicy", "'Always', 'IfNotPresent', 'Never'"},
 		"leaderElection: {leaseDuration: 15}":             {"leaderElection/leaseDuration", "got number, want string"},
 		"extraEnv: [{name: POD_NAME}]":                    {"extraEnv/0/name", "'not' failed"},
+		"vault: {ports: []}":                              {"vault/ports", "minItems: got 0, want 1"},
+		"vault: {tokens: {name: a}}":                      {"vault/tokens", "'not' failed"},
 		"networkPolicy: {apiServer: {cidrs: [10.0.0.1]}}": {"networkPolicy/apiServer/cidrs/0", "does not match pattern"},
 		"commonLabels: {version: 1}":                      {"commonLabels/version", "got number, want string"},
 		"commonLabels: {app.kubernetes.io/name: secrets}": {"commonLabels/app.kubernetes.io~1name"},
@@ -127,6 +129,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		// What a schema cannot say, the templates do.
 		"namespaces: [waxwing-system]":                               {"namespaces names waxwing-system, which is the controller's own"},
 		"extraArgs: [--namespaces=prod]":                             {"extraArgs has --namespaces: set the value namespaces"},
+		"extraArgs: [--vault-tokens=/tmp]":                           {"extraArgs has --vault-tokens: set the value vault.tokens"},
 		"extraArgs: [--audit-log=/tmp/log]":                          {"extraArgs has --audit-log"},
 		"serviceAccount: {create: false}":                            {"set serviceAccount.name to the ServiceAccount to use"},
 		"metrics: {enabled: false, serviceMonitor: {enabled: true}}": {"there is nothing to scrape"},

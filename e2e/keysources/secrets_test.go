@@ -3,10 +3,12 @@ package keysources_test
 import (
 	"crypto/rand"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -104,28 +106,48 @@ func (s *keySecrets) world(class seal.Class) keyringtest.World {
 	}
 }
 
+// behindProxy is a client of the namespace's Secrets through a proxy, which does not hand on certificates of clients.
+func (s *keySecrets) behindProxy(c *harness.Cluster) (*faultproxy.Proxy, kubernetes.Interface) {
+	s.t.Helper()
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "keys"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: s.namespace, Name: "keys"}},
+	}
+	if _, err := c.Clientset().RbacV1().RoleBindings(s.namespace).Create(s.t.Context(), binding, metav1.CreateOptions{}); err != nil {
+		s.t.Fatal(err)
+	}
+	cfg := c.ServiceAccountConfig(s.t, s.namespace, "keys")
+	proxy, err := faultproxy.New(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(proxy.Close)
+	cfg.Host, cfg.TLSClientConfig = proxy.URL(), rest.TLSClientConfig{CAData: []byte(proxy.CA())}
+	clients, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return proxy, clients
+}
+
 func TestKeysInSecrets(t *testing.T) {
 	c := harness.Start(t)
 	for _, class := range []seal.Class{seal.PostQuantum, seal.Classical} {
 		t.Run(string(class), func(t *testing.T) {
 			keyringtest.Run(t, func(t *testing.T) keyringtest.World {
 				s := newKeySecrets(t, c, secretsource.ClearForm())
-				proxy, err := faultproxy.New(c.Config())
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(proxy.Close)
-				behind := rest.AnonymousClientConfig(c.Config())
-				behind.Host, behind.TLSClientConfig, behind.BearerToken = proxy.URL(), rest.TLSClientConfig{CAData: []byte(proxy.CA())}, c.Config().BearerToken
-				clients, err := kubernetes.NewForConfig(behind)
-				if err != nil {
-					t.Fatal(err)
-				}
+				proxy, clients := s.behindProxy(c)
 				w := s.world(class)
 				w.Source = func(string) keyring.Source {
 					return secretsource.New(clients.CoreV1().Secrets(s.namespace), time.Now, rand.Reader)
 				}
-				w.Away = func() func() { proxy.Down(); return proxy.Up }
+				w.Away = func() func() {
+					// A refused connection would have client-go try for ten seconds each time.
+					return proxy.Add(faultproxy.Fault{Before: func(faultproxy.Request) faultproxy.Verdict {
+						return faultproxy.Answer(http.StatusServiceUnavailable, 0)
+					}}).Remove
+				}
 				return w
 			})
 		})

@@ -19,6 +19,9 @@ import (
 
 const page = "../../docs/rights.md"
 
+// values have the chart grant everything that it ever does.
+const values = "vault.enabled=true"
+
 // right is one verb on one resource, in every namespace or in the controller's own.
 type right struct {
 	home                  bool
@@ -46,7 +49,7 @@ type grants struct {
 func shipped(t *testing.T) grants {
 	t.Helper()
 	g := grants{cluster: &rbacv1.ClusterRole{}, home: &rbacv1.Role{}}
-	for _, o := range harness.RenderWaxwing(t) {
+	for _, o := range harness.RenderWaxwing(t, values) {
 		role, ok := map[string]any{"ClusterRole": g.cluster, "Role": g.home}[o.GetKind()]
 		if !ok || o.GetName() != account {
 			continue

@@ -43,7 +43,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	c := harness.Start(t)
-	c.InstallWaxwing(t)
+	c.InstallWaxwing(t, values)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func (w *world) controller(t *testing.T) *harness.Process {
 	return harness.StartProcess(t, harness.Command{
 		Path: harness.BuildBinary(t, "./cmd/waxwing-controller"),
 		Args: []string{
-			"--kubeconfig", w.ServiceAccountKubeconfig(t, home, account), "--namespace", home, "--audit-log", log, "--replica", harness.ReplicaOf(log),
+			"--kubeconfig", w.ServiceAccountKubeconfig(t, home, account), "--namespace", home, "--service-account", account, "--audit-log", log, "--replica", harness.ReplicaOf(log),
 			"--metrics-bind-address", "0", "--health-bind-address", "0", "--recipients-bind-address", "0", "--audit-bind-address", w.audit,
 			"--leader-elect-lease-duration", "4s", "--leader-elect-renew-deadline", "3s", "--leader-elect-retry-period", "500ms",
 		},
@@ -161,6 +161,14 @@ func (w *world) poke(ctx context.Context, t *testing.T, ns string) error {
 		ring := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("ring-%d", n)}}
 		ring.Spec.Source.Secret = &v1alpha1.SecretSource{}
 		if err := w.Create(ctx, ring); err != nil {
+			return err
+		}
+		// Nobody is at its address: it is the token to log in with that is asked for.
+		vault := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("vault-%d", n)}}
+		vault.Spec.Source.VaultKV = &v1alpha1.VaultKVSource{Path: "waxwing", Vault: v1alpha1.VaultConnection{
+			Address: "https://127.0.0.1:1", Auth: v1alpha1.VaultAuth{Kubernetes: &v1alpha1.VaultServiceAccountAuth{Role: v1alpha1.VaultName(vault.Name)}},
+		}}
+		if err := w.Create(ctx, vault); err != nil {
 			return err
 		}
 	}

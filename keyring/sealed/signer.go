@@ -3,12 +3,13 @@ package sealed
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/waxwing-io/waxwing/crypto/statement"
+	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/keyring/secretsource"
 )
 
 // lazySigner is a statement key that is decrypted when it first signs.
@@ -27,42 +28,55 @@ func (s *lazySigner) Sign(msg []byte) ([]byte, error) {
 }
 
 // Signer implements secretsource.Custody. What it gives signs as long as ctx lasts.
-func (c *Custody) Signer(ctx context.Context, keyring, verifierKey string, kept []byte) (note.Signer, error) {
+func (c *Custody) Signer(ctx context.Context, name, verifierKey string, kept []byte) (note.Signer, error) {
 	verifier, err := statement.NewVerifier(verifierKey)
 	if err != nil {
 		return nil, err
 	}
-	text := sealedText{string(kept), binding(purposeStatement, c.cluster, keyring, verifierKey)}
+	text := sealedText{string(kept), binding(purposeStatement, c.cluster, name, verifierKey)}
 	if !text.wellFormed() {
 		return nil, errors.New("not a ciphertext of Vault's Transit engine")
 	}
-	return &lazySigner{verifier, func() (note.Signer, error) { return c.openSigner(ctx, keyring, verifier, text) }}, nil
+	return &lazySigner{verifier, func() (note.Signer, error) { return c.openSigner(ctx, name, verifier, text) }}, nil
 }
 
-func (c *Custody) openSigner(ctx context.Context, keyring string, verifier note.Verifier, text sealedText) (note.Signer, error) {
+func (c *Custody) openSigner(ctx context.Context, name string, verifier note.Verifier, text sealedText) (note.Signer, error) {
 	c.mu.Lock()
-	known := c.signers[keyring]
+	known := c.signers[name]
 	c.mu.Unlock()
 	if known.from == text {
 		return known.signer, nil
 	}
-	opened, err := c.transit.decrypt(ctx, []sealedText{text})
+	_, signer, err := c.signerKey(ctx, name, verifier, text)
 	if err != nil {
 		return nil, err
 	}
-	if opened[0].err != nil {
-		return nil, fmt.Errorf("Secret %s %w", c.Form().StatementSecretName(keyring), opened[0].err)
-	}
-	signer, err := statement.NewSigner(strings.TrimSpace(string(opened[0].plain)))
-	clear(opened[0].plain)
-	if err != nil {
-		return nil, fmt.Errorf("Secret %s has a malformed statement key in %s", c.Form().StatementSecretName(keyring), c.Form().DataSigner)
-	}
-	if signer.Name() != verifier.Name() || signer.KeyHash() != verifier.KeyHash() {
-		return nil, fmt.Errorf("Secret %s has a %s of another statement key than its verifier", c.Form().StatementSecretName(keyring), c.Form().DataSigner)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.signers[keyring] = openedSigner{text, signer}
+	c.signers[name] = openedSigner{text, signer}
 	return signer, nil
+}
+
+// signerKey asks Vault for the private half, as text and ready to sign.
+func (c *Custody) signerKey(ctx context.Context, name string, verifier note.Verifier, sealed sealedText) (text string, signer note.Signer, err error) {
+	opened, err := c.transit.decrypt(ctx, []sealedText{sealed})
+	if err != nil {
+		return "", nil, err
+	}
+	problem := func(msg string) error {
+		return &keyring.Problem{Where: "Secret " + c.Form().StatementSecretName(name), Msg: msg}
+	}
+	if opened[0].err != nil {
+		return "", nil, problem(opened[0].err.Error())
+	}
+	text = strings.TrimSpace(string(opened[0].plain))
+	signer, err = statement.NewSigner(text)
+	clear(opened[0].plain)
+	if err != nil {
+		return "", nil, problem("has a malformed statement key in " + c.Form().DataSigner)
+	}
+	if signer.Name() != verifier.Name() || signer.KeyHash() != verifier.KeyHash() {
+		return "", nil, problem("has a " + c.Form().DataSigner + " of another statement key than its " + secretsource.DataVerifier)
+	}
+	return text, signer, nil
 }

@@ -48,6 +48,16 @@ func (g *gate) pass(doing string) error {
 	return nil
 }
 
+// shut gives the last failure while nobody passes, without passing.
+func (g *gate) shut(doing string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failures > 0 && g.now().Before(g.until) {
+		return g.last.while(doing)
+	}
+	return nil
+}
+
 // report takes the outcome of who has passed. That the caller had no time to wait for one changes nothing.
 func (g *gate) report(err error) {
 	var e *Error

@@ -112,6 +112,25 @@ func TestLoginsThatFail(t *testing.T) {
 	}
 }
 
+// TestNoTokensForAVaultThatIsAway counts the tokens of the ServiceAccount.
+func TestNoTokensForAVaultThatIsAway(t *testing.T) {
+	f := newFakeVault(t)
+	cfg, clock := f.config()
+	f.Close()
+	tokens := 0
+	cfg.ServiceAccountToken = func(context.Context, string) (string, error) { tokens++; return fakeJWT, nil }
+	c := open(t, cfg)
+	for range 600 { // a minute
+		if _, err := c.Read(t.Context(), "x"); err == nil {
+			t.Fatal("no error")
+		}
+		clock.pass(100 * time.Millisecond)
+	}
+	if tokens < 10 || tokens > 20 {
+		t.Errorf("%d tokens were made in a minute for a Vault that is away", tokens)
+	}
+}
+
 // TestOneLoginForAll has many ask at once, at first and after all tokens were revoked.
 func TestOneLoginForAll(t *testing.T) {
 	f := newFakeVault(t)

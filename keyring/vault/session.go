@@ -75,6 +75,10 @@ func (c *Client) session(ctx context.Context, doing string) (*session, error) {
 	if s, err := c.held(doing); s != nil || err != nil {
 		return s, err
 	}
+	// What a login takes is not gathered for a Vault that is away.
+	if err := c.reach.shut(doing); err != nil {
+		return nil, err
+	}
 	if err := c.logins.pass(doing); err != nil {
 		return nil, err
 	}

@@ -151,7 +151,9 @@ func readKey(name, id string, f fields) (keyring.Key, error) {
 	if err != nil {
 		return keyring.Key{}, err
 	}
-	return keyring.NewKey(name, identity, state, created, activated), nil
+	k := keyring.NewKey(name, identity, state, created, activated)
+	k.WasClear = f.text(fieldWasClear) != ""
+	return k, nil
 }
 
 func readTime(f fields, field string, required bool) (time.Time, error) {

@@ -15,6 +15,7 @@ type Vault interface {
 	Read(ctx context.Context, path string) (*vault.Answer, error)
 	List(ctx context.Context, path string) ([]string, error)
 	Write(ctx context.Context, path string, body map[string]any) (*vault.Answer, error)
+	Delete(ctx context.Context, path string) error
 }
 
 // Config is what a Source works with. All fields are required.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -196,12 +197,12 @@ func (c *Custody) problem(err error) error {
 		return err
 	}
 	if noMount(v) {
-		return &keyring.Problem{Where: "spec.source.vaultTransit.mount", Msg: fmt.Sprintf("is %s, and Vault has no secrets engine there: vault secrets enable -path=%s transit, or correct the mount", c.cfg.Mount, c.cfg.Mount)}
+		return &keyring.Problem{Where: "spec.source.vaultTransit.mount", Msg: fmt.Sprintf("is %s, and Vault has no Transit engine there: vault secrets enable -path=%s transit, or correct the mount", c.cfg.Mount, c.cfg.Mount)}
 	}
 	return &keyring.Problem{Where: "Vault", Msg: "refuses what a Transit engine takes, " + v.Doing + ": " + v.Msg + "; see that " + c.cfg.Mount + " is a Transit engine"}
 }
 
-// noMount says whether Vault has answered that nothing is mounted where the request went.
+// noMount says whether Vault has answered that no Transit engine is mounted where the request went.
 func noMount(v *vault.Error) bool {
-	return v.Kind == vault.Missing && strings.Contains(v.Msg, "no handler for route")
+	return v.Kind == vault.Missing && slices.ContainsFunc([]string{"no handler for route", "unsupported path", "route entry not found"}, func(part string) bool { return strings.Contains(v.Msg, part) })
 }

@@ -75,7 +75,7 @@ func (i identity) Prefetch(ctx context.Context, ciphertexts [][]byte) error {
 		results, err = i.askWithWitness(ctx, ciphertexts)
 	}
 	if err != nil {
-		return explained(err)
+		return i.custody.problem(err)
 	}
 	for _, r := range results { // before anything is kept
 		if r.unusable() {
@@ -172,12 +172,4 @@ func witnessFor(recipient string) ([]byte, error) {
 		return nil, fmt.Errorf("encrypting with RSA: %w", err)
 	}
 	return witness, nil
-}
-
-// explained adds the way out to an error of Vault.
-func explained(err error) error {
-	if v := (*vault.Error)(nil); errors.As(err, &v) && v.Hint != "" {
-		return fmt.Errorf("%w (hint: %s)", err, v.Hint)
-	}
-	return err
 }

@@ -19,6 +19,9 @@
 {{- with .Values.namespaces }}
 - --namespaces={{ join "," . }}
 {{- end }}
+{{- if and .Values.vault.enabled .Values.vault.tokens }}
+- --vault-tokens=/etc/waxwing/vault-tokens
+{{- end }}
 - --log-level={{ .Values.logLevel }}
 {{- with .Values.workers }}
 - --workers={{ int . }}
@@ -37,13 +40,13 @@
 {{- end }}
 {{- $values := dict "--namespaces" "namespaces" "--log-level" "logLevel" "--workers" "workers" "--metrics-bind-address" "metrics.enabled" "--audit-ephemeral" "persistence.enabled"
   "--audit-bind-address" "audit.endpoint" "--audit-tls-cert-file" "audit.tlsSecret" "--audit-tls-key-file" "audit.tlsSecret" "--audit-stdout" "audit.stdout" "--audit-applied-by" "audit.attribution"
-  "--leader-elect-lease-duration" "leaderElection.leaseDuration" "--leader-elect-renew-deadline" "leaderElection.renewDeadline" "--leader-elect-retry-period" "leaderElection.retryPeriod" }}
+  "--vault-tokens" "vault.tokens" "--leader-elect-lease-duration" "leaderElection.leaseDuration" "--leader-elect-renew-deadline" "leaderElection.renewDeadline" "--leader-elect-retry-period" "leaderElection.retryPeriod" }}
 {{- range .Values.extraArgs }}
 {{- $flag := . | splitList "=" | first }}
 {{- with get $values $flag }}
 {{- fail (printf "extraArgs has %s: set the value %s, which other parts of the chart depend on" $flag .) }}
 {{- end }}
-{{- if has $flag (list "--audit-log" "--namespace" "--kubeconfig" "--health-bind-address" "--recipients-bind-address" "--replica") }}
+{{- if has $flag (list "--audit-log" "--namespace" "--kubeconfig" "--health-bind-address" "--recipients-bind-address" "--replica" "--service-account") }}
 {{- fail (printf "extraArgs has %s, which the chart sets or depends on: volumes, rights and probes would not fit" $flag) }}
 {{- end }}
 - {{ . | quote }}

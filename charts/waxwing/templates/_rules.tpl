@@ -102,4 +102,11 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
+{{- if .Values.vault.enabled }}
+# keyring/sources/cluster.go: make tokens of the controller's own ServiceAccount, for the audience of Vault, to log in with
+- apiGroups: [""]
+  resources: [serviceaccounts/token]
+  resourceNames: [{{ include "waxwing.serviceAccount" . }}]
+  verbs: [create]
+{{- end }}
 {{- end -}}

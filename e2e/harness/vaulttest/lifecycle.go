@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/waxwing-io/waxwing/e2e/harness"
 )
@@ -79,6 +80,15 @@ func (v *Vault) serves() {
 func (v *Vault) Pause() {
 	v.t.Helper()
 	v.process.Signal(v.t, syscall.SIGSTOP)
+	// It stops a moment after the signal was sent.
+	harness.Eventually(v.t.Context(), v.t, "Vault is paused", func(ctx context.Context) error {
+		short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancel()
+		if _, err := v.client.Sys().HealthWithContext(short); err == nil {
+			return errors.New("it answers")
+		}
+		return nil
+	})
 }
 
 // Resume ends Pause.
@@ -102,7 +112,7 @@ func (v *Vault) Restore(snapshot []byte) {
 	v.t.Helper()
 	// What only the state after the snapshot has tells when that state is gone.
 	const mark = "sys/policies/acl/not-in-the-snapshot"
-	v.write(mark, map[string]any{"policy": ""})
+	v.write(mark, map[string]any{"policy": "# nothing"})
 	if err := v.client.Sys().RaftSnapshotRestoreWithContext(v.t.Context(), bytes.NewReader(snapshot), false); err != nil {
 		v.t.Fatalf("restoring a snapshot of Vault: %v", err)
 	}

@@ -1,0 +1,87 @@
+package vaultkv
+
+import (
+	"context"
+	"errors"
+
+	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/keyring/secretsource"
+	"github.com/waxwing-io/waxwing/keyring/vault"
+)
+
+// fieldWasClear is "true" for a key that has lain in a Secret in the clear before it was moved here.
+const fieldWasClear = "wasClear"
+
+var _ keyring.Mover = (*Source)(nil)
+
+// Import implements keyring.Mover.
+func (s *Source) Import(ctx context.Context, k keyring.Key, private keyring.Private) error {
+	file, err := secretsource.PrivateFile(k.Recipient, private)
+	if err != nil {
+		return err
+	}
+	f := fields{
+		fieldKeyring: k.Keyring, fieldIdentity: string(file), fieldRecipient: k.Recipient, fieldState: string(k.State), fieldCreated: stamp(k.Created),
+	}
+	if !k.Activated.IsZero() {
+		f[fieldActivated] = stamp(k.Activated)
+	}
+	if k.WasClear {
+		f[fieldWasClear] = "true"
+	}
+	return s.store.put(ctx, keyName(k.ID), 0, f)
+}
+
+// Remove implements keyring.Mover. All versions go. Vault's deletion has no check-and-set, so the version is looked at just before.
+func (s *Source) Remove(ctx context.Context, k keyring.Stored) error {
+	return s.store.remove(ctx, keyName(k.ID), k.Version)
+}
+
+func (s store) remove(ctx context.Context, name, loaded string) error {
+	v, _, err := s.look(ctx, name)
+	if p := (*keyring.Problem)(nil); errors.As(err, &p) || (err == nil && (v == nil || v.String() != loaded)) {
+		return keyring.ErrConflict
+	}
+	if err != nil {
+		return err
+	}
+	err = s.vault.Delete(ctx, s.mount+"/metadata/"+s.full(name))
+	if kind(err) == vault.Denied {
+		return s.problem(name, "was copied, and Vault does not let this controller delete the original: give its role the policy kv-remove.hcl for the time of the move (%v)", err)
+	}
+	if err != nil {
+		return s.failed(name, err)
+	}
+	return nil
+}
+
+// ExportStatement implements keyring.Mover.
+func (s *Source) ExportStatement(ctx context.Context, st *keyring.Statement) (keyring.Private, error) {
+	v, _, err := s.store.look(ctx, statementName)
+	if err == nil && (v == nil || v.String() != st.Version) {
+		return keyring.Private{}, keyring.ErrConflict
+	}
+	if err != nil {
+		return keyring.Private{}, err
+	}
+	f, err := s.store.data(ctx, statementName, *v)
+	if kind(err) == vault.Missing {
+		return keyring.Private{}, keyring.ErrConflict
+	}
+	if err != nil {
+		return keyring.Private{}, err
+	}
+	return keyring.NewPrivate(f.text(fieldSigner)), nil
+}
+
+// ImportStatement implements keyring.Mover.
+func (s *Source) ImportStatement(ctx context.Context, st *keyring.Statement, private keyring.Private) error {
+	return s.store.put(ctx, statementName, 0, fields{
+		fieldKeyring: st.Keyring, fieldSigner: private.Text(), fieldVerifier: st.VerifierKey, fieldNote: string(st.Note), fieldClaim: st.Claim,
+	})
+}
+
+// RemoveStatement implements keyring.Mover.
+func (s *Source) RemoveStatement(ctx context.Context, st *keyring.Statement) error {
+	return s.store.remove(ctx, statementName, st.Version)
+}
