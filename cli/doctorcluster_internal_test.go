@@ -202,7 +202,23 @@ func TestKeyringsSayHowTheyAre(t *testing.T) {
 		return k
 	}
 	ready := metav1.Condition{Type: "Ready", Status: "True", Reason: "KeyActive", Message: "sealing to key k"}
+	in := func(source v1alpha1.KeySource, k *v1alpha1.Keyring) *v1alpha1.Keyring {
+		k.Spec.Source = source
+		return k
+	}
+	connection := func(address string, auth v1alpha1.VaultAuth) v1alpha1.VaultConnection {
+		return v1alpha1.VaultConnection{Address: address, Auth: auth}
+	}
+	role := &v1alpha1.VaultServiceAccountAuth{Role: "waxwing"}
+	kv := v1alpha1.KeySource{VaultKV: &v1alpha1.VaultKVSource{Vault: connection("https://vault:8200", v1alpha1.VaultAuth{Kubernetes: role})}}
+	transit := v1alpha1.KeySource{VaultTransit: &v1alpha1.VaultTransitSource{Vault: connection("https://vault:8200", v1alpha1.VaultAuth{TokenFile: &v1alpha1.VaultTokenFileAuth{Name: "team"}})}}
+	sealed := v1alpha1.KeySource{Secret: &v1alpha1.SecretSource{EncryptedBy: &v1alpha1.KeyEncryption{Transit: &v1alpha1.TransitEncryption{Vault: connection("http://vault:8200",
+		v1alpha1.VaultAuth{AppRole: &v1alpha1.VaultAppRoleAuth{SecretID: v1alpha1.SecretName{Name: "approle"}}})}}}}
 	for want, k := range map[string]*v1alpha1.Keyring{
+		"ok prod is ready: sealing to key k; ok prod: its keys are in the Vault at \"https://vault:8200\"; the controller logs in by the token file team":                                  in(transit, keyring(2, ready)),
+		"ok prod is ready: sealing to key k; warn prod: its keys are encrypted by a key in the Vault at \"http://vault:8200\"; the controller logs in by AppRole, with the Secret approle": in(sealed, keyring(2, ready)),
+		"fail prod is not ready: KeySourceUnavailable: it is locked; ok prod: its keys are in the Vault at \"https://vault:8200\"; the controller logs in by Kubernetes auth, role waxwing": in(kv, keyring(2,
+			metav1.Condition{Type: "Ready", Status: "False", Reason: "KeySourceUnavailable", Message: "it is locked"})),
 		"ok prod is ready: sealing to key k":                                        keyring(2, ready),
 		"fail prod: the controller has not looked at it, or not at its last change": keyring(1, ready),
 		"fail prod is not ready: SourceUnavailable: away":                           keyring(2, metav1.Condition{Type: "Ready", Status: "False", Reason: "SourceUnavailable", Message: "away"}),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +18,9 @@ import (
 
 // conditionDegraded is true on a keyring that works, and lacks something.
 const conditionDegraded = "Degraded"
+
+// keySourceUnavailable is the reason of a keyring whose keys cannot be read where they are.
+const keySourceUnavailable = "KeySourceUnavailable"
 
 // checkKeyrings asks for each keyring that is pinned, or without a pin for all that there are. false ends the checks: the cluster is away.
 func (c *clusterDoctor) checkKeyrings(ctx context.Context, holders []repo.Holder) bool {
@@ -89,15 +93,72 @@ func keyringDiagnoses(k *v1alpha1.Keyring) (all []diagnosis) {
 	switch {
 	case !known || k.Status.ObservedGeneration != k.Generation:
 		all = append(all, diagnosis{"keyring", healthFail, k.Name + ": the controller has not looked at it, or not at its last change", "is the controller running?"})
+	case ready.Status != metav1.ConditionTrue && ready.Reason == keySourceUnavailable:
+		all = append(all, diagnosis{"keyring", healthFail, k.Name + " is not ready: " + text(ready), "Secrets that are there stay, and the controller tries again by itself; " + sourceHint(k.Spec.Source)})
 	case ready.Status != metav1.ConditionTrue:
 		all = append(all, diagnosis{"keyring", healthFail, k.Name + " is not ready: " + text(ready), describe + " has the events; docs/reasons.md and docs/api.md explain the reason"})
 	default:
 		all = append(all, diagnosis{"keyring", healthOK, k.Name + " is ready: " + ready.Message, ""})
 	}
+	if d, ok := vaultDiagnosis(k); ok {
+		all = append(all, d)
+	}
 	if c := conditions[conditionDegraded]; c.Status == metav1.ConditionTrue {
 		all = append(all, diagnosis{"keyring", healthWarn, k.Name + " is degraded: " + text(c), describe})
 	}
 	return all
+}
+
+// sourceHint says where to read on.
+func sourceHint(source v1alpha1.KeySource) string {
+	if vaultOf(source) == nil {
+		return "docs/reasons.md and docs/api.md explain the reason"
+	}
+	return "docs/vault.md explains what to look at in Vault"
+}
+
+// vaultDiagnosis says which Vault a keyring hangs on, and by which login.
+func vaultDiagnosis(k *v1alpha1.Keyring) (diagnosis, bool) {
+	v := vaultOf(k.Spec.Source)
+	if v == nil {
+		return diagnosis{}, false
+	}
+	what := "its keys are"
+	if k.Spec.Source.Secret != nil {
+		what = "its keys are encrypted by a key"
+	}
+	message := fmt.Sprintf("%s: %s in the Vault at %s; the controller logs in by %s", k.Name, what, shown(v.Address), loginOf(v.Auth))
+	if strings.HasPrefix(v.Address, "http:") {
+		return diagnosis{"source", healthWarn, message, "its address has no TLS: whoever reads the network between reads tokens and keys"}, true
+	}
+	return diagnosis{"source", healthOK, message, ""}, true
+}
+
+// vaultOf is nil for keys that no Vault has to do with.
+func vaultOf(source v1alpha1.KeySource) *v1alpha1.VaultConnection {
+	switch {
+	case source.VaultKV != nil:
+		return &source.VaultKV.Vault
+	case source.VaultTransit != nil:
+		return &source.VaultTransit.Vault
+	case source.Secret != nil && source.Secret.EncryptedBy != nil && source.Secret.EncryptedBy.Transit != nil:
+		return &source.Secret.EncryptedBy.Transit.Vault
+	}
+	return nil
+}
+
+func loginOf(auth v1alpha1.VaultAuth) string {
+	switch {
+	case auth.Kubernetes != nil:
+		return "Kubernetes auth, role " + string(auth.Kubernetes.Role)
+	case auth.JWT != nil:
+		return "JWT auth, role " + string(auth.JWT.Role)
+	case auth.AppRole != nil:
+		return "AppRole, with the Secret " + shown(auth.AppRole.SecretID.Name)
+	case auth.TokenFile != nil:
+		return "the token file " + string(auth.TokenFile.Name)
+	}
+	return "nothing"
 }
 
 // checkNote compares what the cluster publishes with pin and note.

@@ -141,3 +141,27 @@ func TestRecipientsOverHTTP(t *testing.T) {
 		})
 	}
 }
+
+func TestKeyringsInAVaultAreLookedAtMoreOften(t *testing.T) {
+	vault := v1alpha1.KeySource{VaultKV: &v1alpha1.VaultKVSource{}}
+	clear := v1alpha1.KeySource{Secret: &v1alpha1.SecretSource{}}
+	sealed := v1alpha1.KeySource{Secret: &v1alpha1.SecretSource{EncryptedBy: &v1alpha1.KeyEncryption{}}}
+	for want, specs := range map[time.Duration][]v1alpha1.KeyringSpec{
+		keyringResync:      {{Source: clear}, {Source: clear, MoveFrom: &clear}},
+		keyringVaultResync: {{Source: vault}, {Source: sealed}, {Source: clear, MoveFrom: &vault}, {Source: v1alpha1.KeySource{VaultTransit: &v1alpha1.VaultTransitSource{}}}},
+	} {
+		for _, spec := range specs {
+			for _, jitter := range []float64{0, 0.5} {
+				r := KeyringReconciler{Jitter: func() float64 { return jitter }}
+				if got := r.resync(&spec); got != want-time.Duration(jitter*float64(want)/10) {
+					t.Errorf("%s with jitter %g: looked at again after %s", sourceName(spec.Source), jitter, got)
+				}
+			}
+		}
+	}
+	for want, source := range map[string]v1alpha1.KeySource{"secret": clear, "secret/transit": sealed, "vaultKV": vault, "vaultTransit": {VaultTransit: &v1alpha1.VaultTransitSource{}}} {
+		if got := sourceName(source); got != want {
+			t.Errorf("%s is shown as %s", want, got)
+		}
+	}
+}

@@ -109,7 +109,7 @@ func unavailable(err error) error {
 func (r *run) settle(ctx context.Context) error {
 	for n, most := 0, maxSteps; n < most; n++ {
 		err := r.look(ctx)
-		if problem := (*Problem)(nil); errors.As(err, &problem) {
+		if problem := (*Problem)(nil); r.inv.keysRead && errors.As(err, &problem) {
 			return &refusal{ReasonStatementInvalid, true, problem}
 		}
 		if err != nil {

@@ -41,8 +41,13 @@ var ciphertextRE = regexp.MustCompile(`^vault:v([1-9][0-9]{0,8}):[A-Za-z0-9+/]+=
 
 func (s sealedText) wellFormed() bool { return ciphertextRE.MatchString(s.ciphertext) }
 
-// version of the Transit key that a well-formed text is encrypted with.
-func (s sealedText) version() string { return ciphertextRE.FindStringSubmatch(s.ciphertext)[1] }
+// version of the Transit key that a text is encrypted with.
+func (s sealedText) version() string {
+	if parts := ciphertextRE.FindStringSubmatch(s.ciphertext); parts != nil {
+		return parts[1]
+	}
+	return "unknown"
+}
 
 func (t transit) keyPath() string { return t.mount + "/keys/" + t.key }
 

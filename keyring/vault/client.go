@@ -93,7 +93,7 @@ func (c *Client) Read(ctx context.Context, path string) (*Answer, error) {
 	if err != nil {
 		return nil, c.error(Refused, "reading "+path, "the query of the path is malformed", "")
 	}
-	return c.do(ctx, request{doing: "reading " + path, ask: func(l *api.Logical, ctx context.Context) (*api.Response, error) {
+	return c.do(ctx, request{doing: "reading " + path, again: true, ask: func(l *api.Logical, ctx context.Context) (*api.Response, error) {
 		return l.ReadRawWithDataWithContext(ctx, path, values)
 	}})
 }
@@ -101,7 +101,7 @@ func (c *Client) Read(ctx context.Context, path string) (*Answer, error) {
 // List gives the names in the folder path, those of folders with a slash at their end; none where there is nothing.
 func (c *Client) List(ctx context.Context, path string) ([]string, error) {
 	doing := "listing " + path
-	a, err := c.do(ctx, request{doing: doing, ask: func(l *api.Logical, ctx context.Context) (*api.Response, error) {
+	a, err := c.do(ctx, request{doing: doing, again: true, ask: func(l *api.Logical, ctx context.Context) (*api.Response, error) {
 		return l.ReadRawWithDataWithContext(ctx, path, url.Values{"list": {"true"}})
 	}})
 	if e := (*Error)(nil); asError(err, &e) && e.Kind == Missing && e.silent {
@@ -156,6 +156,8 @@ func (c *Client) Close() {
 // request is one question to Vault, which may be asked twice.
 type request struct {
 	doing string
+	// again says that asking twice does no harm, where it is not known whether Vault has heard it.
+	again bool
 	// hide are texts that Vault's words are not quoted with.
 	hide []string
 	ask  func(*api.Logical, context.Context) (*api.Response, error)
@@ -193,9 +195,11 @@ func (c *Client) ask(ctx context.Context, l *api.Logical, r request) (*Answer, e
 		return nil, err
 	}
 	a, err := c.once(ctx, l, r)
-	if e := (*Error)(nil); asError(err, &e) && e.handshake && c.certs.forget() {
+	if e := (*Error)(nil); asError(err, &e) && (e.handshake || e.cut) && c.certs.forget() {
 		c.http.CloseIdleConnections()
-		a, err = c.once(ctx, l, r)
+		if e.handshake || r.again {
+			a, err = c.once(ctx, l, r)
+		}
 	}
 	c.reach.report(err)
 	return a, err

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"github.com/hashicorp/vault/api"
@@ -45,6 +46,7 @@ type Error struct {
 	at        string // address
 	silent    bool   // a 404 without a word: the mount is there
 	handshake bool   // TLS was refused by the other side
+	cut       bool   // the connection ended before the answer, which may be such a refusal too
 	away      bool   // Vault as a whole does not answer
 	wait      string // header Retry-After
 	cause     error  // of the caller's context
@@ -92,6 +94,7 @@ const (
 	hintName      = "Vault's certificate is for another name: have address or serverName in the Keyring say one that it has"
 	hintExpired   = "renew Vault's certificate, or set the clock"
 	hintClient    = "Vault wants, or does not take, the controller's certificate: see clientCertificate in the Keyring and its Secret"
+	hintCut       = "see that Vault runs and what lies between; one that wants a certificate of its clients, or does not take the one in clientCertificate, may end a connection like this"
 	hintPlain     = "address begins with https:// and Vault speaks HTTP there"
 	hintTLS       = "address begins with http:// and Vault speaks TLS there"
 )
@@ -106,14 +109,14 @@ func (c *Client) noAnswer(ctx context.Context, doing string, err error) error {
 		e.cause = ctx.Err()
 		return e
 	}
-	msg, hint, handshake := explain(err)
+	msg, hint := explain(err)
 	e := c.error(Unreachable, doing, msg, hint)
-	e.handshake, e.away = handshake, true
+	e.handshake, e.cut, e.away = hint == hintClient, hint == hintCut, true
 	return e
 }
 
 // explain puts an error of the network into words. The library's text also has the address, and everything below it.
-func explain(err error) (msg, hint string, handshake bool) {
+func explain(err error) (msg, hint string) {
 	var (
 		timeout   net.Error
 		authority x509.UnknownAuthorityError
@@ -130,29 +133,29 @@ func explain(err error) (msg, hint string, handshake bool) {
 	}
 	switch {
 	case errors.As(err, &authority):
-		return "its certificate is signed by an unknown authority", hintCA, false
+		return "its certificate is signed by an unknown authority", hintCA
 	case errors.As(err, &name):
-		return "its certificate is not for " + clean(name.Host), hintName, false
+		return "its certificate is not for " + clean(name.Host), hintName
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "its certificate has expired or is not valid yet", hintExpired, false
+		return "its certificate has expired or is not valid yet", hintExpired
 	case errors.As(err, &invalid):
-		return "its certificate cannot be used: " + clean(invalid.Error()), hintCA, false
+		return "its certificate cannot be used: " + clean(invalid.Error()), hintCA
 	case errors.As(err, &alert), strings.Contains(text, "remote error: tls:"):
-		return "it refused the TLS connection: " + clean(after(text, "remote error: ")), hintClient, true
+		return "it refused the TLS connection: " + clean(after(text, "remote error: ")), hintClient
 	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
-		return "it does not speak TLS", hintPlain, false
+		return "it does not speak TLS", hintPlain
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "no answer in time", hintSlow, false
+		return "no answer in time", hintSlow
 	case errors.As(err, &resolving):
-		return "the name " + clean(resolving.Name) + " cannot be resolved", hintAway, false
+		return "the name " + clean(resolving.Name) + " cannot be resolved", hintAway
 	case errors.Is(err, errTooLong):
-		return errTooLong.Error(), hintNoVault, false
+		return errTooLong.Error(), hintNoVault
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
+		return "the connection ended before the answer", hintCut
 	case errors.As(err, &operation):
-		return "cannot be reached: " + clean(operation.Err.Error()), hintAway, false
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection was closed before the answer", hintAway, false
+		return "cannot be reached: " + clean(operation.Err.Error()), hintAway
 	}
-	return "cannot be reached: " + clean(after(text, `": `)), hintAway, false
+	return "cannot be reached: " + clean(after(text, `": `)), hintAway
 }
 
 func after(text, mark string) string {

@@ -63,14 +63,14 @@ func (c *Client) credentials(ctx context.Context, doing string) (credentials, er
 	switch {
 	case auth.Kubernetes != nil:
 		return c.serviceAccount(ctx, doing, auth.Kubernetes, "kubernetes",
-			"see that the role has bound_service_account_names, bound_service_account_namespaces and audience of the controller's token (vault read auth/%s/role/%s), and that Vault can ask this cluster's API server for a review")
+			"see that mount is that of the auth method (vault auth list), that the role has bound_service_account_names, bound_service_account_namespaces and audience of the controller's token (vault read auth/%s/role/%s), and that Vault can ask this cluster's API server for a review")
 	case auth.JWT != nil:
 		return c.serviceAccount(ctx, doing, auth.JWT, "jwt",
-			"see that the role has bound_audiences and bound_subject of the controller's token (vault read auth/%s/role/%s), and that Vault has this cluster's public keys")
+			"see that mount is that of the auth method (vault auth list), that the role has bound_audiences and bound_subject of the controller's token (vault read auth/%s/role/%s), and that Vault has this cluster's public keys")
 	case auth.AppRole != nil:
 		mount := path(auth.AppRole.Mount, "approle")
 		name := auth.AppRole.SecretID.Name
-		hint := fmt.Sprintf("see that roleID is the role's (vault read auth/%s/role/NAME/role-id) and that Secret %s has a secret id that is still valid under the key secretID", mount, name)
+		hint := fmt.Sprintf("see that mount is that of the auth method (vault auth list), that roleID is the role's (vault read auth/%s/role/NAME/role-id) and that Secret %s has a secret id that is still valid under the key secretID", mount, name)
 		data, err := c.cfg.Secret(ctx, name)
 		if err != nil {
 			return credentials{}, c.error(NoLogin, doing, fmt.Sprintf("the secret id of the AppRole cannot be read: %v", err), hint)
@@ -115,7 +115,7 @@ func (c *Client) exchange(ctx context.Context, doing string, creds credentials) 
 		return nil, c.error(Refused, doing, "the login cannot be put into JSON", "")
 	}
 	var secret *api.Secret
-	_, err = c.ask(ctx, anonymous.Logical(), request{doing: doing, hide: creds.hide, ask: func(l *api.Logical, ctx context.Context) (*api.Response, error) {
+	_, err = c.ask(ctx, anonymous.Logical(), request{doing: doing, again: true, hide: creds.hide, ask: func(l *api.Logical, ctx context.Context) (*api.Response, error) {
 		resp, err := l.WriteRawWithContext(ctx, creds.path, raw)
 		if err != nil || resp == nil {
 			return resp, err

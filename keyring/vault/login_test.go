@@ -360,7 +360,7 @@ func TestMutualTLS(t *testing.T) {
 	clock.pass(time.Minute)
 	_, err := c.Read(t.Context(), "x")
 	var e *vault.Error
-	if !errors.As(err, &e) || e.Kind != vault.Unreachable || !strings.Contains(e.Error(), "see clientCertificate") {
+	if !errors.As(err, &e) || e.Kind != vault.Unreachable || !strings.Contains(e.Error(), "clientCertificate") {
 		t.Errorf("a certificate that Vault does not take: %v", err)
 	}
 }

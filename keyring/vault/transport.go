@@ -28,6 +28,7 @@ func newTransport(cfg Config, certs *certificate) (*http.Client, *Error) {
 		return &Error{Kind: Refused, Doing: "reaching Vault", Msg: msg, Hint: hint, at: conn.Address}
 	}
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: conn.ServerName}
+	// HTTP/1.1 alone: over HTTP/2 a refusal during the handshake has no words.
 	// Proxy stays nil without one in the Keyring: the environment's does not count.
 	transport := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
@@ -35,7 +36,6 @@ func newTransport(cfg Config, certs *certificate) (*http.Client, *Error) {
 		TLSHandshakeTimeout: dialTimeout,
 		IdleConnTimeout:     idleTimeout,
 		MaxIdleConnsPerHost: 4,
-		ForceAttemptHTTP2:   true,
 	}
 	client := &http.Client{
 		Transport:     bounded{transport},

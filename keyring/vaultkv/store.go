@@ -177,9 +177,14 @@ func (s store) known(ctx context.Context) error {
 		Type    string            `json:"type"`
 		Options map[string]string `json:"options"`
 	}
-	if json.Unmarshal(answer.Data, &mount) != nil || mount.Type != "kv" || mount.Options["version"] != "2" {
-		return &keyring.Problem{Where: "Vault's mount " + s.mount, Msg: fmt.Sprintf("is no key/value store of version 2 (type %q, version %q): name one in vaultKV.mount, or change this one "+
-			"with `vault kv enable-versioning %s`", mount.Type, mount.Options["version"], s.mount)}
+	problem := &keyring.Problem{Where: "Vault's mount " + s.mount}
+	switch {
+	case json.Unmarshal(answer.Data, &mount) != nil || mount.Type != "kv":
+		problem.Msg = fmt.Sprintf("is no key/value store but of type %q: name one in source.vaultKV.mount", mount.Type)
+		return problem
+	case mount.Options["version"] != "2":
+		problem.Msg = fmt.Sprintf("is a key/value store of version 1, which keeps no versions: name another in source.vaultKV.mount, or change this one with `vault kv enable-versioning %s`", s.mount)
+		return problem
 	}
 	return nil
 }

@@ -90,6 +90,9 @@ func (c *Custody) make(ctx context.Context, what, kind string) (name string, err
 	name = c.cfg.Prefix + what + strings.ToLower(id.String())
 	answer, err := c.cfg.Vault.Write(ctx, c.path("keys", name), map[string]any{"type": kind, "exportable": false, "allow_plaintext_backup": false})
 	if err := c.note(ctx, answer, err); err != nil {
+		if v := (*vault.Error)(nil); errors.As(err, &v) && v.Kind == vault.Missing { // what is made cannot be missing
+			return "", c.noEngine()
+		}
 		return "", c.problem(err)
 	}
 	return name, nil
@@ -168,7 +171,7 @@ func (c *Custody) named(kept []byte) (string, error) {
 		return "", &fault{"does not name a Transit key in " + c.Form().DataIdentity}
 	}
 	if !strings.HasPrefix(name, c.cfg.Prefix) {
-		return "", &fault{fmt.Sprintf("names the Transit key %s, which does not begin with the prefix %s of spec.source", name, c.cfg.Prefix)}
+		return "", &fault{fmt.Sprintf("names a Transit key that is not of this keyring: its name does not begin with %s, the prefix of spec.source", c.cfg.Prefix)}
 	}
 	return name, nil
 }
@@ -197,9 +200,16 @@ func (c *Custody) problem(err error) error {
 		return err
 	}
 	if noMount(v) {
-		return &keyring.Problem{Where: "spec.source.vaultTransit.mount", Msg: fmt.Sprintf("is %s, and Vault has no Transit engine there: vault secrets enable -path=%s transit, or correct the mount", c.cfg.Mount, c.cfg.Mount)}
+		return c.noEngine()
 	}
 	return &keyring.Problem{Where: "Vault", Msg: "refuses what a Transit engine takes, " + v.Doing + ": " + v.Msg + "; see that " + c.cfg.Mount + " is a Transit engine"}
+}
+
+func (c *Custody) noEngine() error {
+	return &keyring.Problem{
+		Where: "spec.source.vaultTransit.mount",
+		Msg:   fmt.Sprintf("is %s, and Vault has no Transit engine there: vault secrets enable -path=%s transit, or correct the mount", c.cfg.Mount, c.cfg.Mount),
+	}
 }
 
 // noMount says whether Vault has answered that no Transit engine is mounted where the request went.

@@ -67,7 +67,7 @@ func TestAKeyThatIsNotAsItMustBeIsRefusedWithAWayOut(t *testing.T) {
 		"no public half":      {func(f *fakeTransit, _ *secretsource.Held) { f.change(map[string]any{"keys": map[string]any{"1": 5}}) }, "without its public half"},
 		"another public half": {func(_ *fakeTransit, h *secretsource.Held) { h.Recipient = "waxrsa1other" }, "has another public half than the recipient"},
 		"gone":                {func(f *fakeTransit, _ *secretsource.Held) { clear(f.keys) }, "Vault does not have: restore a snapshot of Vault that has it, or open what was sealed to it with break glass"},
-		"of another keyring":  {func(_ *fakeTransit, h *secretsource.Held) { h.Kept = []byte("dev-01kb8zv3rg9m1x0q2s4t6v8w0y\n") }, "does not begin with the prefix prod-"},
+		"of another keyring":  {func(_ *fakeTransit, h *secretsource.Held) { h.Kept = []byte("dev-01kb8zv3rg9m1x0q2s4t6v8w0y\n") }, "is not of this keyring: its name does not begin with prod-"},
 		"no name":             {func(_ *fakeTransit, h *secretsource.Held) { h.Kept = []byte("prod-../../sys/seal") }, "does not name a Transit key"},
 	} {
 		t.Run(name, func(t *testing.T) {

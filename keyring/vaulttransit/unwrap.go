@@ -151,10 +151,22 @@ func (i identity) askWithWitness(ctx context.Context, ciphertexts [][]byte) ([]r
 		return nil, err
 	}
 	results, err := i.ask(ctx, append(ciphertexts[:len(ciphertexts):len(ciphertexts)], witness))
+	if allRefused(err) {
+		return nil, i.why(ctx, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return results[:len(ciphertexts)], nil
+}
+
+// why says why a key decrypts nothing, which Transit does not.
+func (i identity) why(ctx context.Context, err error) error {
+	_, described := i.custody.describe(ctx, i.name, typeRSA)
+	if refused := (*fault)(nil); errors.As(described, &refused) {
+		return fmt.Errorf("%s %s", i.custody.where(i.name), refused.msg)
+	}
+	return err
 }
 
 // witnessFor encrypts random bytes to a recipient.

@@ -148,7 +148,7 @@ func TestABatchThatCannotBeAskedForSaysNothingOfItsObjects(t *testing.T) {
 		"500": {func(o *opening) {
 			o.fail = func(string) error { return &vault.Error{Kind: vault.Unreachable, Status: 500, Msg: "internal error"} }
 		}, "internal error"},
-		"key gone": {func(o *opening) { clear(o.fakeTransit.keys) }, "encryption key not found"},
+		"key gone": {func(o *opening) { clear(o.fakeTransit.keys) }, "Vault does not have: restore a snapshot"},
 		"its version disabled": {spoiled(func(r []map[string]any) []map[string]any {
 			r[1]["error"] = "ciphertext or signature version is disallowed by policy (too old)"
 			return r
