@@ -52,7 +52,7 @@ func TestWhatIsNotAuditedIsFound(t *testing.T) {
 			"keyring.Ring.Try touches a key or a value, and can be reached without an intent",
 		},
 		"something signs": {
-			"keyring/ensure.go", "", "func (s *Statement) Speak(r statement.Recipients) { _, _ = r.Sign(s.Signer) }",
+			"keyring/publish.go", "", "func (s *Statement) Speak(r statement.Recipients) { _, _ = r.Sign(s.Signer) }",
 			"keyring.Statement.Speak touches a key or a value, and can be reached without an intent",
 		},
 		"a source is asked": {

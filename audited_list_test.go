@@ -38,6 +38,7 @@ func audited() map[string]string {
 		"keyring.run.dropStatement":                    "key.move",
 		"keyring.run.glance":                           "key.load",
 		"keyring.run.moveStep":                         "key.move",
+		"keyring.run.look":                             "key.load",
 		"keyring.run.publish":                          "keyring.publish",
 		"keyring.run.recorded":                         "(as handed in)",
 		"keyring.run.setApart":                         "key.move",

@@ -8,7 +8,6 @@ import (
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/crypto/seal"
-	"github.com/waxwing-io/waxwing/crypto/statement"
 )
 
 // maxSteps bounds one Ensure: five steps lead from nothing to a published key, the rest is for conflicts.
@@ -181,28 +180,6 @@ func (r *run) activate(ctx context.Context, id string) error {
 		return &refusal{ReasonProbeFailed, true, fmt.Errorf("%s: %w", k.Where, err)}
 	}
 	return r.did("KeyActivated", "proved key "+k.Display()+" and made it active", r.src.SetState(ctx, k, Active, r.m.cfg.Now()))
-}
-
-// publish signs the set of the active key under the next number and stores it.
-func (r *run) publish(ctx context.Context, id string) error {
-	k, err := r.inv.key(id)
-	if err != nil {
-		return err
-	}
-	recipient, err := seal.ParseRecipient(k.Recipient)
-	if err != nil {
-		return err
-	}
-	set := statement.Recipients{Holder: r.kr.Name, Set: 1, At: r.m.cfg.Now(), Recipients: []seal.Recipient{recipient}}
-	if r.inv.set != nil {
-		set.Set = r.inv.set.Set + 1
-	}
-	st := *r.inv.statement
-	st.Claim = ""
-	if st.Note, err = set.Sign(st.Signer); err != nil {
-		return err
-	}
-	return r.did("RecipientsPublished", fmt.Sprintf("recipient set %d has key %s", set.Set, k.Display()), r.src.SaveStatement(ctx, &st))
 }
 
 // did notes what was done for the events, if it was.

@@ -110,7 +110,12 @@ func freeAddress(t *testing.T) string {
 // makeKeyring makes the test's keyring with a source; it goes with the test.
 func (w *world) makeKeyring(spec v1alpha1.KeyringSpec) {
 	w.t.Helper()
-	spec.Namespaces = []string{w.namespace}
+	w.makeKeyringFor(spec, w.namespace)
+}
+
+func (w *world) makeKeyringFor(spec v1alpha1.KeyringSpec, namespaces ...string) {
+	w.t.Helper()
+	spec.Namespaces = namespaces
 	kr := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Name: w.keyring}, Spec: spec}
 	if err := w.Create(w.ctx, kr); err != nil {
 		w.t.Fatal(err)

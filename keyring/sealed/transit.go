@@ -92,7 +92,7 @@ func (t transit) check(ctx context.Context) error {
 	case key.PlaintextBackup == nil || *key.PlaintextBackup:
 		return t.problem("has allow_plaintext_backup, so that it can be read out. Vault does not take that back: name another key in encryptedBy.transit.key")
 	case key.Derived || key.Convergent:
-		return t.problem("is derived or convergent, which does not go with associated data of the kind that bind keys: name another key in encryptedBy.transit.key")
+		return t.problem("is derived or convergent, which sealed keys are not made for: name another key in encryptedBy.transit.key")
 	}
 	return t.noUpsert(ctx)
 }

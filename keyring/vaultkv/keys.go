@@ -108,7 +108,7 @@ func (s *Source) load(ctx context.Context, name, id string, known map[string]key
 			k = keyring.Stored{Key: key, Where: s.store.where(keyName(id)), Version: v.String()}
 		}
 		if !vanishes.IsZero() {
-			return k, s.store.problem(keyName(id), "%s", s.store.vanishes(stamp(vanishes))), nil
+			return k, s.store.problem(keyName(id), "%s", s.store.vanishes(keyName(id), v.number, stamp(vanishes))), nil
 		}
 		return k, nil, nil
 	}

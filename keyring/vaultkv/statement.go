@@ -18,7 +18,7 @@ func (s *Source) LoadStatement(ctx context.Context, name string) (*keyring.State
 			return nil, err
 		}
 		if !vanishes.IsZero() {
-			return nil, s.store.problem(statementName, "%s", s.store.vanishes(stamp(vanishes)))
+			return nil, s.store.problem(statementName, "%s", s.store.vanishes(statementName, v.number, stamp(vanishes)))
 		}
 		if st := s.remembered(v.String()); st != nil {
 			return st, nil

@@ -107,7 +107,7 @@ type lifespan struct {
 func (s store) destroyed(name string, meta metadata) error {
 	for n := meta.Current - 1; n > 0; n-- {
 		if v, ok := meta.Versions[strconv.Itoa(n)]; ok && !v.Destroyed {
-			return s.problem(name, "has lost its version %d, which was destroyed: version %d is still there and holds the same key in an earlier state; bring it back with "+
+			return s.problem(name, "has lost its version %d, which was destroyed: version %d is still there and holds the same key, as it was before; bring it back with "+
 				"`vault kv undelete -mount=%s -versions=%d %s` and `vault kv rollback -mount=%s -version=%d %s`", meta.Current, n, s.mount, n, s.full(name), s.mount, n, s.full(name))
 		}
 	}
@@ -155,15 +155,15 @@ func (s store) put(ctx context.Context, name string, number int, f fields) error
 		return s.problem(name, "was written, and Vault does not say as which version: is %s a key/value store of version 2?", s.mount)
 	}
 	if written.Deletion != "" {
-		return s.problem(name, "%s", s.vanishes(written.Deletion))
+		return s.problem(name, "%s", s.vanishes(name, written.Version, written.Deletion))
 	}
 	return nil
 }
 
 // vanishes says that Vault will delete what must stay.
-func (s store) vanishes(at string) string {
-	return fmt.Sprintf("will be deleted by Vault at %s: set delete_version_after of the mount %s to 0 (`vault write %s/config delete_version_after=0s`), and write its versions again "+
-		"(`vault kv rollback`)", at, s.mount, s.mount)
+func (s store) vanishes(name string, number int, at string) string {
+	return fmt.Sprintf("will be deleted by Vault at %s: have the mount delete nothing by itself (`vault write %s/config delete_version_after=0s`), and write this anew "+
+		"(`vault kv rollback -mount=%s -version=%d %s`)", at, s.mount, s.mount, number, s.full(name))
 }
 
 // known makes sure that a missing entry is missing, and that not the mount is: nothing is made anew because somebody has moved a mount, and no key goes into a store that
