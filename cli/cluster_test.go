@@ -26,6 +26,21 @@ func serveCluster(env *testscript.Env, k keys) error {
 	const configMap = "/api/v1/namespaces/waxwing-system/configmaps/waxwing-recipients-prod"
 	conditions := []any{map[string]any{"type": "Ready", "status": "True", "reason": "KeyActive", "message": "sealing to a key"}}
 	ready := answer{200, map[string]any{"metadata": map[string]any{"name": "prod"}, "status": map[string]any{"recipients": string(k.note), "statementKey": k.vkey, "conditions": conditions}}}
+	glass := answer{200, map[string]any{
+		"metadata": map[string]any{"name": "prod"}, "spec": map[string]any{"breakGlass": map[string]any{"recipients": []string{k.other}}},
+		"status": map[string]any{"recipients": string(k.note), "statementKey": k.vkey, "conditions": conditions},
+	}}
+	move := func(spec map[string]any, conditions ...any) answer {
+		return answer{200, map[string]any{
+			"metadata": map[string]any{"name": "prod", "generation": 4, "resourceVersion": "7", "labels": map[string]any{"team": "a"}}, "spec": spec,
+			"status": map[string]any{"observedGeneration": 4, "conditions": conditions},
+		}}
+	}
+	condition := func(kind, status, reason, message string) any {
+		return map[string]any{"type": kind, "status": status, "reason": reason, "message": message, "observedGeneration": 4}
+	}
+	inSecrets := map[string]any{"source": map[string]any{"secret": map[string]any{}}, "class": "postquantum"}
+	leaving := map[string]any{"source": map[string]any{"vaultKV": map[string]any{}}, "moveFrom": map[string]any{"secret": map[string]any{}}, "class": "postquantum"}
 	unready := answer{200, map[string]any{"status": map[string]any{"conditions": []any{
 		map[string]any{"type": "Ready", "status": "False", "reason": "KeySourceUnavailable", "message": "the key Secret cannot be read"}}}}}
 	notFound := answer{404, map[string]any{"kind": "Status", "reason": "NotFound", "code": 404,
@@ -39,6 +54,13 @@ func serveCluster(env *testscript.Env, k keys) error {
 		"admin": {keyring: ready, other: notFound, "/apis/waxwing.io/v1alpha1/keyrings": {200, map[string]any{
 			"items": []any{map[string]any{"metadata": map[string]any{"name": "prod"}}}}}},
 		"dev":          {keyring: forbidden, configMap: published},
+		"glass":        {keyring: glass},
+		"glassdev":     {keyring: forbidden, configMap: {200, map[string]any{"data": map[string]any{"recipients.note": string(k.note), "statement-key": k.vkey, "breakglass": k.other + "\n"}}}},
+		"insecrets":    {keyring: move(inSecrets)},
+		"unseen":       {keyring: move(leaving)},
+		"left":         {keyring: move(leaving, condition("Moving", "True", "KeysLeft", "left in spec.moveFrom: keys 3f2a"))},
+		"blocked":      {keyring: move(leaving, condition("Moving", "True", "KeysLeft", "left"), condition("Stalled", "True", "MoveBlocked", "another statement key"))},
+		"moved":        {keyring: move(leaving, condition("Moving", "False", "NothingLeft", "nothing is left"))},
 		"keyless":      {keyring: forbidden, configMap: noteOnly},
 		"noteless":     {keyring: forbidden, configMap: {200, map[string]any{"data": map[string]any{"statement-key": k.vkey}}}},
 		"nobody":       {keyring: forbidden, configMap: forbidden},

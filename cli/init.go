@@ -27,8 +27,9 @@ the cluster's administrators say, over another channel; everything that is seale
 trusts it.
 
 Break glass are keys of people, kept offline, that open everything if the cluster is lost: give
-their recipients with --break-glass; seal keys generate makes such a key. It is required where a
-keyring is classical, because such a keyring's private keys may never leave its Vault.
+their recipients with --break-glass; seal keys generate makes such a key. Without the flag they are
+those that the Keyring names in spec.breakGlass, if it does. Break glass is required where a keyring is
+classical, because such a keyring's private keys may never leave its Vault.
 
 With several --environment, each has the holder that is named as it is, or the only one that there
 is. The file can be edited afterwards; docs/settings.md describes it.`

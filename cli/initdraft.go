@@ -34,6 +34,12 @@ func (o *initOptions) draft(found []initHolder) (*initDraft, error) {
 		default:
 			holders = append(holders, h.Name)
 		}
+		if h.glassOf != "" {
+			d.warnings = append(d.warnings, fmt.Sprintf("break glass %s is as keyring %s names it, which nobody has signed (%s): compare it with whoever keeps these keys", h.Name, h.glassOf, keyIDs(h.Recipients)))
+		}
+		if missing := withoutGlass(h, found); missing != "" {
+			d.warnings = append(d.warnings, fmt.Sprintf("keyring %s names break glass that is not given here (%s): its controller will warn of every object", h.Name, missing))
+		}
 		if h.fromConfigMap {
 			d.warnings = append(d.warnings, fmt.Sprintf("the statement key of keyring %s comes from a ConfigMap: compare it with somebody who may read Keyrings before you pin it", h.Name))
 		}
@@ -45,6 +51,29 @@ func (o *initOptions) draft(found []initHolder) (*initDraft, error) {
 		return nil, err
 	}
 	return d, d.checkBreakGlass()
+}
+
+func keyIDs(recipients []seal.Recipient) string {
+	ids := make([]string, len(recipients))
+	for i, r := range recipients {
+		ids[i] = "key " + r.KeyID()[:seal.KeyIDDisplay]
+	}
+	return strings.Join(ids, ", ")
+}
+
+// withoutGlass names the break-glass keys that a keyring names and that are not among the holders.
+func withoutGlass(keyring initHolder, found []initHolder) string {
+	var missing []seal.Recipient
+	for _, text := range keyring.keyringGlass {
+		r, err := seal.ParseRecipient(text)
+		given := slices.ContainsFunc(found, func(h initHolder) bool {
+			return h.breakGlass && slices.ContainsFunc(h.Recipients, func(o seal.Recipient) bool { return o.String() == text })
+		})
+		if err == nil && !given {
+			missing = append(missing, r)
+		}
+	}
+	return keyIDs(missing)
 }
 
 // addEnvironments says who opens what.

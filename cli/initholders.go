@@ -23,6 +23,9 @@ type initHolder struct {
 	note          []byte
 	fromConfigMap bool
 	breakGlass    bool
+	// keyringGlass are the break-glass recipients that a keyring names, and glassOf is the keyring that this holder is the break glass of. They are not signed.
+	keyringGlass []string
+	glassOf      string
 }
 
 // holders gathers all holders that the flags name, those of the cluster included.
@@ -44,6 +47,11 @@ func (o *initOptions) holders(ctx context.Context, env *Env) ([]initHolder, erro
 			return nil, err
 		}
 		found = append(found, h)
+	}
+	if len(glass) == 0 {
+		if glass, err = glassOfKeyrings(found); err != nil {
+			return nil, err
+		}
 	}
 	found = append(found, glass...)
 	slices.SortStableFunc(found, func(a, b initHolder) int { return cmp.Compare(a.Name, b.Name) })
@@ -136,7 +144,36 @@ func (o *initOptions) fromCluster(ctx context.Context, env *Env, name string) (i
 	if err != nil {
 		return initHolder{}, fmt.Errorf("keyring %s: %w", name, err)
 	}
-	return initHolder{Holder: r.SealHolder(), statementKey: key, note: published.Note, fromConfigMap: published.FromConfigMap}, nil
+	return initHolder{Holder: r.SealHolder(), statementKey: key, note: published.Note, fromConfigMap: published.FromConfigMap, keyringGlass: published.BreakGlass}, nil
+}
+
+// glassOfKeyrings are the break-glass holders that keyrings name: one for each different group.
+func glassOfKeyrings(found []initHolder) ([]initHolder, error) {
+	var all []initHolder
+	for _, k := range found {
+		if len(k.keyringGlass) == 0 {
+			continue
+		}
+		h := initHolder{Holder: seal.Holder{Name: k.Name + "-" + defaultBreakGlass}, breakGlass: true, glassOf: k.Name}
+		for _, text := range k.keyringGlass {
+			r, err := seal.ParseRecipient(text)
+			if err != nil {
+				return nil, failed("mend spec.breakGlass of the Keyring, or say who breaks glass with --break-glass", "keyring %s: a break-glass recipient is malformed", k.Name)
+			}
+			h.Recipients = append(h.Recipients, r)
+		}
+		if !slices.ContainsFunc(all, func(o initHolder) bool { return sameRecipients(o.Recipients, h.Recipients) }) {
+			all = append(all, h)
+		}
+	}
+	if len(all) == 1 {
+		all[0].Name = defaultBreakGlass
+	}
+	return all, nil
+}
+
+func sameRecipients(a, b []seal.Recipient) bool {
+	return slices.EqualFunc(a, b, func(x, y seal.Recipient) bool { return x.String() == y.String() })
 }
 
 // class is the class of the holder's recipients. A note never mixes them.

@@ -150,7 +150,7 @@ func (m *keysMove) refused(name string, err error) error {
 	case errors.Is(err, cluster.ErrNoKeyring):
 		return failed("kubectl get keyrings lists them", "there is no Keyring %s", name)
 	case errors.As(err, &status) && status.Code == http.StatusConflict:
-		return failed("try again", "Keyring %s was changed by somebody else in between", name)
+		return failed("try again", "keyring %s was changed by somebody else in between", name)
 	case errors.As(err, &status) && status.Code == http.StatusForbidden:
 		return failed("the chart's ClusterRole waxwing-keyring-admin has the right to change Keyrings", "%v", err)
 	}
@@ -165,11 +165,11 @@ func (m *keysMove) begin(ctx context.Context) error {
 	}
 	from := m.kr.Spec.Source
 	if m.kr.Spec.MoveFrom != nil {
-		return failed("wait for it with seal keys move "+m.kr.Name+" --wait --finish", "Keyring %s has a move under way: spec.moveFrom is set", m.kr.Name)
+		return failed("wait for it with seal keys move "+m.kr.Name+" --wait --finish", "keyring %s has a move under way: spec.moveFrom is set", m.kr.Name)
 	}
 	if why := v1alpha1.MoveRefusal(from, to); why != "" {
 		if why == v1alpha1.MoveSamePlace {
-			why = "they are there"
+			why = "they are there already"
 		}
 		return failed("", "the keys of %s cannot be moved: %s", m.kr.Name, why)
 	}
@@ -251,7 +251,7 @@ func (m *keysMove) await(ctx context.Context) error {
 		case c.Status == metav1.ConditionFalse:
 			return nil
 		case stalled != nil && stalled.ObservedGeneration == m.kr.Generation:
-			return failed("mend that: the controller goes on by itself; the keys open meanwhile", "Keyring %s: %s", name, stalled.Message)
+			return failed("mend that: the controller goes on by itself; the keys open meanwhile", "keyring %s: %s", name, stalled.Message)
 		case c.Message != told:
 			told = c.Message
 			m.say(told)
@@ -274,12 +274,12 @@ func (m *keysMove) end(ctx context.Context) error {
 	name, c := m.kr.Name, m.moving()
 	switch {
 	case m.kr.Spec.MoveFrom == nil:
-		m.say("Keyring " + name + " has no spec.moveFrom")
+		m.say("keyring " + name + " has no spec.moveFrom")
 		return nil
 	case c == nil:
-		return failed("add --wait", "Keyring %s: the controller has not said yet what is left at the old source", name)
+		return failed("add --wait", "keyring %s: the controller has not said yet what is left at the old source", name)
 	case c.Status != metav1.ConditionFalse:
-		return failed("add --wait; what is left would not open any more", "Keyring %s: %s", name, c.Message)
+		return failed("add --wait; what is left would not open any more", "keyring %s: %s", name, c.Message)
 	case m.manifest:
 		m.kr.Spec.MoveFrom = nil
 		return m.print()
