@@ -46,7 +46,7 @@ func (c *certificate) get(info *tls.CertificateRequestInfo) (*tls.Certificate, e
 func (c *certificate) load(ctx context.Context) (*tls.Certificate, error) {
 	name := c.cfg.Connection.ClientCertificate.Name
 	fail := func(msg string) error {
-		return &Error{Kind: NoLogin, Doing: "reaching Vault", Msg: msg, Hint: "clientCertificate in the Keyring names a Secret of type kubernetes.io/tls in the controller's namespace", at: c.cfg.Connection.Address}
+		return &Error{Kind: NoLogin, Doing: "reaching Vault", Msg: msg, Hint: "clientCertificate in the Keyring names a Secret of type kubernetes.io/tls in the controller's namespace", at: place(c.cfg.Connection)}
 	}
 	data, err := c.cfg.Secret(ctx, name)
 	if err != nil {

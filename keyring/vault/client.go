@@ -147,8 +147,8 @@ func (c *Client) Close() {
 	c.now, c.closed = nil, true
 	c.mu.Unlock()
 	if s != nil {
-		s.stop()
 		s.revoke()
+		s.stop()
 	}
 	c.http.CloseIdleConnections()
 }

@@ -30,6 +30,11 @@ func TestRequests(t *testing.T) {
 	if err != nil || string(a.Data) != `{"keys":["a","b/"]}` || a.RequestID != "7d1c" || !slices.Equal(a.Warnings, []string{"careful"}) {
 		t.Errorf("read: %+v, %v", a, err)
 	}
+	f.answers(func(w http.ResponseWriter, _ *http.Request) { say(w, 403, "permission denied") })
+	if _, err := c.Read(t.Context(), "denied"); err == nil || !strings.Contains(err.Error(), f.URL+", namespace team/a: permission denied") {
+		t.Errorf("an error does not name the namespace: %v", err)
+	}
+	f.takesOver(nil)
 	if names, err := c.List(ctx, "secret/metadata/x"); err != nil || !slices.Equal(names, []string{"a", "b/"}) {
 		t.Errorf("list: %v, %v", names, err)
 	}
@@ -53,7 +58,7 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%s goes to namespace %q", a, ns)
 		}
 	}
-	want := []string{"PUT /v1/auth/kubernetes/login", "GET /v1/secret/data/x?version=3", "GET /v1/secret/metadata/x?list=true", "PUT /v1/transit/encrypt/k", "DELETE /v1/secret/data/x"}
+	want := []string{"PUT /v1/auth/kubernetes/login", "GET /v1/secret/data/x?version=3", "GET /v1/denied", "GET /v1/secret/metadata/x?list=true", "PUT /v1/transit/encrypt/k", "DELETE /v1/secret/data/x"}
 	if !slices.Equal(asked, want) {
 		t.Errorf("asked\n%q, want\n%q", asked, want)
 	}

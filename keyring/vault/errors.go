@@ -15,6 +15,8 @@ import (
 	"unicode"
 
 	"github.com/hashicorp/vault/api"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
 // Kind says what can be done about an Error.
@@ -43,7 +45,7 @@ type Error struct {
 	Hint      string
 	RequestID string
 
-	at        string // address
+	at        string // address and namespace
 	silent    bool   // a 404 without a word: the mount is there
 	handshake bool   // TLS was refused by the other side
 	cut       bool   // the connection ended before the answer, which may be such a refusal too
@@ -74,7 +76,15 @@ func (e *Error) while(doing string) *Error {
 func asError(err error, e **Error) bool { return errors.As(err, e) }
 
 func (c *Client) error(kind Kind, doing, msg, hint string) *Error {
-	return &Error{Kind: kind, Doing: doing, Msg: msg, Hint: hint, at: c.cfg.Connection.Address}
+	return &Error{Kind: kind, Doing: doing, Msg: msg, Hint: hint, at: place(c.cfg.Connection)}
+}
+
+// place is how a Vault is named.
+func place(conn v1alpha1.VaultConnection) string {
+	if conn.Namespace == "" {
+		return conn.Address
+	}
+	return conn.Address + ", namespace " + string(conn.Namespace)
 }
 
 // The hints.

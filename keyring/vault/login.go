@@ -199,6 +199,10 @@ func readToken(dir, name string) (string, error) {
 		return "", errors.New("the folder of token files cannot be opened: " + cause(err))
 	}
 	defer root.Close()
+	// A pipe would be waited for.
+	if info, err := root.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("token file %s is no file", name)
+	}
 	file, err := root.Open(name)
 	if err != nil {
 		return "", fmt.Errorf("token file %s cannot be opened: %s", name, cause(err))

@@ -272,8 +272,11 @@ func TestTokenFilesThatAreRefused(t *testing.T) {
 	if err := errors.Join(os.Symlink(outside, filepath.Join(dir, "link")), os.Symlink("inside", filepath.Join(dir, "within")), os.Symlink("../"+filepath.Base(filepath.Dir(outside))+"/outside", filepath.Join(dir, "up"))); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for name, says := range map[string]string{
-		"absent": "no such file", "empty": "does not have one token", "two": "does not have one token", "long": "does not have one token", "link": "escapes", "up": "escapes", "within": "",
+		"absent": "no such file", "folder": "is no file", "empty": "does not have one token", "two": "does not have one token", "long": "does not have one token", "link": "escapes", "up": "escapes", "within": "",
 	} {
 		cfg, _ := f.config()
 		cfg.TokenDir = dir

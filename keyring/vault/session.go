@@ -112,8 +112,8 @@ func (c *Client) take(s *session, doing string) error {
 	}
 	c.mu.Unlock()
 	if closed {
-		s.stop()
 		s.revoke()
+		s.stop()
 		return c.error(Unreachable, doing, "it is not used any more: the Keyring has changed", "")
 	}
 	if old != nil && old != s {

@@ -25,7 +25,7 @@ var errTooLong = errors.New("the answer is longer than that of a Vault")
 func newTransport(cfg Config, certs *certificate) (*http.Client, *Error) {
 	conn := cfg.Connection
 	bad := func(msg, hint string) *Error {
-		return &Error{Kind: Refused, Doing: "reaching Vault", Msg: msg, Hint: hint, at: conn.Address}
+		return &Error{Kind: Refused, Doing: "reaching Vault", Msg: msg, Hint: hint, at: place(conn)}
 	}
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: conn.ServerName}
 	// HTTP/1.1 alone: over HTTP/2 a refusal during the handshake has no words.
