@@ -140,11 +140,11 @@ run kubectl apply -f sealed.yaml
 run kubectl wait --for=condition=Ready keyring/sealed --timeout=60s
 
 say "5. Keys in Vault's key/value store"
-run vault secrets enable -path=secret kv-v2 || true # a Vault for a try has it already
-policy kv 's|KV|secret|; s|FOLDER|waxwing/stored|' waxwing-stored
+run vault secrets enable -path=keys kv-v2
+policy kv 's|KV|keys|; s|FOLDER|waxwing/stored|' waxwing-stored
 role waxwing-stored
 {
-  printf 'apiVersion: waxwing.io/v1alpha1\nkind: Keyring\nmetadata: {name: stored}\nspec:\n  namespaces: [shop]\n  source:\n    vaultKV:\n      path: waxwing/stored\n'
+  printf 'apiVersion: waxwing.io/v1alpha1\nkind: Keyring\nmetadata: {name: stored}\nspec:\n  namespaces: [shop]\n  source:\n    vaultKV:\n      mount: keys\n      path: waxwing/stored\n'
   connection "      " waxwing-stored
 } >stored.yaml
 run kubectl apply -f stored.yaml
@@ -181,6 +181,7 @@ for keyring in sealed stored remote; do
   run kubectl apply -f "$ns.yaml"
 done
 run kubectl wait --for=jsonpath='{.status.observedGeneration}'=2 gitsecret/db -n team --timeout=60s
+run kubectl wait --for=jsonpath='{.status.observedGeneration}'=2 gitsecret/db -n shop --timeout=60s
 until_true "kubectl get gitsecret db -n bank | grep -q KeySourceUnavailable" "the Keyring that needs Vault"
 run kubectl get gitsecrets -A -o wide
 run kubectl get secrets -A --field-selector metadata.name=db

@@ -88,7 +88,7 @@ func pages() map[string]page {
 		"signers.md":  {cluster: true, wants: []string{"requires it (hint: sign it: seal sign FILE)", "not among the signers of keyring", "gitsecret.waxwing.io/db condition met"}},
 		"rollback.md": {cluster: true, wants: []string{"goes back from envelope", `refuses that (hint: seal the value again`, "rollback    asks to go back from envelope", "1 signed=", "secret/db condition met"}},
 		"vault.md": {cluster: true, vault: true, wants: []string{"keyring.waxwing.io/team condition met", "vault:v1:", "keyring.waxwing.io/shop condition met", "waxrsa1", "keyring.waxwing.io/team-jwt condition met",
-			"keyring.waxwing.io/team-approle condition met", "keyring.waxwing.io/team-file condition met", "KeySourceUnavailable", "example-not-a-secret"}},
+			"keyring.waxwing.io/team-approle condition met", "keyring.waxwing.io/team-file condition met", "KeySourceUnavailable", "unlock it: vault operator unseal", "which Vault does not have", "seal: rewrapped 1 wrap", "example-not-a-secret"}},
 		"setup.md": {cluster: true, wants: []string{"** is sealed for team", "wrote .git/hooks/pre-commit", "everything is installed already", "db.yaml (Secret db): is not sealed", "nothing found in ",
 			"ok    hook        the pre-commit hook runs seal check", "ok    controller  "}},
 	}
@@ -272,7 +272,7 @@ func TestReadme(t *testing.T) {
 }
 
 func TestDemoOfVault(t *testing.T) {
-	demo(t, "demo-vault", "sealed     True", "stored     True", "remote     True", "KeySourceUnavailable", "sealed-changed-not-a-secret", "stored-changed-not-a-secret", "remote-changed-not-a-secret", "Nothing is left running")
+	demo(t, "demo-vault", "keyring.waxwing.io/sealed condition met", "keyring.waxwing.io/stored condition met", "keyring.waxwing.io/remote condition met", "KeySourceUnavailable", "sealed-changed-not-a-secret", "stored-changed-not-a-secret", "remote-changed-not-a-secret", "Nothing is left running")
 }
 
 // demo runs one of make's demos, and holds what it shows and that it cleans up.

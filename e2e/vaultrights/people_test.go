@@ -40,7 +40,7 @@ func fresh(v *vaulttest.Vault, n int, bare bool) place {
 	v.Write("sys/auth/"+p.Auth, map[string]any{"type": "jwt"})
 	v.Write("auth/"+p.Auth+"/config", authSettings())
 	v.Write("auth/"+p.Auth+"/role/waxwing-prod", roleSettings())
-	v.Policy("waxwing-prod", "")
+	v.Policy("waxwing-prod", nothing)
 	return p
 }
 

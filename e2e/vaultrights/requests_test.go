@@ -48,7 +48,7 @@ func operatorRequests() []asked {
 		{right: of("auth/AUTH/role/waxwing-*", "update"), do: write(authRole, roleSettings())},
 		{right: of("auth/AUTH/role/waxwing-*", "delete"), do: remove(authRole)},
 		{right: of("sys/policies/acl/waxwing-*", "read"), do: read(policyPath)},
-		{right: of("sys/policies/acl/waxwing-*", "update"), do: write(policyPath, map[string]any{"policy": ""})},
+		{right: of("sys/policies/acl/waxwing-*", "update"), do: write(policyPath, map[string]any{"policy": nothing})},
 		{right: of("sys/policies/acl/waxwing-*", "delete"), do: remove(policyPath)},
 	}
 }
@@ -119,6 +119,9 @@ func forbidden() []asked {
 		{right: of(vaultpolicy.Operator), do: read(func(p place) string { return p.KV + "/data/" + p.Folder + "/keys/one" })},
 		{right: of(vaultpolicy.Operator), do: write(func(p place) string { return p.Transit + "/decrypt/waxwing" }, map[string]any{"ciphertext": "vault:v1:AAAA"})},
 		{right: of(vaultpolicy.Auditor), do: read(func(p place) string { return p.KV + "/data/" + p.Folder + "/keys/one" })},
-		{right: of(vaultpolicy.Auditor), do: write(policyPath, map[string]any{"policy": ""})},
+		{right: of(vaultpolicy.Auditor), do: write(policyPath, map[string]any{"policy": nothing})},
 	}
 }
+
+// nothing is a policy that allows nothing.
+const nothing = "# nothing"

@@ -3,28 +3,28 @@
 
 # Turns the engines on.
 path "sys/mounts/TRANSIT" {
-  capabilities = ["create", "read", "update"]
+  capabilities = ["update"]
 }
 path "sys/mounts/KV" {
-  capabilities = ["create", "read", "update"]
+  capabilities = ["update"]
 }
 
-# Makes the key that sealed keys are encrypted with, and looks at keys. Its later versions (rotate) too.
+# Makes the key that sealed keys are encrypted with, and looks at keys. Its later versions (rotate) too. The vault command sends values as text.
 path "TRANSIT/keys/*" {
   capabilities = ["read", "update"]
   allowed_parameters = {
     "type"                   = ["aes256-gcm96"]
-    "exportable"             = [false]
-    "allow_plaintext_backup" = [false]
+    "exportable"             = [false, "false"]
+    "allow_plaintext_backup" = [false, "false"]
   }
 }
 
 # Turns the auth method on, which Vault asks "sudo" for, and tells it of the cluster.
 path "sys/auth/AUTH" {
-  capabilities = ["create", "read", "update", "sudo"]
+  capabilities = ["update", "sudo"]
 }
 path "auth/AUTH/config" {
-  capabilities = ["create", "read", "update"]
+  capabilities = ["read", "update"]
 }
 
 # Says who logs in as what, and what that may do.
@@ -32,5 +32,5 @@ path "auth/AUTH/role/waxwing-*" {
   capabilities = ["create", "read", "update", "delete"]
 }
 path "sys/policies/acl/waxwing-*" {
-  capabilities = ["create", "read", "update", "delete"]
+  capabilities = ["read", "update", "delete"]
 }
