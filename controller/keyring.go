@@ -138,7 +138,9 @@ func (r *KeyringReconciler) resync(spec *v1alpha1.KeyringSpec) time.Duration {
 	return every - time.Duration(r.Jitter()*float64(every)/10)
 }
 
-func inVault(source v1alpha1.KeySource) bool { return source.Secret == nil || source.Secret.EncryptedBy != nil }
+func inVault(source v1alpha1.KeySource) bool {
+	return source.Secret == nil || source.Secret.EncryptedBy != nil
+}
 
 // expect tells the Manager which keyrings there are, before the first of them is loaded.
 func (r *KeyringReconciler) expect(ctx context.Context) error {
