@@ -72,7 +72,7 @@ func rightSets() map[string]set {
 			values: "namespaces: [prod, staging]",
 			has: []string{"Role/prod/waxwing-controller", "RoleBinding/prod/waxwing-controller", "Role/staging/waxwing-controller", "RoleBinding/staging/waxwing-controller",
 				"Role/default/waxwing-controller-keyring-events", "RoleBinding/default/waxwing-controller-keyring-events"},
-			text:   []string{"--namespaces=prod,staging", "verbs: [get, list, watch, create, update]"},
+			text:   []string{"--namespaces=prod,staging", "verbs: [get, list, watch, create, update, delete]"},
 			noText: []string{"resources: [namespaces]\n    verbs: [list, watch]"},
 		},
 		"rights that somebody else makes": {
