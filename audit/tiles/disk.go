@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/transparency-dev/tessera/api/layout"
+
+	"github.com/waxwing-io/waxwing/audit/journal"
 )
 
 // probeSize is what has to fit on the disk before Tessera is started: more than a batch of one record writes. Tessera leaves temporary files behind on a full disk.
@@ -97,7 +99,7 @@ func temporary(rel string) bool {
 		n, err := strconv.ParseUint(base, 10, 64)
 		return err == nil && (len(base) > 3 || n > layout.TileWidth && strings.Contains(rel, ".p/"))
 	}
-	for _, target := range []string{layout.CheckpointPath, stateDir + "/treeState", stateDir + "/gcState", stateDir + "/version"} {
+	for _, target := range []string{layout.CheckpointPath, journal.Name, stateDir + "/treeState", stateDir + "/gcState", stateDir + "/version"} {
 		if digits, ok := strings.CutPrefix(rel, target); ok && digits != "" && strings.Trim(digits, "0123456789") == "" {
 			return true
 		}
