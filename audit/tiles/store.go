@@ -214,7 +214,13 @@ func (s *Store) letGo() {
 func (s *Store) Close() error {
 	var err error
 	if s.open != nil {
-		if err = s.open.settle(); err == nil {
+		if err = s.open.settle(); err != nil { // once more, as after any failure
+			s.letGo()
+			ctx, cancel := context.WithTimeout(context.Background(), apiWait)
+			err = s.reopen(ctx)
+			cancel()
+		}
+		if err == nil {
 			err = s.open.publish()
 		}
 		if err == nil {
