@@ -99,7 +99,7 @@ func Config(t testing.TB, dir string) tiles.Config {
 	}
 }
 
-// Dir gives the path of a log for a test that does not ask for its durability: in memory where the system has a file system there, because each record costs some six fsyncs.
+// Dir gives the path of a log for a test that does not ask for its durability: in memory where the system has a file system there, because records wait for the disk.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "waxwing-audit-")

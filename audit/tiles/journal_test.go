@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -412,6 +413,8 @@ func TestWhatWasNotAcknowledgedIsNotTakenFromTheJournal(t *testing.T) {
 func TestAJournalThatNobodyEmptiesIsFullAndKnown(t *testing.T) {
 	s := begun(t)
 	resume := make(chan struct{})
+	let := sync.OnceFunc(func() { close(resume) })
+	t.Cleanup(let)
 	add := s.open.add
 	s.open.add = func(ctx context.Context, e *tessera.Entry) tessera.IndexFuture {
 		<-resume
@@ -434,7 +437,7 @@ func TestAJournalThatNobodyEmptiesIsFullAndKnown(t *testing.T) {
 	for {
 		_, w := s.open.feed.state()
 		if len(w) > maxWaiting {
-			t.Errorf("%d records wait", len(w))
+			t.Fatalf("%d records wait", len(w))
 		}
 		if len(w) == maxWaiting {
 			break
@@ -451,7 +454,7 @@ func TestAJournalThatNobodyEmptiesIsFullAndKnown(t *testing.T) {
 	if err := s.open.look(); err == nil || !strings.Contains(err.Error(), "its tree has not taken 4096 records for 6s") {
 		t.Errorf("the tree does not answer, and the store says %v", err)
 	}
-	close(resume)
+	let()
 	if err := <-full; err != nil {
 		t.Fatal(err)
 	}
@@ -544,6 +547,31 @@ func TestAPartThatIsGivenUpTakesItsJournal(t *testing.T) {
 		t.Errorf("it goes on in part %d with %+v", after.Status().Part, notes[0].Operation)
 	}
 	is(t, records(t, after, 1), startNote, intent(0), intent(1), intent(2))
+}
+
+// A folder that was rolled back may have a journal, too: its records would be in the tree in the places of others, and the key would sign that.
+func TestAPartThatWasRolledBackTakesNoJournal(t *testing.T) {
+	s := begun(t)
+	letGo := held(s)
+	record(t, s, intent(0))
+	after := killed(t, s)
+	letGo()
+	record(t, s, intent(1))
+	if err := errors.Join(s.open.settle(), s.open.publish()); err != nil {
+		t.Fatal(err)
+	}
+	signed, _, err := s.open.published()
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchor := &oneAnchor{audit.Anchor{Origin: "test/replica-0", Key: s.open.keys.public, Part: 1, Checkpoint: signed}}
+	after.cfg.Anchors = anchor
+	refuses(t, after, "part 0001 does not contain what is anchored of it")
+	anchor.Restart = &audit.Restart{Reason: "it was rolled back", Part: 1}
+	if opens(t, after); after.Status().Part != 2 {
+		t.Errorf("it goes on in part %d", after.Status().Part)
+	}
+	is(t, records(t, after, 1), startNote)
 }
 
 // Who reads the log right after an act finds it, and under load Tessera is not at work all the time.

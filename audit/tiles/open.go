@@ -45,8 +45,11 @@ func (s *Store) reopen(ctx context.Context) error {
 		return v.refuse
 	}
 	if v.part != f.latest { // an empty part is one that has not begun
-		if err := s.finish(ctx, k, f, version); err != nil {
-			return err
+		// A part that does not contain what is anchored is written and signed no more: that would make two trees of one origin.
+		if len(f.waiting) > 0 && trouble(f.facts) == "" {
+			if err := s.finish(ctx, k, f, version); err != nil {
+				return err
+			}
 		}
 		if f.now, err = emptyTree(); err != nil {
 			return err
@@ -56,11 +59,8 @@ func (s *Store) reopen(ctx context.Context) error {
 	return s.openPart(ctx, k, v, f, version)
 }
 
-// finish puts what was acknowledged into the tree of a part that is to be given up although it can be written.
+// finish puts what was acknowledged into the tree of a part that is to be given up although it can be gone on with.
 func (s *Store) finish(ctx context.Context, k keys, f found, version string) error {
-	if len(f.waiting) == 0 {
-		return nil
-	}
 	err := s.run(ctx, k, f.latest, f.now, f.anchor.Closed, f.anchor, version)
 	if err == nil {
 		err = s.replay(f.waiting)
