@@ -16,20 +16,24 @@ const (
 	feedBytes   = maxWaitingBytes / 4
 	// feedStuck is how long Tessera may be at work until nothing more is taken.
 	feedStuck = 5 * time.Second
+	// lookEvery is how often it is looked whether Tessera can be let at the disk while there is nothing to do for it. That takes more than all else that is looked at before an append.
+	lookEvery = 500 * time.Millisecond
 )
 
 // feed hands what is in the journal to Tessera, in its order.
 type feed struct {
-	add     func(from tree, records [][]byte) (tree, error) // makes records durable in the tree
-	check   func(now tree) error                            // fails unless the tree on the disk is the one that was left there, and Tessera can be let at it
-	measure func(size int64) int64                          // the last, partial bundle in bytes
-	report  func(error)
+	add       func(from tree, records [][]byte) (tree, error) // makes records durable in the tree
+	unchanged func(now tree) error                            // fails unless the tree on the disk is the one that was left there
+	lets      func() error                                    // fails unless Tessera can be let at it
+	measure   func(size int64) int64                          // the last, partial bundle in bytes
+	report    func(error)
 
 	wake  chan struct{}
 	stop  chan struct{}
 	ended sync.WaitGroup
 
-	batch sync.Mutex // held while Tessera is at work; before mu
+	batch  sync.Mutex // held while Tessera is at work; before mu
+	looked time.Time  // when lets was last asked without need; under batch
 
 	mu            sync.Mutex
 	tree          tree     // that this process has left on the disk
@@ -44,8 +48,8 @@ type feed struct {
 
 func newFeed(now tree, w *writer, l *locks, report func(error)) *feed {
 	return &feed{
-		add:    func(from tree, records [][]byte) (tree, error) { return w.append(context.Background(), from, records) },
-		check:  func(now tree) error { return w.check(l, now) },
+		add:       func(from tree, records [][]byte) (tree, error) { return w.append(context.Background(), from, records) },
+		unchanged: w.unchanged, lets: func() error { return w.lets(l) },
 		report: report, tree: now, measure: w.tail, tail: w.tail(now.size), wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 }
@@ -192,7 +196,10 @@ func (f *feed) work(now tree, records [][]byte) error {
 		return err
 	}
 	var tail int64
-	if err = f.check(now); err == nil {
+	if err = f.unchanged(now); err == nil {
+		err = f.lets()
+	}
+	if err == nil {
 		now, err = f.add(now, records)
 	}
 	if err == nil {
@@ -222,7 +229,13 @@ func (f *feed) look() error {
 	}
 	defer f.batch.Unlock()
 	now, _ := f.state()
-	return f.check(now)
+	err := f.unchanged(now)
+	if err == nil && time.Since(f.looked) > lookEvery {
+		if err = f.lets(); err == nil {
+			f.looked = time.Now()
+		}
+	}
+	return err
 }
 
 // stuckError is the error of a disk that does not answer: to open the part anew would have to wait for it, too.

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// renewAt is the size in bytes at which a journal is made anew, without the records that are in the tree.
+	// renewAt is how many bytes are written to a journal until it is made anew, without the records that are in the tree.
 	renewAt = 1 << 20
 	// What waits for the tree at most: more waits until there is room.
 	maxWaiting      = 4096
@@ -24,6 +24,7 @@ type journalFile struct {
 	frames *journal.Writer
 	file   *os.File // open for reading, so that no other file gets its number; and a file system with one that is open for writing cannot be made read-only
 	size   int64
+	made   int64 // its size when it was made
 }
 
 // newJournal makes the journal of a part in place of the one that is there, durably. It goes on from base and has the records that are not in that tree.
@@ -47,7 +48,7 @@ func newJournal(p part, k keys, base tree, records [][]byte) (*journalFile, erro
 	if err != nil {
 		return nil, err
 	}
-	return &journalFile{dir: p.dir, frames: frames, file: f, size: int64(len(data))}, nil
+	return &journalFile{dir: p.dir, frames: frames, file: f, size: int64(len(data)), made: int64(len(data))}, nil
 }
 
 // same fails unless the file is the one that was left there.

@@ -478,6 +478,7 @@ func TestAJournalStaysShort(t *testing.T) {
 	letGo := held(s)
 	long := strings.Repeat("x", 40<<10)
 	var want []string
+	made := map[*journalFile]bool{}
 	for i := range 60 {
 		r := fmt.Sprintf(`{"id":"%d","phase":"intent","x":%q}`, i, long)
 		want = append(want, r)
@@ -492,6 +493,10 @@ func TestAJournalStaysShort(t *testing.T) {
 		if info, err := os.Stat(journalOf(s)); err != nil || info.Size() > maxWaitingBytes {
 			t.Fatalf("after %d records: %v, %v", i, info, err)
 		}
+		made[s.open.journal] = true
+	}
+	if len(made) != 3 {
+		t.Errorf("it was made %d times for 2.4 MiB", len(made))
 	}
 	j, _, err := s.open.part.journal()
 	if err != nil || j.Base != 21 {

@@ -67,8 +67,8 @@ func start(p part, now tree, signer note.Signer, l *locks, report func(error)) (
 	return w, nil
 }
 
-// check fails unless the tree is the one that was left there, Tessera's locks can be opened, and the disk takes writes; it has checkpoints published whatever the clock does.
-func (w *writer) check(l *locks, left tree) error {
+// unchanged fails unless the tree is the one that was left there, and the disk takes writes.
+func (w *writer) unchanged(left tree) error {
 	now, err := w.state()
 	if err == nil && now != left {
 		err = altered(fmt.Sprintf("part %s has %d records where this process left %d, or other ones", audit.PartDir(w.number), now.size, left.size))
@@ -76,9 +76,12 @@ func (w *writer) check(l *locks, left tree) error {
 	if err == nil {
 		err = writable(w.dir)
 	}
-	if err == nil {
-		err = l.check(w.dir)
-	}
+	return err
+}
+
+// lets fails unless Tessera's locks can be opened; it has checkpoints published whatever the clock does.
+func (w *writer) lets(l *locks) error {
+	err := l.check(w.dir)
 	if err == nil {
 		err = mendClock(w.dir)
 	}
@@ -142,7 +145,7 @@ func (w *writer) record(first, rest [][]byte) error {
 			return err
 		}
 	}
-	if w.journal == nil || w.journal.size >= renewAt {
+	if w.journal == nil || w.journal.size-w.journal.made >= renewAt {
 		w.journal.close()
 		w.journal = nil
 		now, waiting := w.feed.state()
