@@ -131,42 +131,7 @@ func (p part) journal() (j journal.Journal, there bool, err error) {
 		return j, true, err
 	}
 	if j, err = journal.Read(b, p.public, p.verifier.Name()); err != nil {
-		return j, true, altered(fmt.Sprintf("its journal cannot be gone on from: %v", err))
+		return j, true, altered(fmt.Sprintf("its journal is not as it was written: %v", err))
 	}
 	return j, true, nil
-}
-
-// behind gives the records that are acknowledged and not in the tree, which has size records: those of the journal, or those that this process knows. It fails where the tree has records
-// that have not come by way of the journal, and where one that this process has acknowledged is in neither.
-func (s *Store) behind(p part, size int64) ([][]byte, error) {
-	j, there, err := p.journal()
-	if err != nil {
-		return nil, err
-	}
-	if !there {
-		j.Base, j.Root = size, [32]byte{}
-	} else if err := p.has(tree{j.Base, j.Root}, size); err != nil {
-		return nil, err
-	}
-	from, mine := j.Base, s.acked.part == p.number
-	if mine {
-		from = min(from, s.acked.tree.size)
-	}
-	in, err := p.records(from, size)
-	if err != nil {
-		return nil, err
-	}
-	left, all := j.Behind(in[j.Base-from:])
-	if !all {
-		return nil, altered("its tree has records that are not in its journal, as if that was an older one")
-	}
-	if !mine {
-		return left, nil
-	}
-	// What is in the journal and was not acknowledged, because the disk had failed, is left out: its caller may have tried again.
-	waiting, _ := journal.Journal{Records: s.acked.waiting}.Behind(in[s.acked.tree.size-from:])
-	if missing, _ := (journal.Journal{Records: waiting}).Behind(left); len(missing) > 0 {
-		return nil, altered(fmt.Sprintf("%d records that this process has acknowledged are neither in its tree nor in its journal", len(missing)))
-	}
-	return waiting, nil
 }

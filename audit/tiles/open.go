@@ -59,38 +59,6 @@ func (s *Store) reopen(ctx context.Context) error {
 	return s.openPart(ctx, k, v, f, version)
 }
 
-// finish puts what was acknowledged into the tree of a part that is to be given up although it can be gone on with.
-func (s *Store) finish(ctx context.Context, k keys, f found, version string) error {
-	err := s.run(ctx, k, f.latest, f.now, f.anchor.Closed, f.anchor, version)
-	if err == nil {
-		err = s.replay(f.waiting)
-	}
-	if err == nil {
-		err = s.open.publish()
-	}
-	s.letGo()
-	return err
-}
-
-// replay puts what was acknowledged into the tree of the open part.
-func (s *Store) replay(waiting [][]byte) error {
-	if len(waiting) == 0 {
-		return nil
-	}
-	s.open.acked = true
-	s.open.feed.put(waiting)
-	err := room(s.open.dir, s.open.feed.needs())
-	if err == nil {
-		if err = s.open.settle(); err != nil {
-			err = errors.Join(err, probe(s.cfg.Dir)) // Tessera gives the text alone
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("putting the journal's records into the tree: %w", err)
-	}
-	return nil
-}
-
 // openPart begins a part or goes on with it, and says in the log what was found.
 func (s *Store) openPart(ctx context.Context, k keys, v verdict, f found, version string) error {
 	before, err := s.closedBefore(k, v, f.facts)
