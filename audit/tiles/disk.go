@@ -109,28 +109,8 @@ func temporary(rel string) bool {
 
 // beyond tells the name of a tile or bundle that a tree of size records does not have.
 func beyond(rel string, size int64) bool {
-	rel, ok := strings.CutPrefix(rel, "tile/")
-	levelName, index, found := strings.Cut(rel, "/")
-	if !ok || !found {
-		return false
-	}
-	hashes := uint64(size) // of the tile's level; a bundle has one entry a record
-	var number uint64
-	var partial uint8
-	var err error
-	if levelName == "entries" {
-		number, partial, err = layout.ParseTileIndexPartial(index)
-	} else {
-		var level uint64
-		if level, number, partial, err = layout.ParseTileLevelIndexPartial(levelName, index); err == nil {
-			hashes >>= level * layout.TileHeight
-		}
-	}
-	width := uint64(partial)
-	if width == 0 {
-		width = layout.TileWidth
-	}
-	return err == nil && number*layout.TileWidth+width > hashes
+	t, ok := parseTile(rel)
+	return ok && t.end() > t.hashes(size)
 }
 
 // mendClock takes a published checkpoint out of the future, where a clock that was set back has left it: Tessera would publish no other until that time has come.

@@ -123,7 +123,7 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, closed []
 	}
 	// The part before too: nothing sweeps it any more, and the disk may have failed, or the process been killed, when it was closed. If it was given up, its tiles are evidence.
 	before := filepath.Join(s.cfg.Dir, audit.PartDir(number-1))
-	if err := errors.Join(sweep(before, math.MaxInt64), sweep(p.dir, now.size), probe(s.cfg.Dir)); err != nil {
+	if err := errors.Join(sweep(before, math.MaxInt64), sweep(p.dir, now.size), p.sweepStale(p.settled(now.size), now.size), probe(s.cfg.Dir)); err != nil {
 		return err
 	}
 	if err := errors.Join(s.writeKey(k), mendClock(p.dir), s.locks.place(p.dir)); err != nil {

@@ -19,7 +19,7 @@ import (
 const (
 	// The feed has gathered already. Tessera waits out the age all the same, and cuts a batch that takes longer to be handed over.
 	batchSize = 2048
-	batchAge  = 2 * time.Millisecond
+	batchAge  = 10 * time.Millisecond
 	// The least that Tessera takes. A checkpoint costs two fsyncs beside the six of a batch, and Close waits for it.
 	checkpointInterval = 100 * time.Millisecond
 	// A batch writes its last, partial bundle anew. Those that are full by now go soon, or they would be most of the volume.
