@@ -92,6 +92,9 @@ func logText(t *reportText, l *verify.LogReport) {
 		if p.Anchored > 0 {
 			text += fmt.Sprintf(", anchored up to %d", p.Anchored)
 		}
+		if p.Waiting > 0 {
+			text += fmt.Sprintf(", %d more in the journal", p.Waiting)
+		}
 		t.note(1, text)
 	}
 	t.note(1, fmt.Sprintf("unmatched  %s without outcome", countOf(l.Unmatched, "intent"))+openText(l.Open))

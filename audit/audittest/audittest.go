@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/journal"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/audit/verify"
 )
@@ -98,7 +99,7 @@ func Config(t testing.TB, dir string) tiles.Config {
 	}
 }
 
-// Dir gives the path of a log for a test that does not ask for its durability: in memory where the system has a file system there, because each record costs some six fsyncs.
+// Dir gives the path of a log for a test that does not ask for its durability: in memory where the system has a file system there, because records wait for the disk.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "waxwing-audit-")
@@ -128,18 +129,54 @@ func Parts(t testing.TB, dir string) []string {
 	return parts
 }
 
-// Records reads all that the log in dir has taken, published or not.
+// Records reads all that the log in dir has taken, published or not: what is in its trees, and what is in a journal and not in the tree yet. It may be at work.
 func Records(t testing.TB, dir string) []audit.Record {
 	t.Helper()
 	var all []audit.Record
 	for _, part := range Parts(t, dir) {
 		part = filepath.Join(dir, part)
+		waiting := journaled(t, part) // first, because what is taken out of it is in the tree then
+		type id struct {
+			id    string
+			phase audit.Phase
+		}
+		in := map[id]bool{}
 		for r, err := range verify.PartRecords(os.DirFS(part), integrated(t, part)) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			in[id{r.ID, r.Phase}] = true
 			all = append(all, r)
 		}
+		for _, r := range waiting {
+			if !in[id{r.ID, r.Phase}] {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+// journaled are the records in a part's journal.
+func journaled(t testing.TB, part string) (all []audit.Record) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(part, journal.Name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Read(b, nil, "")
+	if err != nil {
+		t.Fatalf("the journal of %s: %v", part, err)
+	}
+	for _, raw := range j.Records {
+		r, err := audit.Decode(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
 	}
 	return all
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/transparency-dev/tessera/api/layout"
+
+	"github.com/waxwing-io/waxwing/audit/journal"
 )
 
 // probeSize is what has to fit on the disk before Tessera is started: more than a batch of one record writes. Tessera leaves temporary files behind on a full disk.
@@ -97,7 +99,7 @@ func temporary(rel string) bool {
 		n, err := strconv.ParseUint(base, 10, 64)
 		return err == nil && (len(base) > 3 || n > layout.TileWidth && strings.Contains(rel, ".p/"))
 	}
-	for _, target := range []string{layout.CheckpointPath, stateDir + "/treeState", stateDir + "/gcState", stateDir + "/version"} {
+	for _, target := range []string{layout.CheckpointPath, journal.Name, stateDir + "/treeState", stateDir + "/gcState", stateDir + "/version"} {
 		if digits, ok := strings.CutPrefix(rel, target); ok && digits != "" && strings.Trim(digits, "0123456789") == "" {
 			return true
 		}
@@ -107,28 +109,8 @@ func temporary(rel string) bool {
 
 // beyond tells the name of a tile or bundle that a tree of size records does not have.
 func beyond(rel string, size int64) bool {
-	rel, ok := strings.CutPrefix(rel, "tile/")
-	levelName, index, found := strings.Cut(rel, "/")
-	if !ok || !found {
-		return false
-	}
-	hashes := uint64(size) // of the tile's level; a bundle has one entry a record
-	var number uint64
-	var partial uint8
-	var err error
-	if levelName == "entries" {
-		number, partial, err = layout.ParseTileIndexPartial(index)
-	} else {
-		var level uint64
-		if level, number, partial, err = layout.ParseTileLevelIndexPartial(levelName, index); err == nil {
-			hashes >>= level * layout.TileHeight
-		}
-	}
-	width := uint64(partial)
-	if width == 0 {
-		width = layout.TileWidth
-	}
-	return err == nil && number*layout.TileWidth+width > hashes
+	t, ok := parseTile(rel)
+	return ok && t.end() > t.hashes(size)
 }
 
 // mendClock takes a published checkpoint out of the future, where a clock that was set back has left it: Tessera would publish no other until that time has come.

@@ -2,6 +2,7 @@ package tiles
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/journal"
 )
 
 // load gives no anchor if there is nothing that holds one.
@@ -31,25 +33,35 @@ func (s *Store) part(k keys, number int) (part, error) {
 		return part{}, err
 	}
 	verifier, err := note.NewVerifier(public)
-	return part{number: number, dir: filepath.Join(s.cfg.Dir, audit.PartDir(number)), verifier: verifier}, err
+	return part{number: number, dir: filepath.Join(s.cfg.Dir, audit.PartDir(number)), verifier: verifier, public: k.private.Public().(ed25519.PublicKey)}, err
 }
 
-// gather gives what decide needs, and the tree of part latest. Its error is a disk that does not answer.
-func (s *Store) gather(k keys, anchor audit.Anchor) (facts, tree, error) {
-	f := facts{origin: s.cfg.Origin, key: k.public, ephemeral: s.cfg.Ephemeral, anchor: anchor}
+// found is what there is of a log.
+type found struct {
+	facts
+	now     tree     // of part latest
+	waiting [][]byte // what is acknowledged and not in that tree; nothing if it cannot be gone on with
+}
+
+// gather gives what decide needs, and what is needed to go on. Its error is a disk that does not answer.
+func (s *Store) gather(k keys, anchor audit.Anchor) (found, error) {
+	f := found{facts: facts{origin: s.cfg.Origin, key: k.public, ephemeral: s.cfg.Ephemeral, anchor: anchor}}
 	latest, now, err := s.latest(k)
 	if err != nil {
-		return f, now, err
+		return f, err
 	}
-	f.latest = latest
+	f.latest, f.now = latest, now
 	if latest > 0 {
 		p, err := s.part(k, latest)
 		if err != nil {
-			return f, now, err
+			return f, err
 		}
 		_, f.local = p.whole()
 		if f.local == nil && s.acked.part == latest {
 			f.local = p.has(s.acked.tree, now.size)
+		}
+		if f.local == nil {
+			f.waiting, f.local = s.behind(p, now.size)
 		}
 	}
 	if f.local == nil && s.acked.part > latest {
@@ -58,19 +70,19 @@ func (s *Store) gather(k keys, anchor audit.Anchor) (facts, tree, error) {
 	if anchor.Part > 0 && anchor.Checkpoint != "" {
 		p, err := s.part(k, anchor.Part)
 		if err != nil {
-			return f, now, err
+			return f, err
 		}
 		f.anchored = p.contains(anchor.Checkpoint)
 	}
 	if f.granted, err = s.granted(k, anchor, latest); err != nil {
-		return f, now, err
+		return f, err
 	}
 	for _, err := range []error{f.local, f.anchored} {
 		if err != nil && !isAltered(err) {
-			return f, now, err
+			return f, err
 		}
 	}
-	return f, now, nil
+	return f, nil
 }
 
 // granted says whether a part behind the anchored one was begun on request. It may as well have come behind a full one.
@@ -120,7 +132,11 @@ func (s *Store) latest(k keys) (latest int, now tree, err error) {
 		if cerr != nil && !isAltered(cerr) {
 			return 0, now, cerr
 		}
-		if err != nil || cerr != nil || t.size > 0 || claimed.size > 0 {
+		_, jerr := os.Lstat(filepath.Join(p.dir, journal.Name)) // a part has one when it has a record
+		if jerr != nil && !errors.Is(jerr, fs.ErrNotExist) {
+			return 0, now, jerr
+		}
+		if err != nil || cerr != nil || jerr == nil || t.size > 0 || claimed.size > 0 {
 			latest, now = n, t
 		}
 	}

@@ -35,27 +35,40 @@ func (s *Store) reopen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the log's anchor: %w", err)
 	}
-	f, now, err := s.gather(k, anchor)
+	f, err := s.gather(k, anchor)
 	if err != nil {
 		return err
 	}
-	v := decide(f)
+	v := decide(f.facts)
 	s.refused(v.refuse)
 	if v.refuse != nil {
 		return v.refuse
 	}
 	if v.part != f.latest { // an empty part is one that has not begun
-		if now, err = emptyTree(); err != nil {
+		// A part that does not contain what is anchored is written and signed no more: that would make two trees of one origin.
+		if len(f.waiting) > 0 && trouble(f.facts) == "" {
+			if err := s.finish(ctx, k, f, version); err != nil {
+				return err
+			}
+		}
+		if f.now, err = emptyTree(); err != nil {
 			return err
 		}
+		f.waiting = nil
 	}
-	return s.openPart(ctx, k, v, f, now, version)
+	return s.openPart(ctx, k, v, f, version)
 }
 
 // openPart begins a part or goes on with it, and says in the log what was found.
-func (s *Store) openPart(ctx context.Context, k keys, v verdict, f facts, now tree, version string) error {
-	before, err := s.closedBefore(k, v, f)
+func (s *Store) openPart(ctx context.Context, k keys, v verdict, f found, version string) error {
+	before, err := s.closedBefore(k, v, f.facts)
 	if err != nil {
+		return err
+	}
+	if err := s.run(ctx, k, v.part, f.now, before, f.anchor, version); err != nil {
+		return err
+	}
+	if err := s.replay(f.waiting); err != nil {
 		return err
 	}
 	state := audit.LogState{Origin: PartOrigin(s.cfg.Origin, v.part), Part: v.part, Cites: f.anchor.Checkpoint}
@@ -68,7 +81,7 @@ func (s *Store) openPart(ctx context.Context, k keys, v verdict, f facts, now tr
 		if f.anchor.Checkpoint == "" {
 			text = "no anchor was found: nothing outside of the volume says what this log held"
 		}
-		lost, err := s.unmatched(k, v.part, now.size)
+		lost, err := s.unmatched(k, v.part, s.open.feed.size())
 		if err != nil {
 			return fmt.Errorf("looking for intents without outcome: %w", err)
 		}
@@ -78,11 +91,23 @@ func (s *Store) openPart(ctx context.Context, k keys, v verdict, f facts, now tr
 		state.Unmatched, state.More = lost.ids, lost.more
 		notes = append(notes, standing(audit.ActionLogStarted, s.cfg.Origin, state, text))
 	}
-	return s.run(ctx, k, v.part, now, before, f.anchor, version, notes)
+	s.says(notes)
+	return nil
+}
+
+// says has the next records be what the log has to say first.
+func (s *Store) says(notes []audit.Standing) {
+	size := s.open.feed.size()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.notes { // it was not written
+		s.noted = s.noted && n.Operation.Action != audit.ActionLogAnchored
+	}
+	s.notes, s.given, s.status.Size = notes, 0, size
 }
 
 // run starts Tessera on a part.
-func (s *Store) run(ctx context.Context, k keys, number int, now tree, closed []string, anchor audit.Anchor, version string, notes []audit.Standing) error {
+func (s *Store) run(ctx context.Context, k keys, number int, now tree, closed []string, anchor audit.Anchor, version string) error {
 	p, err := s.part(k, number)
 	if err != nil {
 		return err
@@ -98,13 +123,13 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, closed []
 	}
 	// The part before too: nothing sweeps it any more, and the disk may have failed, or the process been killed, when it was closed. If it was given up, its tiles are evidence.
 	before := filepath.Join(s.cfg.Dir, audit.PartDir(number-1))
-	if err := errors.Join(sweep(before, math.MaxInt64), sweep(p.dir, now.size), probe(s.cfg.Dir)); err != nil {
+	if err := errors.Join(sweep(before, math.MaxInt64), sweep(p.dir, now.size), p.sweepStale(p.settled(now.size), now.size), probe(s.cfg.Dir)); err != nil {
 		return err
 	}
 	if err := errors.Join(s.writeKey(k), mendClock(p.dir), s.locks.place(p.dir)); err != nil {
 		return err
 	}
-	w, err := start(p, now, signer, s.suspect)
+	w, err := start(p, now, signer, &s.locks, s.suspect)
 	if err != nil {
 		s.locks.lift(p.dir)
 		return err
@@ -114,10 +139,8 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, closed []
 	s.open = w
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, n := range s.notes { // it was not written
-		s.noted = s.noted && n.Operation.Action != audit.ActionLogAnchored
-	}
-	s.notes, s.given, s.distrust = notes, 0, nil
+	s.distrust = nil
+	w.feed.start()
 	s.status.Open, s.status.Part, s.status.Size, s.status.Anchored = true, number, now.size, 0
 	if anchor.Part == number && anchor.Checkpoint != "" {
 		if t, err := p.open(anchor.Checkpoint); err == nil {
@@ -131,7 +154,7 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, closed []
 // rotate closes the part, which is full, and begins the next.
 func (s *Store) rotate(ctx context.Context) error {
 	w := s.open
-	if err := w.publish(); err != nil {
+	if err := errors.Join(w.settle(), w.publish()); err != nil {
 		return err
 	}
 	cites, _, err := w.published()
@@ -158,7 +181,12 @@ func (s *Store) rotate(ctx context.Context) error {
 		notes = append(notes, n)
 	}
 	s.mu.Unlock()
-	return s.run(ctx, w.keys, number, empty, append(w.anchoring.closed[:len(w.anchoring.closed):len(w.anchoring.closed)], cites), w.anchoring.anchor, w.anchoring.version, notes)
+	closed := append(w.anchoring.closed[:len(w.anchoring.closed):len(w.anchoring.closed)], cites)
+	if err := s.run(ctx, w.keys, number, empty, closed, w.anchoring.anchor, w.anchoring.version); err != nil {
+		return err
+	}
+	s.says(notes)
+	return nil
 }
 
 // takeFolder makes the folder and locks it for this process.

@@ -1,6 +1,7 @@
 package tiles
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type part struct {
 	number   int
 	dir      string
 	verifier note.Verifier // of the part's origin
+	public   ed25519.PublicKey
 }
 
 // stateFile is Tessera's own record of the tree; the rest of .state are locks and what garbage collection remembers.
@@ -211,6 +213,33 @@ func (p part) lastBundle(size int64) error {
 		}
 	}
 	return nil
+}
+
+// tail is the size in bytes of the last bundle of a tree of size records if that is partial, as far as it can be told.
+func (p part) tail(size int64) int64 {
+	if size%layout.EntryBundleWidth == 0 {
+		return 0
+	}
+	info, err := os.Stat(filepath.Join(p.dir, layout.EntriesPath(uint64(size)/layout.EntryBundleWidth, uint8(size%layout.EntryBundleWidth))))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// records reads the records from one on of a part that has size.
+func (p part) records(from, size int64) (all [][]byte, err error) {
+	for from < size {
+		index, skip := uint64(from)/layout.EntryBundleWidth, int(uint64(from)%layout.EntryBundleWidth)
+		n := int(min(size-int64(index)*layout.EntryBundleWidth, layout.EntryBundleWidth))
+		records, err := p.bundle(index, n)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, records[skip:]...)
+		from += int64(n - skip)
+	}
+	return all, nil
 }
 
 // bundle reads the first n records of an entry bundle.

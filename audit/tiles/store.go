@@ -45,6 +45,9 @@ const (
 
 // Store is an audit.Store. It makes Dir when it is first asked to be Ready.
 //
+// Records are durable in a journal first (package audit/journal), many writers' with one fdatasync, and come into the tree some tenths of a second later, many at a time. What a process
+// that was killed has left in the journal the next one puts into the tree before anything else, each record once.
+//
 // It appends only to a tree that contains what is anchored, what our key has published and what this process has acknowledged, recomputed from the tiles; RefusedError says why
 // it does not. After every failure it lets go of the part, and opens it anew with all of these checks.
 type Store struct {
@@ -52,9 +55,10 @@ type Store struct {
 	lock  *os.File // of Dir
 	locks locks    // Tessera's
 	open  *writer  // nil while nothing can be appended
-	acked struct {
-		part int
-		tree tree
+	acked struct { // by the part that was let go of last
+		part    int
+		tree    tree
+		waiting [][]byte // for the tree
 	}
 	began bool   // log.started is in the log
 	told  string // why it could not be opened, as last logged
@@ -73,7 +77,7 @@ type Status struct {
 	Open bool
 	// Refused is the text of the RefusedError that keeps the log from being opened.
 	Refused string
-	// Part is the number of the part that is written, Size how many records it has, Anchored how many of them are covered by the anchor.
+	// Part is the number of the part that is written, Size how many records it has, with those in its journal, Anchored how many of them are covered by the anchor.
 	Part           int
 	Size, Anchored int64
 	// Covered is when the anchor was last known to cover all that was published; zero if it never was in this process.
@@ -105,13 +109,19 @@ func (s *Store) Status() Status {
 // Ready implements audit.Store.
 func (s *Store) Ready(ctx context.Context) ([]audit.Standing, error) {
 	if s.open != nil {
-		if err := s.check(); err != nil {
+		err := s.check()
+		var stuck *stuckError
+		if errors.As(err, &stuck) {
+			return nil, fmt.Errorf("the audit log: %w", err)
+		}
+		if err != nil {
 			s.cfg.Log.WarnContext(ctx, "the audit log is opened anew", "error", err)
 			s.letGo()
 		}
 	}
 	if s.open == nil {
 		if err := s.reopen(ctx); err != nil {
+			s.letGo()
 			if err.Error() != s.told { // it is asked once a second
 				s.told = err.Error()
 				s.cfg.Log.ErrorContext(ctx, "the audit log cannot be opened; it is tried again", "error", err)
@@ -120,7 +130,7 @@ func (s *Store) Ready(ctx context.Context) ([]audit.Standing, error) {
 		}
 		s.told = ""
 	}
-	if s.open.tree.size >= s.cfg.PartSize {
+	if s.open.feed.size() >= s.cfg.PartSize {
 		if err := s.rotate(ctx); err != nil {
 			s.letGo()
 			return nil, fmt.Errorf("beginning a new part of the audit log: %w", err)
@@ -132,7 +142,7 @@ func (s *Store) Ready(ctx context.Context) ([]audit.Standing, error) {
 	return s.notes[:s.given:s.given], nil
 }
 
-// check fails when the part on the disk is not, or may not be, the one that was left there. It writes nothing and costs some twenty system calls.
+// check fails when the part on the disk is not, or may not be, the one that was left there. It writes nothing and costs some 25 system calls.
 func (s *Store) check() error {
 	s.mu.Lock()
 	err := s.distrust
@@ -141,7 +151,7 @@ func (s *Store) check() error {
 		err = sameFile(s.lock)
 	}
 	if err == nil {
-		err = s.open.check(&s.locks)
+		err = s.open.look()
 	}
 	return err
 }
@@ -158,20 +168,15 @@ func (s *Store) Append(ctx context.Context, records [][]byte) error {
 	notes := min(s.given, len(records))
 	s.mu.Unlock()
 	// What the log says of itself stays first, whatever becomes of a batch.
-	for _, batch := range [][][]byte{records[:notes], records[notes:]} {
-		if len(batch) == 0 {
-			continue
-		}
-		if err := s.open.append(ctx, batch); err != nil {
-			s.cfg.Log.WarnContext(ctx, "the audit log cannot be written; it is opened anew", "error", err)
-			s.letGo()
-			return fmt.Errorf("writing the audit log: %w", err)
-		}
+	if err := s.open.record(records[:notes], records[notes:]); err != nil {
+		s.cfg.Log.WarnContext(ctx, "the audit log cannot be written; it is opened anew", "error", err)
+		s.letGo()
+		return fmt.Errorf("writing the audit log: %w", err)
 	}
-	s.acked.part, s.acked.tree = s.open.number, s.open.tree
+	size := s.open.feed.size()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.status.Size = s.open.tree.size
+	s.status.Size = size
 	for _, n := range s.notes[:s.given] {
 		s.began = s.began || n.Operation.Action == audit.ActionLogStarted
 	}
@@ -195,17 +200,30 @@ func (s *Store) letGo() {
 	}
 	s.open.end()
 	s.locks.lift(s.open.dir)
+	if s.open.acked {
+		s.acked.part = s.open.number
+		s.acked.tree, s.acked.waiting = s.open.feed.state()
+	}
 	s.open = nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status.Open = false
 }
 
-// Close implements audit.Store. The last checkpoint is published and, if the API server answers, anchored; the next start anchors it if not.
+// Close implements audit.Store. What is in the journal comes into the tree; the last checkpoint is published and, if the API server answers, anchored; the next start anchors it if not.
 func (s *Store) Close() error {
 	var err error
 	if s.open != nil {
-		if err = s.open.publish(); err == nil {
+		if err = s.open.settle(); err != nil { // once more, as after any failure
+			s.letGo()
+			ctx, cancel := context.WithTimeout(context.Background(), apiWait)
+			err = s.reopen(ctx)
+			cancel()
+		}
+		if err == nil {
+			err = s.open.publish()
+		}
+		if err == nil {
 			s.open.anchoring.last()
 		}
 		s.letGo()

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// The Recorder has gathered already: a batch is what Append was given. Tessera waits out the age all the same, and cuts a batch that takes longer to be handed over.
-	batchSize = 512
-	batchAge  = 500 * time.Microsecond
+	// The feed has gathered already. Tessera waits out the age all the same, and cuts a batch that takes longer to be handed over.
+	batchSize = 2048
+	batchAge  = 10 * time.Millisecond
 	// The least that Tessera takes. A checkpoint costs two fsyncs beside the six of a batch, and Close waits for it.
 	checkpointInterval = 100 * time.Millisecond
 	// A batch writes its last, partial bundle anew. Those that are full by now go soon, or they would be most of the volume.
@@ -31,15 +31,17 @@ const (
 type writer struct {
 	part
 	keys      keys
-	tree      tree // that this process has left on the disk
 	add       tessera.AddFn
 	guard     *guard
 	stop      context.CancelFunc
 	anchoring *anchoring
+	feed      *feed
+	journal   *journalFile // nil until there is something to put into it
+	acked     bool         // something is acknowledged that is in the tree or waits for it
 }
 
 // start runs Tessera on a part whose tree is now, and whose folder and locks are there.
-func start(p part, now tree, signer note.Signer, report func(error)) (w *writer, err error) {
+func start(p part, now tree, signer note.Signer, l *locks, report func(error)) (w *writer, err error) {
 	running, stop := context.WithCancel(context.Background())
 	// Tessera panics here where it cannot open a lock.
 	defer func() {
@@ -60,30 +62,35 @@ func start(p part, now tree, signer note.Signer, report func(error)) (w *writer,
 	if err != nil {
 		return nil, err
 	}
-	return &writer{part: p, tree: now, add: appender.Add, guard: g, stop: stop}, nil
+	w = &writer{part: p, add: appender.Add, guard: g, stop: stop}
+	w.feed = newFeed(now, w, l, report)
+	return w, nil
 }
 
-// check fails unless the tree is the one that was left there, Tessera's locks can be opened, and the disk takes writes; it has checkpoints published whatever the clock does.
-func (w *writer) check(l *locks) error {
+// unchanged fails unless the tree is the one that was left there, and the disk takes writes.
+func (w *writer) unchanged(left tree) error {
 	now, err := w.state()
-	if err == nil && now != w.tree {
-		err = altered(fmt.Sprintf("part %s has %d records where this process left %d, or other ones", audit.PartDir(w.number), now.size, w.tree.size))
+	if err == nil && now != left {
+		err = altered(fmt.Sprintf("part %s has %d records where this process left %d, or other ones", audit.PartDir(w.number), now.size, left.size))
 	}
 	if err == nil {
 		err = writable(w.dir)
 	}
-	if err == nil {
-		err = l.check(w.dir)
-	}
+	return err
+}
+
+// lets fails unless Tessera's locks can be opened; it has checkpoints published whatever the clock does.
+func (w *writer) lets(l *locks) error {
+	err := l.check(w.dir)
 	if err == nil {
 		err = mendClock(w.dir)
 	}
 	return err
 }
 
-// append makes records durable. It waits for as long as the disk takes. Tessera cuts a batch that takes long to be handed over, on a busy machine, and what it has cut may
+// append makes records durable in a tree. It waits for as long as the disk takes. Tessera cuts a batch that takes long to be handed over, on a busy machine, and what it has cut may
 // change places: two timers then send to one channel.
-func (w *writer) append(ctx context.Context, records [][]byte) error {
+func (w *writer) append(ctx context.Context, from tree, records [][]byte) (tree, error) {
 	entries := make([]*tessera.Entry, len(records))
 	for i, r := range records {
 		entries[i] = tessera.NewEntry(r)
@@ -96,11 +103,11 @@ func (w *writer) append(ctx context.Context, records [][]byte) error {
 	taken := make([]bool, len(records))
 	for _, f := range futures {
 		at, err := f()
-		place := int64(at.Index) - w.tree.size
+		place := int64(at.Index) - from.size
 		switch {
 		case err != nil:
 		case place < 0 || place >= int64(len(taken)) || taken[place]:
-			err = altered(fmt.Sprintf("a record got the number %d, and %d were added from %d on", at.Index, len(records), w.tree.size))
+			err = altered(fmt.Sprintf("a record got the number %d, and %d were added from %d on", at.Index, len(records), from.size))
 		default:
 			taken[place] = true
 		}
@@ -109,37 +116,99 @@ func (w *writer) append(ctx context.Context, records [][]byte) error {
 		}
 	}
 	if errs != nil {
-		return errs
+		return from, errs
 	}
 	now, err := w.state()
-	if err == nil && now.size != w.tree.size+int64(len(records)) {
-		err = altered(fmt.Sprintf("part %s has %d records after %d were added to %d", audit.PartDir(w.number), now.size, len(records), w.tree.size))
+	if err == nil && now.size != from.size+int64(len(records)) {
+		err = altered(fmt.Sprintf("part %s has %d records after %d were added to %d", audit.PartDir(w.number), now.size, len(records), from.size))
 	}
-	if err == nil {
-		w.tree = now
+	return now, err
+}
+
+// record makes records durable: those that have to come first in the tree itself, the rest in the journal.
+func (w *writer) record(first, rest [][]byte) error {
+	if len(first) > 0 {
+		// All that comes into the tree by another way than the journal's comes before the journal is begun.
+		if err := w.settle(); err != nil {
+			return err
+		}
+		if err := w.feed.direct(first); err != nil {
+			return err
+		}
+		w.acked = true
 	}
-	return err
+	if len(rest) == 0 {
+		return nil
+	}
+	if !w.feed.room(rest) {
+		if err := w.feed.hand(); err != nil {
+			return err
+		}
+	}
+	if w.journal == nil || w.journal.size-w.journal.made >= renewAt {
+		w.journal.close()
+		w.journal = nil
+		now, waiting := w.feed.state()
+		var err error
+		if w.journal, err = newJournal(w.part, w.keys, now, waiting); err != nil {
+			return err
+		}
+	}
+	kept, err := w.journal.append(rest)
+	if err != nil {
+		return err
+	}
+	w.acked = true
+	w.feed.put(kept)
+	return nil
+}
+
+// settle puts what waits into the tree, and takes the journal away.
+func (w *writer) settle() error {
+	if err := w.feed.hand(); err != nil {
+		return err
+	}
+	w.journal.close()
+	w.journal = nil
+	return w.dropJournal()
+}
+
+// look fails when what is on the disk is not, or may not be, what was left there.
+func (w *writer) look() error {
+	if w.journal != nil {
+		if err := w.journal.same(nil); err != nil {
+			return err
+		}
+	}
+	if err := w.feed.look(); err != nil {
+		return err
+	}
+	// What is taken has to have room in the tree, too.
+	return room(w.dir, w.feed.needs())
 }
 
 // publish has a checkpoint published that covers all records, and waits for it.
 func (w *writer) publish() error {
 	path := filepath.Join(w.dir, layout.CheckpointPath)
+	now, _ := w.feed.state()
 	for end := time.Now().Add(publishWait); ; time.Sleep(5 * time.Millisecond) {
 		signed, t, err := w.published()
-		if err == nil && signed != "" && t.size >= w.tree.size {
+		if err == nil && signed != "" && t.size >= now.size {
 			return nil
 		}
 		if time.Now().After(end) {
 			// Tessera tells only its own log why.
-			return errors.Join(fmt.Errorf("no checkpoint was published that covers %d records", w.tree.size), err, probe(filepath.Dir(w.dir)))
+			return errors.Join(fmt.Errorf("no checkpoint was published that covers %d records", now.size), err, probe(filepath.Dir(w.dir)))
 		}
 		// Tessera looks at the file's time to see whether the next checkpoint is due. It is.
 		_ = os.Chtimes(path, time.Time{}, time.Unix(0, 0))
 	}
 }
 
-// end stops Tessera. All that was added has been answered.
+// end stops Tessera. What it is at work with is finished.
 func (w *writer) end() {
+	w.feed.end()
+	w.journal.close()
 	if w.anchoring != nil {
 		w.anchoring.end()
 	}

@@ -67,8 +67,11 @@ func TestWhatALogSaysOfItselfComesFirst(t *testing.T) {
 
 func holds(t *testing.T, s *Store, want ...string) {
 	t.Helper()
-	if int(s.open.tree.size) != len(want) {
-		t.Fatalf("%d records, want %d", s.open.tree.size, len(want))
+	if err := s.open.feed.hand(); err != nil {
+		t.Fatal(err)
+	}
+	if now, _ := s.open.feed.state(); int(now.size) != len(want) {
+		t.Fatalf("%d records, want %d", now.size, len(want))
 	}
 	records, err := s.open.bundle(0, len(want))
 	if err != nil {

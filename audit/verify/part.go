@@ -70,6 +70,9 @@ func (p *partCheck) verify(ctx context.Context) error {
 		return err
 	}
 	p.out.Origin, p.out.Size, p.out.Root = c.Origin, c.Size, c.Root.String()
+	if err := p.waits(); err != nil {
+		return err
+	}
 	p.tree.full = p.checkTile
 	err = p.read(ctx, c.Size)
 	if err == nil {

@@ -82,6 +82,7 @@ const (
 	KindCosignature Kind = "cosignature"  // a signature of somebody else, which was not checked
 	KindLimit       Kind = "limit"        // more than this program keeps in mind: some checks are not complete
 	KindStart       Kind = "first-record" // the log's first record does not say that it was started
+	KindJournal     Kind = "journal"      // the journal of what is not in the tree yet cannot be read
 )
 
 // Altered says whether a finding of this kind means that the log is not what was recorded.
@@ -172,6 +173,8 @@ type PartReport struct {
 	Read uint64 `json:"read"`
 	// Anchored is the size of the greatest anchored checkpoint that the part contains.
 	Anchored uint64 `json:"anchored"`
+	// Waiting is how many records the part's journal has that the checkpoint does not cover yet: they are durable, and nothing is proved of them but that the key has signed them.
+	Waiting uint64 `json:"waiting,omitempty"`
 	// First and Last are the times of the first and of the last record, as the log's clock had it.
 	First time.Time `json:"first,omitzero"`
 	Last  time.Time `json:"last,omitzero"`

@@ -18,7 +18,7 @@ import (
 const auditFor = 5 * time.Second
 
 // BenchmarkAuditLog has writers that each wait for their own record, in the audit log and in a plain file of lines with one fsync a record on the same disk. The log's
-// records are in a Merkle tree with signed checkpoints then, which takes six fsyncs a batch; the writers that wait at the same time share one.
+// records are in a signed journal then, with one fdatasync for the writers that wait at the same time; they come into the Merkle tree meanwhile, which takes six fsyncs a batch.
 func BenchmarkAuditLog(b *testing.B) {
 	for _, writers := range []int{1, 16, 64} {
 		dir := b.TempDir()
