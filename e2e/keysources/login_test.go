@@ -246,3 +246,13 @@ func TestCertificatesForARealVault(t *testing.T) {
 	refused(t, reach("absent", name), vault.NoLogin, "the controller's certificate cannot be read")
 	refused(t, reach("mtls", ""), vault.Unreachable, "serverName in the Keyring")
 }
+
+// count is how many of the paths begin so.
+func count(paths []string, prefix string) (n int) {
+	for _, p := range paths {
+		if strings.HasPrefix(p, prefix) {
+			n++
+		}
+	}
+	return n
+}

@@ -104,11 +104,11 @@ func (r result) unusable() bool {
 
 func (r result) entry() entry {
 	if r.Error != "" {
-		return entry{refused: errors.New("Vault refuses the ciphertext")}
+		return entry{refused: errors.New("the ciphertext is refused by Vault")}
 	}
 	plain, err := base64.StdEncoding.DecodeString(r.Plaintext)
 	if err != nil {
-		return entry{refused: errors.New("Vault's answer is not base64")}
+		return entry{refused: errors.New("the answer of Vault is not base64")}
 	}
 	return entry{plain: plain}
 }
