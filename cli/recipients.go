@@ -30,7 +30,7 @@ type recipientFlags struct {
 }
 
 func (f *recipientFlags) addTo(flags *pflag.FlagSet) {
-	flags.StringArrayVarP(&f.recipients, "recipient", "r", nil, "seal for `[HOLDER=]RECIPIENT` (age1pq1…, age1…, \"ssh-ed25519 …\", \"ssh-rsa …\"); repeatable, HOLDER is \"default\" if left out")
+	flags.StringArrayVarP(&f.recipients, "recipient", "r", nil, "seal for `[HOLDER=]RECIPIENT` (age1pq1…, age1…, waxrsa1…, \"ssh-ed25519 …\", \"ssh-rsa …\"); repeatable, HOLDER is \"default\" if left out")
 	flags.StringArrayVarP(&f.files, "recipients-file", "R", nil, "seal for the recipients in `FILE`: a signed note, or lines of [HOLDER=]RECIPIENT; repeatable")
 	flags.StringArrayVar(&f.statementKeys, "statement-key", nil, "take signed notes only under this `VKEY` (NAME+HASH+KEY); one for each holder")
 	f.plugins.addTo(flags)

@@ -199,7 +199,7 @@ func checkHolders(holders []Holder) error {
 			}
 			ids[r.KeyID()] = true
 			if class != "" && r.Class() != class {
-				return &Error{Kind: ErrFormat, Msg: fmt.Sprintf("holder %s mixes post-quantum (age1pq1…) and classical (age1…, ssh-…) recipients", h.Name),
+				return &Error{Kind: ErrFormat, Msg: fmt.Sprintf("holder %s mixes post-quantum (age1pq1…) and classical (age1…, waxrsa1…, ssh-…) recipients", h.Name),
 					Hint: "one classical wrap voids the post-quantum ones: use recipients of one class"}
 			}
 			class = r.Class()

@@ -2,10 +2,13 @@ package seal_test
 
 import (
 	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,6 +75,10 @@ func (v vector) keys(t testing.TB) seal.Identities {
 	t.Helper()
 	var ids []seal.Identity
 	for _, text := range v.Identities {
+		if der, ok := strings.CutPrefix(text, "rsa:"); ok {
+			ids = append(ids, rsaIdentity(t, der))
+			continue
+		}
 		id, err := seal.ParseIdentity(text)
 		if err != nil {
 			t.Fatal(err)
@@ -79,6 +86,20 @@ func (v vector) keys(t testing.TB) seal.Identities {
 		ids = append(ids, id)
 	}
 	return seal.NewIdentities(ids...)
+}
+
+// rsaIdentity is section 14's identity of section 4.1.
+func rsaIdentity(t testing.TB, text string) seal.Identity {
+	t.Helper()
+	der, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rsaParty(t, key.(*rsa.PrivateKey), nil).Identity
 }
 
 // openDocument takes a document through all of section 9.

@@ -74,7 +74,7 @@ func (v *vaults) clientAs(t testing.TB, policies ...string) *vault.Client {
 		Connection: v1alpha1.VaultConnection{
 			Address: v.Address, CABundle: v.CA(), Auth: v1alpha1.VaultAuth{TokenFile: &v1alpha1.VaultTokenFileAuth{Name: "waxwing"}},
 		},
-		TokenDir: dir, Now: time.Now, Jitter: rand.Float64, Log: slog.New(slog.DiscardHandler),
+		TokenDir: dir, Timeout: time.Minute, Now: time.Now, Jitter: rand.Float64, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(c.Close)
 	return c

@@ -45,8 +45,9 @@ type Custody struct {
 	cfg  Config
 	held held
 
-	mu    sync.Mutex
-	known map[string]known
+	mu     sync.Mutex
+	known  map[string]known
+	making map[string]string // names by what begins them after the prefix
 }
 
 // known is a key that was found to be as it must be.
@@ -59,7 +60,7 @@ var _ secretsource.Custody = (*Custody)(nil)
 
 // New makes no request.
 func New(cfg Config) *Custody {
-	return &Custody{cfg: cfg, held: held{now: cfg.Now, entries: map[place]entry{}}, known: map[string]known{}}
+	return &Custody{cfg: cfg, held: held{now: cfg.Now, entries: map[place]entry{}}, known: map[string]known{}, making: map[string]string{}}
 }
 
 // Form implements secretsource.Custody.
@@ -75,19 +76,21 @@ func (c *Custody) NewKey(ctx context.Context, _ string, class seal.Class) (recip
 		return "", nil, err
 	}
 	recipient, err = c.read(ctx, name)
+	if err == nil {
+		c.made("")
+	}
 	if problem := (*fault)(nil); errors.As(err, &problem) {
 		return "", nil, &keyring.Problem{Where: c.where(name), Msg: problem.msg}
 	}
 	return recipient, []byte(name + "\n"), err
 }
 
-// make makes a Transit key and gives its name.
+// make makes a Transit key and gives its name. Until made is called, the name stays the same, and Vault takes making what is there for done: so a Vault that is too slow to
+// answer (an RSA key takes it seconds, and longer while it has much to do) does not end up with a key for each try.
 func (c *Custody) make(ctx context.Context, what, kind string) (name string, err error) {
-	id, err := ulid.New(ulid.Timestamp(c.cfg.Now()), c.cfg.Rand)
-	if err != nil {
-		return "", fmt.Errorf("naming a Transit key: %w", err)
+	if name, err = c.name(what); err != nil {
+		return "", err
 	}
-	name = c.cfg.Prefix + what + strings.ToLower(id.String())
 	answer, err := c.cfg.Vault.Write(ctx, c.path("keys", name), map[string]any{"type": kind, "exportable": false, "allow_plaintext_backup": false})
 	if err := c.note(ctx, answer, err); err != nil {
 		if v := (*vault.Error)(nil); errors.As(err, &v) && v.Kind == vault.Missing { // what is made cannot be missing
@@ -96,6 +99,28 @@ func (c *Custody) make(ctx context.Context, what, kind string) (name string, err
 		return "", c.problem(err)
 	}
 	return name, nil
+}
+
+// name is that of a key that is being made.
+func (c *Custody) name(what string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if name, ok := c.making[what]; ok {
+		return name, nil
+	}
+	id, err := ulid.New(ulid.Timestamp(c.cfg.Now()), c.cfg.Rand)
+	if err != nil {
+		return "", fmt.Errorf("naming a Transit key: %w", err)
+	}
+	c.making[what] = c.cfg.Prefix + what + strings.ToLower(id.String())
+	return c.making[what], nil
+}
+
+// made says that a key is made and has a place in a Secret, as far as that can be known here.
+func (c *Custody) made(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.making, what)
 }
 
 // Identities implements secretsource.Custody. A key that is known is asked for again after a while, and the one that was asked for the longest time ago each time.

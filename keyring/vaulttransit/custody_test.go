@@ -47,6 +47,23 @@ func TestAKeyIsMadeInVaultAndFoundThere(t *testing.T) {
 	}
 }
 
+func TestAVaultThatIsTooSlowDoesNotFillWithKeys(t *testing.T) {
+	f := newFakeTransit()
+	c := f.custody(t)
+	f.late = 3
+	for range 3 {
+		if _, _, err := c.NewKey(t.Context(), "prod-eu", seal.Classical); !isAway(err) {
+			t.Fatal(err)
+		}
+	}
+	if made(t, c); len(f.keys) != 1 {
+		t.Errorf("%d keys were made", len(f.keys))
+	}
+	if made(t, c); len(f.keys) != 2 {
+		t.Errorf("the next key is one of %d", len(f.keys))
+	}
+}
+
 func TestAKeyThatIsNotAsItMustBeIsRefusedWithAWayOut(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*fakeTransit, *secretsource.Held)

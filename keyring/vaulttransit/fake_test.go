@@ -38,6 +38,7 @@ type fakeTransit struct {
 	keys  map[string]*fakeKey
 	asked []string // requests, as METHOD PATH and how many ciphertexts
 	n     int
+	late  int // how many keys are made without an answer
 	// fail gives the error of a request; spoil changes the results of a batch.
 	fail  func(request string) error
 	spoil func(results []map[string]any) []map[string]any
@@ -104,7 +105,12 @@ func (f *fakeTransit) Write(_ context.Context, path string, body map[string]any)
 	}
 	switch k := f.keys[name]; {
 	case operation == "keys":
-		return f.create(name, body)
+		answer, err := f.create(name, body)
+		if f.late > 0 {
+			f.late--
+			return nil, errAway
+		}
+		return answer, err
 	case k == nil:
 		return nil, &vault.Error{Kind: vault.Refused, Doing: "writing " + path, Status: 400, Msg: "encryption key not found"}
 	case operation == "sign":
@@ -119,6 +125,9 @@ func (f *fakeTransit) Write(_ context.Context, path string, body map[string]any)
 }
 
 func (f *fakeTransit) create(name string, body map[string]any) (*vault.Answer, error) {
+	if k := f.keys[name]; k != nil {
+		return f.answer(k.fields)
+	}
 	k := &fakeKey{fields: map[string]any{"type": body["type"], "exportable": body["exportable"], "allow_plaintext_backup": body["allow_plaintext_backup"], "min_decryption_version": 1}}
 	text := ""
 	if body["type"] == "ed25519" {

@@ -30,6 +30,9 @@ func (c *Custody) NewSigner(ctx context.Context, holder string) (verifierKey str
 	if problem := (*fault)(nil); errors.As(err, &problem) {
 		return "", nil, &keyring.Problem{Where: c.where(name), Msg: problem.msg}
 	}
+	if err == nil {
+		c.made(statementPrefix)
+	}
 	return verifierKey, []byte(name + "\n"), err
 }
 

@@ -128,11 +128,11 @@ func (i identity) ask(ctx context.Context, ciphertexts [][]byte) ([]result, erro
 		Results []result `json:"batch_results"`
 	}
 	if json.Unmarshal(answer.Data, &batch) != nil || len(batch.Results) != len(ciphertexts) {
-		return nil, errors.New("Vault has not answered as Transit's decrypt does")
+		return nil, errors.New("decrypting: Vault has not answered as Transit's decrypt does")
 	}
 	for n, r := range batch.Results {
 		if r.Reference != strconv.Itoa(n) {
-			return nil, errors.New("Vault has answered in another order than it was asked in")
+			return nil, errors.New("decrypting: Vault has answered in another order than it was asked in")
 		}
 	}
 	return batch.Results, nil

@@ -40,6 +40,7 @@ func sections() []section {
 		{2, "document", document},
 		{3, "scope", scope},
 		{4, "recipients", recipients},
+		{4, "rsa-recipients", rsaRecipients},
 		{5, "envelopes", envelopes},
 		{6, "wraps", wraps},
 		{7, "items", items},

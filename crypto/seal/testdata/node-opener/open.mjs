@@ -1,6 +1,6 @@
 // Sections 5 to 9: opening a document, in the order of section 9.
 
-import { createHash, timingSafeEqual, webcrypto } from "node:crypto";
+import { constants, createHash, createPrivateKey, createPublicKey, privateDecrypt, timingSafeEqual, webcrypto } from "node:crypto";
 
 import { Decrypter, identityToRecipient } from "age-encryption";
 
@@ -15,10 +15,34 @@ const prefix = "waxwing.io/seal/v1/";
 
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest();
 
+// rsaIdentity is section 14's text of a private key of section 4.1, with the key id of its recipient.
+function rsaIdentity(text) {
+  const key = createPrivateKey({ key: Buffer.from(text, "base64"), format: "der", type: "pkcs8" });
+  const modulus = Buffer.from(createPublicKey(key).export({ format: "jwk" }).n, "base64url");
+  const check = sha256(Buffer.concat([utf8(prefix + "rsa4096"), modulus])).subarray(0, 4);
+  const recipient = "waxrsa1" + Buffer.concat([modulus, check]).toString("base64url");
+  const id = sha256(utf8(recipient)).toString("hex").slice(0, 32);
+  const unwrapFileKey = (stanzas) => {
+    for (const { args, body } of stanzas) {
+      if (args.length !== 2 || args[0] !== "waxwing.io/rsa4096" || args[1] !== id || body.length !== 512) continue;
+      const fileKey = privateDecrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" }, body);
+      if (fileKey.length !== 16) throw new Error("no file key");
+      return new Uint8Array(fileKey);
+    }
+    return null;
+  };
+  return { id, identity: { unwrapFileKey } };
+}
+
 // keyRing puts each identity under its key id (section 4).
 export async function keyRing(identities) {
   const ring = new Map();
   for (const identity of identities) {
+    if (identity.startsWith("rsa:")) {
+      const rsa = rsaIdentity(identity.slice(4));
+      ring.set(rsa.id, rsa.identity);
+      continue;
+    }
     const recipient = await identityToRecipient(identity);
     ring.set(sha256(utf8(recipient)).toString("hex").slice(0, 32), identity);
   }

@@ -1,0 +1,92 @@
+package bench_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/keyring"
+)
+
+// anyKey is a key of that id which opens nothing.
+type anyKey string
+
+func (k anyKey) Identity(id string) (age.Identity, bool) { return nil, id == string(k) }
+
+// bare has Vault decrypt the ciphertexts of all objects of a namespace and does nothing else.
+func (w *vaultWorld) bare(b *testing.B, ns, holder string, n int, took time.Duration) {
+	b.Helper()
+	var list v1alpha1.GitSecretList
+	if err := w.kube.List(b.Context(), &list, client.InNamespace(ns)); err != nil {
+		b.Fatal(err)
+	}
+	var all [][]byte
+	for i := range list.Items {
+		spec := &list.Items[i].Spec
+		checked, err := seal.Check(spec)
+		if err != nil {
+			b.Fatal(err)
+		}
+		id := anyKey(spec.Envelopes[spec.Referenced()[0]].Wraps[holder].Keys[0])
+		all = append(all, checked.RSACiphertexts(id)[string(id)]...)
+	}
+	path := w.transitKey(b)
+	rate := float64(n) / took.Seconds()
+	for _, flying := range []int{1, 2} {
+		began := time.Now()
+		w.decryptAll(b, path, all, flying)
+		theirs := float64(len(all)) / time.Since(began).Seconds()
+		fmt.Printf("  %-28s %7.1f objects/s   client that only decrypts, in batches of %d, %d at a time %7.1f/s   ratio %.2f\n", "", rate, keyring.MaxPrefetch, flying, theirs, rate/theirs)
+	}
+}
+
+// transitKey is the path of the sealing key.
+func (w *vaultWorld) transitKey(b *testing.B) string {
+	b.Helper()
+	listed, err := w.vault.Root().Logical().ListWithContext(b.Context(), "transit/keys")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range listed.Data["keys"].([]any) {
+		if text := name.(string); strings.HasPrefix(text, "bench-") && !strings.HasPrefix(text, "bench-statement-") {
+			return "transit/decrypt/" + text
+		}
+	}
+	b.Fatal("no key in Vault")
+	return ""
+}
+
+// decryptAll decrypts ciphertexts in batches, some of them at a time.
+func (w *vaultWorld) decryptAll(b *testing.B, path string, all [][]byte, flying int) {
+	b.Helper()
+	batches := make(chan [][]byte)
+	var working sync.WaitGroup
+	for range flying {
+		working.Go(func() {
+			for batch := range batches {
+				input := make([]map[string]any, len(batch))
+				for i, c := range batch {
+					input[i] = map[string]any{"ciphertext": "vault:v1:" + base64.StdEncoding.EncodeToString(c), "reference": strconv.Itoa(i)}
+				}
+				if _, err := w.vault.Root().Logical().WriteWithContext(b.Context(), path, map[string]any{"batch_input": input}); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for batch := range slices.Chunk(all, keyring.MaxPrefetch) {
+		batches <- batch
+	}
+	close(batches)
+	working.Wait()
+}
