@@ -1,6 +1,8 @@
 package vault_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/waxwing-io/waxwing/e2e/harness"
 	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
 	"github.com/waxwing-io/waxwing/e2e/harness/vaulttest"
 	"github.com/waxwing-io/waxwing/keyring"
@@ -25,7 +28,7 @@ func TestVaultRefusesInTheMiddleOfABatch(t *testing.T) {
 	for i := range objects {
 		s.put(name(i), s.holder)
 	}
-	s.proxy.Add(faultproxy.Fault{
+	refusal := s.proxy.Add(faultproxy.Fault{
 		Match: func(r faultproxy.Request) bool { return strings.HasPrefix(r.Path, "/v1/"+transit+"/decrypt/") }, Skip: 1, Times: 1,
 		Before: func(faultproxy.Request) faultproxy.Verdict {
 			s.vault.Policy(policy, "# nothing")
@@ -34,6 +37,12 @@ func TestVaultRefusesInTheMiddleOfABatch(t *testing.T) {
 	})
 	mark := s.vault.Mark()
 	s.start()
+	harness.Eventually(s.ctx, t, "Vault refuses the second request", func(context.Context) error {
+		if refusal.Hits() == 0 {
+			return errors.New("it was not asked")
+		}
+		return nil
+	})
 	s.look()
 	s.says(keyring.ReasonKeySourceUnavailable, "permission denied")
 	s.allow(s.vault, s.kind)

@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"testing"
@@ -21,6 +22,8 @@ type rejection struct {
 	// mend puts the Vault right, so that the keyring comes to work as it is; nil where the Keyring would have to change.
 	mend func(w *world, v *vaulttest.Vault)
 	says []string
+	// reason of the keyring; KeySourceUnavailable if empty.
+	reason string
 	// waits has the test wait until the controller looks again by itself, which is after a minute; otherwise it is made to look.
 	waits bool
 }
@@ -55,20 +58,26 @@ func rejections(t *testing.T) map[string]rejection {
 			kind: sealedKeys(), wrong: keyOf(map[string]any{"type": "rsa-4096"}), mend: anotherKey, says: []string{keyOfKeys, "rsa-4096", "aes256-gcm96"},
 		},
 		"a derived key": {kind: sealedKeys(), wrong: keyOf(map[string]any{"derived": true}), mend: anotherKey, says: []string{keyOfKeys, "derived"}},
-		"a key that Vault would make when asked to encrypt": {
+		"a key that is not there, which Vault would make when asked to encrypt": {
 			kind: sealedKeys(),
 			wrong: func(_ *world, v *vaulttest.Vault, _ *v1alpha1.VaultConnection) {
 				v.Write(transit+"/keys/"+keyOfKeys+"/config", map[string]any{"deletion_allowed": true})
 				v.Delete(transit + "/keys/" + keyOfKeys)
-				v.Policy(policy, `path "`+transit+`/*" { capabilities = ["create", "read", "update"] }`)
+				v.Policy(policy, everything)
 			},
 			mend: func(w *world, v *vaulttest.Vault) { w.allow(v, sealedKeys()); v.TransitKey(transit, keyOfKeys, nil) },
-			says: []string{"could be made anew", "`create`", transit + "/encrypt/" + keyOfKeys},
+			says: []string{"does not exist", "vault write -f " + transit + "/keys/" + keyOfKeys},
+		},
+		"a key that the controller could make anew": {
+			kind:  sealedKeys(),
+			wrong: func(_ *world, v *vaulttest.Vault, _ *v1alpha1.VaultConnection) { v.Policy(policy, everything) },
+			mend:  func(w *world, v *vaulttest.Vault) { w.allow(v, sealedKeys()) },
+			says:  []string{"could be made anew", "`create`", transit + "/encrypt/" + keyOfKeys},
 		},
 		"a mount that there is not, for sealed keys": {
 			kind:  sealedKeys(),
 			wrong: func(_ *world, v *vaulttest.Vault, _ *v1alpha1.VaultConnection) { v.Policy(policy, everything) }, spec: func(s *v1alpha1.KeyringSpec) { s.Source.Secret.EncryptedBy.Transit.Mount = "elsewhere" },
-			says: noMount,
+			says: []string{"no Transit engine at elsewhere"},
 		},
 		"a mount that there is not, for vaultKV": {
 			kind:  vaultKV(),
@@ -78,7 +87,7 @@ func rejections(t *testing.T) map[string]rejection {
 		"a mount that there is not, for vaultTransit": {
 			kind:  vaultTransit(t),
 			wrong: func(_ *world, v *vaulttest.Vault, _ *v1alpha1.VaultConnection) { v.Policy(policy, everything) }, spec: func(s *v1alpha1.KeyringSpec) { s.Source.VaultTransit.Mount = "elsewhere" },
-			says: noMount,
+			says: []string{"elsewhere", "no Transit engine there", "vault secrets enable"},
 		},
 		"a mount that the policy does not name": {
 			kind: sealedKeys(), spec: func(s *v1alpha1.KeyringSpec) { s.Source.Secret.EncryptedBy.Transit.Mount = "elsewhere" }, says: append(noMount, "docs/vault.md"),
@@ -91,7 +100,8 @@ func rejections(t *testing.T) map[string]rejection {
 		"the mount of another engine, for vaultKV": {
 			kind:  vaultKV(),
 			wrong: func(_ *world, v *vaulttest.Vault, _ *v1alpha1.VaultConnection) { v.Policy(policy, everything) },
-			spec:  func(s *v1alpha1.KeyringSpec) { s.Source.VaultKV.Mount = transit }, says: []string{transit},
+			spec:  func(s *v1alpha1.KeyringSpec) { s.Source.VaultKV.Mount = transit },
+			says:  []string{"mount " + transit + " is no key/value store of version 2"}, reason: keyring.ReasonStatementInvalid,
 		},
 		"a role of another namespace": {
 			kind: vaultKV(),
@@ -131,9 +141,10 @@ func TestWhatIsRejected(t *testing.T) {
 			mark := v.Mark()
 			w.makeKeyring(spec)
 			w.controller()
-			w.says(keyring.ReasonKeySourceUnavailable, r.says...)
+			w.says(cmp.Or(r.reason, keyring.ReasonKeySourceUnavailable), r.says...)
 			for _, wrote := range v.Requests(mark, func(r vaulttest.Request) bool { return r.Operation != "read" && r.Operation != "list" && r.Error == "" }) {
-				if !strings.HasPrefix(wrote.Path, "auth/") {
+				// It logs in, and asks what its token may do.
+				if !strings.HasPrefix(wrote.Path, "auth/") && wrote.Path != "sys/capabilities-self" {
 					t.Errorf("the controller wrote to %s all the same", wrote.Path)
 				}
 			}
