@@ -83,13 +83,14 @@ func DecideMove(from, to Side) Next {
 }
 
 func decideKey(k Key, to Side) Next {
+	// Also beside a copy that can be used: it is in memory alone, or will not stay.
+	for _, f := range to.Faults {
+		if f.KeyID != "" && display(f.KeyID) == k.Display() {
+			return stop(ReasonMoveBlocked, "key %s cannot be moved: %s: mend it or delete it", k.Display(), f.Error())
+		}
+	}
 	moved, ok := to.key(k.ID)
 	if !ok {
-		for _, f := range to.Faults {
-			if f.KeyID != "" && display(f.KeyID) == k.Display() {
-				return stop(ReasonMoveBlocked, "key %s cannot be moved: %s: mend it or delete it", k.Display(), f.Error())
-			}
-		}
 		return Next{Do: DoCopyKey, Key: k.ID}
 	}
 	// Another controller may have taken the original a step further after it was copied.

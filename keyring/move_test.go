@@ -46,6 +46,9 @@ func TestTheNextStepOfAMove(t *testing.T) {
 		"something is in the place of the copy": {full, with(stated, func(s *side) {
 			s.Faults = []keyring.Problem{{Where: "New a", Msg: "is garbled", KeyID: strings.Repeat("a", 16)}}
 		}), keyring.DoStop, "", "New a is garbled"},
+		"the copy is there and will not stay": {full, with(stated, func(s *side) {
+			s.Keys, s.Faults = full.Keys, []keyring.Problem{{Where: "New a", Msg: "will be deleted by Vault", KeyID: strings.Repeat("a", 32)}}
+		}), keyring.DoStop, "", "New a will be deleted by Vault"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			next := keyring.DecideMove(c.from, c.to)
