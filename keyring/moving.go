@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/crypto/statement"
 )
 
 // moveStep does one step of a move.
@@ -95,6 +98,9 @@ func (r *run) dropStatement(ctx context.Context) error {
 	if err := r.setApart(ctx); err != nil {
 		return err
 	}
+	if err := r.proveStatement(ctx); err != nil {
+		return err
+	}
 	st, err := r.move.src.LoadStatement(ctx, r.kr.Name)
 	if err != nil || st == nil {
 		return moveError(err)
@@ -104,6 +110,27 @@ func (r *run) dropStatement(ctx context.Context) error {
 		return ErrConflict
 	}
 	return r.did("StatementKeyMoved", "the statement key is in "+r.move.target.statement.Where+", and deleted in "+st.Where+": nothing is left in spec.moveFrom", moveError(r.move.src.RemoveStatement(ctx, st)))
+}
+
+// proveStatement reads the private half of the copy back: LoadStatement need not, where that costs a request.
+func (r *run) proveStatement(ctx context.Context) error {
+	st := *r.move.target.statement
+	private, err := r.move.dest.ExportStatement(ctx, &st)
+	if err != nil {
+		return moveError(err)
+	}
+	signer, err := statement.NewSigner(private.Text())
+	if err == nil {
+		var verifier note.Verifier
+		if verifier, err = statement.NewVerifier(st.VerifierKey); err == nil && (signer.Name() != verifier.Name() || signer.KeyHash() != verifier.KeyHash()) {
+			err = errors.New("another key")
+		}
+	}
+	if err != nil {
+		// Not the error, which is about a private key.
+		return moveError(&Problem{Where: st.Where, Msg: "has another private half than the statement key that is to be moved: the original stays; delete the copy, and it is made anew"})
+	}
+	return nil
 }
 
 // setApart makes sure, before the first deletion of a run, that the two sources are not one and the same place, such as a Vault with two addresses: what is "already there"

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/crypto/statement"
 	"github.com/waxwing-io/waxwing/keyring"
 )
 
@@ -359,6 +360,53 @@ func TestACopyThatDoesNotOpenLeavesTheOriginal(t *testing.T) {
 	res, err := b.m.Ensure(t.Context(), moving("new"))
 	if err != nil || res.Reason != keyring.ReasonProbeFailed || len(b.src.keys) != 2 {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// TestACopyOfTheStatementKeyThatDoesNotComeBackLeavesTheOriginal: a sealed one can be there and look well although Vault does not decrypt it any more, such as after
+// spec.source was given another Transit key half way.
+func TestACopyOfTheStatementKeyThatDoesNotComeBackLeavesTheOriginal(t *testing.T) {
+	other, _, err := statement.GenerateKey(rand.Reader, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		spoil, mend func(b *moveBench)
+	}{
+		"it cannot be read": {
+			func(b *moveBench) {
+				b.to.after = func(op string, _ int) error {
+					if op == "export statement" {
+						return &keyring.Problem{Where: "New of the statement", Msg: "does not decrypt"}
+					}
+					return nil
+				}
+			},
+			func(b *moveBench) { b.to.after = nil },
+		},
+		"it is another one": {
+			func(b *moveBench) {
+				b.to.after = func(op string, _ int) error {
+					if op == "import statement" {
+						b.to.signers["default"] = other
+					}
+					return nil
+				}
+			},
+			func(b *moveBench) { b.to.after, b.to.signers["default"] = nil, b.src.signers["default"] },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newMoveBench(t)
+			c.spoil(b)
+			res, err := b.m.Ensure(t.Context(), moving("new"))
+			if err != nil || !res.Stalled || res.Reason != keyring.ReasonMoveBlocked || !strings.Contains(res.Message, "New of the statement") || res.Move.Done || b.src.statements["default"] == nil {
+				t.Fatalf("%+v, %v", res, err)
+			}
+			b.mustOpen("with the statement key in both places")
+			c.mend(b)
+			b.mustHaveMoved(b.mustEnsure(moving("new")))
+		})
 	}
 }
 
