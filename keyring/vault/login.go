@@ -37,7 +37,7 @@ func (c *Client) login(ctx context.Context, doing string) (*session, error) {
 	creds, err := c.credentials(limited, doing)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, c.noAnswer(ctx, doing, err)
+			return nil, c.noAnswer(ctx, request{doing: doing}, err)
 		}
 		return nil, err
 	}

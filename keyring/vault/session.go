@@ -70,7 +70,7 @@ func (c *Client) session(ctx context.Context, doing string) (*session, error) {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
-		return nil, c.noAnswer(ctx, doing, ctx.Err())
+		return nil, c.noAnswer(ctx, request{doing: doing}, ctx.Err())
 	}
 	if s, err := c.held(doing); s != nil || err != nil {
 		return s, err
