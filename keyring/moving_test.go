@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -328,6 +329,18 @@ func TestWhatCannotBeMovedStaysAndIsTold(t *testing.T) {
 	b.mustOpen("with a key that stays")
 	b.src.faults = nil
 	b.mustHaveMoved(b.mustEnsure(moving("new")))
+}
+
+// TestAMessageFitsIntoAStatus: the API server refuses a status with a longer one, whole. The names in a folder of Vault are as long as somebody likes.
+func TestAMessageFitsIntoAStatus(t *testing.T) {
+	b := newMoveBench(t)
+	b.src.faults = []keyring.Problem{{Where: "Old " + strings.Repeat("ü", 1<<16), Msg: "is garbled"}}
+	res := b.mustEnsure(moving("new"))
+	for _, text := range []string{res.Message, res.Move.Message} {
+		if len(text) > 8<<10 || !strings.Contains(text, "Old ü") || !utf8.ValidString(text) {
+			t.Errorf("a message of %d bytes: %.80s", len(text), text)
+		}
+	}
 }
 
 func TestNoKeyIsMadeWhileOthersAreLeft(t *testing.T) {
