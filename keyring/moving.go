@@ -33,6 +33,8 @@ func (r *run) moveStep(ctx context.Context, next Next) error {
 			return nil, r.copyKey(ctx, k)
 		case DoCopyState:
 			return nil, r.copyState(ctx, k)
+		case DoMarkKey:
+			return nil, r.markKey(ctx, k)
 		case DoDropKey:
 			return nil, r.dropKey(ctx, k)
 		}
@@ -77,6 +79,14 @@ func (r *run) copyState(ctx context.Context, k Stored) error {
 		at = k.Activated
 	}
 	return moveError(r.src.SetState(ctx, copied, k.State, at))
+}
+
+func (r *run) markKey(ctx context.Context, k Stored) error {
+	copied, err := r.move.target.key(k.ID)
+	if err != nil {
+		return err
+	}
+	return moveError(r.move.dest.MarkClear(ctx, copied))
 }
 
 // dropKey deletes the original of a key whose copy, as it was read back just now, opens what is sealed to it.

@@ -343,6 +343,39 @@ func TestAMessageFitsIntoAStatus(t *testing.T) {
 	}
 }
 
+// TestAMoveIntoTheClearThatIsTakenBackIsRemembered: a key was copied into a Secret, Vault did not let the original be deleted, and the operator went back.
+func TestAMoveIntoTheClearThatIsTakenBackIsRemembered(t *testing.T) {
+	b := &moveBench{bench: newBench(t), to: newMemorySource(t)}
+	b.again()
+	kv := ring("default")
+	kv.Spec.Source = kvSource("new")
+	b.before = b.mustEnsure(kv)
+	b.before.Done = nil
+	out := ring("default")
+	out.Spec.MoveFrom = &kv.Spec.Source
+	denied := &keyring.Problem{Where: "New", Msg: "cannot be deleted"}
+	b.to.before = func(op string, _ int) error {
+		if op == "remove" {
+			return denied
+		}
+		return nil
+	}
+	if res := must(b.m.Ensure(t.Context(), out)); res.Reason != keyring.ReasonMoveBlocked || len(b.src.keys) != 1 || res.Keys[0].WasClear {
+		t.Fatalf("%+v", res)
+	}
+	b.to.before = nil
+	res := b.mustEnsure(moving("new"))
+	b.to.statements["default"].Claim = "" // of the move that was taken back; it is no key's
+	b.mustHaveMoved(res)
+}
+
+func must(res keyring.Result, err error) keyring.Result {
+	if err != nil {
+		panic(err)
+	}
+	return res
+}
+
 func TestNoKeyIsMadeWhileOthersAreLeft(t *testing.T) {
 	b := newMoveBench(t)
 	b.src.keys, b.src.statements = map[string]*keyring.Stored{}, map[string]*keyring.Statement{}
