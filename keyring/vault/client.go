@@ -174,7 +174,8 @@ func (c *Client) do(ctx context.Context, r request) (*Answer, error) {
 	}
 	r.hide = append(r.hide, s.token)
 	a, err := c.ask(ctx, s.logical(), r)
-	if e := (*Error)(nil); !asError(err, &e) || e.Kind != Denied || !s.gone(e, c.cfg.Now()) {
+	e := (*Error)(nil)
+	if !asError(err, &e) || e.Kind != Denied || !s.gone(e, c.cfg.Now()) {
 		return a, err
 	}
 	c.drop(s)
@@ -184,6 +185,9 @@ func (c *Client) do(ctx context.Context, r request) (*Answer, error) {
 	}
 	if again == s { // the token in the file is the one that was refused
 		return a, err
+	}
+	if !e.badToken() {
+		s.giveBack()
 	}
 	r.hide = append(r.hide, again.token)
 	return c.ask(ctx, again.logical(), r)
