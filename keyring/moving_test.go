@@ -255,6 +255,39 @@ func TestOnePlaceUnderTwoNamesLosesNothing(t *testing.T) {
 	}
 }
 
+// lagging is a source as a replica of Vault shows it: what was written through another address is not there yet.
+type lagging struct {
+	*memorySource
+	statement *keyring.Statement
+}
+
+func (l *lagging) LoadStatement(context.Context, string) (*keyring.Statement, error) {
+	c := *l.statement
+	return &c, nil
+}
+
+// TestAReplicaThatLagsIsTheSamePlace: the claim in the old place, which tells two places apart, does not show in the new one because that is behind.
+func TestAReplicaThatLagsIsTheSamePlace(t *testing.T) {
+	for _, activated := range []bool{false, true} {
+		b := newMoveBench(t)
+		old := *b.src.statements["default"]
+		if activated { // just now, so that the replica does not know of it either
+			old.Version, old.Claim = "Old 0", "another"
+		}
+		live := &keyring.Live{}
+		b.live, b.m = live, keyring.NewManager(keyring.Config{Source: func(_ context.Context, _ string, spec v1alpha1.KeySource) (keyring.Source, error) {
+			if spec.VaultKV != nil {
+				return &lagging{b.src, &old}, nil
+			}
+			return b.src, nil
+		}, Audit: b.log, Now: func() time.Time { return noon }, Rand: rand.Reader, Live: live})
+		res, err := b.m.Ensure(t.Context(), moving("new"))
+		if err != nil || res.Reason != keyring.ReasonMoveBlocked || !strings.Contains(res.Message, "it names the same place as spec.source in other words") || len(b.src.keys) != 2 {
+			t.Errorf("activated: %t: %+v, %v, %d keys are left", activated, res, err, len(b.src.keys))
+		}
+	}
+}
+
 func sealedSource(key string) v1alpha1.KeySource {
 	return v1alpha1.KeySource{Secret: &v1alpha1.SecretSource{EncryptedBy: &v1alpha1.KeyEncryption{Transit: &v1alpha1.TransitEncryption{Key: v1alpha1.VaultName(key)}}}}
 }
