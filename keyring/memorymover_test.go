@@ -26,6 +26,17 @@ func (m *memorySource) Import(ctx context.Context, k keyring.Key, private keyrin
 	})
 }
 
+func (m *memorySource) MarkClear(ctx context.Context, k keyring.Stored) error {
+	return m.do(ctx, "mark", func() error {
+		now := m.keys[k.ID]
+		if now == nil || now.Version != k.Version {
+			return keyring.ErrConflict
+		}
+		now.WasClear, now.Version = true, m.next()
+		return nil
+	})
+}
+
 func (m *memorySource) Remove(ctx context.Context, k keyring.Stored) error {
 	return m.do(ctx, "remove", func() error {
 		if now := m.keys[k.ID]; now == nil || now.Version != k.Version {

@@ -67,7 +67,7 @@ func (m *memorySource) do(ctx context.Context, op string, f func() error) error 
 
 func (m *memorySource) next() string {
 	m.version++
-	return strconv.Itoa(m.version)
+	return m.name + " " + strconv.Itoa(m.version)
 }
 
 // put adds a key as somebody with a backup would.

@@ -14,6 +14,7 @@ const (
 	DoCopySet       Do = "copy the recipient set"
 	DoCopyKey       Do = "copy a key"
 	DoCopyState     Do = "copy the state of a key"
+	DoMarkKey       Do = "mark the copy of a key that has lain in the clear"
 	DoDropKey       Do = "prove the copy of a key and delete the original"
 	DoDropStatement Do = "delete the original of the statement key"
 )
@@ -27,6 +28,8 @@ type Side struct {
 	// Set is the number of the stored recipient set, 0 before the first, and Note the set itself.
 	Set  uint64
 	Note string
+	// Clear says that private keys lie there as they are.
+	Clear bool
 }
 
 // Left says what is left in a source, for people; empty: nothing is.
@@ -74,7 +77,7 @@ func DecideMove(from, to Side) Next {
 		return stop(ReasonMoveBlocked, "%s and %s have different recipient sets of number %d: delete the one that is wrong", to.Statement, from.Statement, from.Set)
 	}
 	for _, k := range slices.SortedFunc(slices.Values(from.Keys), older) {
-		return decideKey(k, to)
+		return decideKey(k, from.Clear, to)
 	}
 	if from.Statement != "" && len(from.Faults) == 0 {
 		return Next{Do: DoDropStatement}
@@ -82,14 +85,15 @@ func DecideMove(from, to Side) Next {
 	return Next{Do: DoNothing}
 }
 
-func decideKey(k Key, to Side) Next {
+func decideKey(k Key, clear bool, to Side) Next {
+	// Also beside a copy that can be used: it is in memory alone, or will not stay.
+	for _, f := range to.Faults {
+		if f.KeyID != "" && display(f.KeyID) == k.Display() {
+			return stop(ReasonMoveBlocked, "key %s cannot be moved: %s: mend it or delete it", k.Display(), f.Error())
+		}
+	}
 	moved, ok := to.key(k.ID)
 	if !ok {
-		for _, f := range to.Faults {
-			if f.KeyID != "" && display(f.KeyID) == k.Display() {
-				return stop(ReasonMoveBlocked, "key %s cannot be moved: %s: mend it or delete it", k.Display(), f.Error())
-			}
-		}
 		return Next{Do: DoCopyKey, Key: k.ID}
 	}
 	// Another controller may have taken the original a step further after it was copied.
@@ -98,6 +102,10 @@ func decideKey(k Key, to Side) Next {
 			return stop(ReasonMoveBlocked, "key %s is %s in source and %s in moveFrom: %s", k.Display(), moved.State, k.State, err)
 		}
 		return Next{Do: DoCopyState, Key: k.ID}
+	}
+	// The copy is older than the original where a move into the clear was taken back half way.
+	if (clear || k.WasClear) && !moved.WasClear && !to.Clear {
+		return Next{Do: DoMarkKey, Key: k.ID}
 	}
 	return Next{Do: DoDropKey, Key: k.ID}
 }

@@ -15,6 +15,9 @@ func TestTheNextStepOfAMove(t *testing.T) {
 	keys := func(k ...keyring.Key) []keyring.Key { return k }
 	full := side{Keys: keys(key("a", keyring.Active)), Statement: "Old s", Verifier: "v", Set: 1, Note: "one"}
 	stated := side{Statement: "New s", Verifier: "v", Set: 1, Note: "one"}
+	clear := key("a", keyring.Active)
+	clear.WasClear = true
+	marked := keys(clear)
 	with := func(s side, f func(*side)) side { f(&s); return s }
 	for name, c := range map[string]struct {
 		from, to side
@@ -32,6 +35,9 @@ func TestTheNextStepOfAMove(t *testing.T) {
 		"the copy has gone on":                          {full, with(stated, func(s *side) { s.Keys = keys(key("a", keyring.Deactivated)) }), keyring.DoDropKey, "a", ""},
 		"the original has gone on":                      {full, with(stated, func(s *side) { s.Keys = keys(key("a", keyring.PreActive)) }), keyring.DoCopyState, "a", ""},
 		"the original has gone on where none can go to": {with(full, func(s *side) { s.Keys = keys(key("a", keyring.Suspended)) }), with(stated, func(s *side) { s.Keys = keys(key("a", keyring.PreActive)) }), keyring.DoStop, "", "Suspended in moveFrom"},
+		"the copy knows nothing of the clear":           {with(full, func(s *side) { s.Clear = true }), with(stated, func(s *side) { s.Keys = full.Keys }), keyring.DoMarkKey, "a", ""},
+		"the copy is in the clear too":                  {with(full, func(s *side) { s.Keys = marked }), with(stated, func(s *side) { s.Keys, s.Clear = full.Keys, true }), keyring.DoDropKey, "a", ""},
+		"the copy knows of the clear":                   {with(full, func(s *side) { s.Clear = true }), with(stated, func(s *side) { s.Keys = marked }), keyring.DoDropKey, "a", ""},
 		"oldest first": {with(full, func(s *side) {
 			newer := key("a", keyring.Active)
 			newer.Created = noon.Add(1)
@@ -46,6 +52,9 @@ func TestTheNextStepOfAMove(t *testing.T) {
 		"something is in the place of the copy": {full, with(stated, func(s *side) {
 			s.Faults = []keyring.Problem{{Where: "New a", Msg: "is garbled", KeyID: strings.Repeat("a", 16)}}
 		}), keyring.DoStop, "", "New a is garbled"},
+		"the copy is there and will not stay": {full, with(stated, func(s *side) {
+			s.Keys, s.Faults = full.Keys, []keyring.Problem{{Where: "New a", Msg: "will be deleted by Vault", KeyID: strings.Repeat("a", 32)}}
+		}), keyring.DoStop, "", "New a will be deleted by Vault"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			next := keyring.DecideMove(c.from, c.to)

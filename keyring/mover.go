@@ -14,6 +14,8 @@ type Mover interface {
 	// Import keeps a key of another source under its id, with its state, its dates and WasClear. What is in its place already is left as it is: Load tells what, unless a
 	// *Problem does; ErrConflict says no more than that there is something.
 	Import(ctx context.Context, k Key, private Private) error
+	// MarkClear sets WasClear of a key, if it is still what Load gave; otherwise ErrConflict. A source that keeps private keys in the clear need not keep the mark.
+	MarkClear(ctx context.Context, k Stored) error
 	// Remove deletes a key for good, if it is still what Load gave; otherwise ErrConflict.
 	Remove(ctx context.Context, k Stored) error
 	// ExportStatement gives the private half of a statement key, if it is still what LoadStatement gave.

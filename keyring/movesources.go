@@ -9,7 +9,7 @@ import (
 )
 
 // stepsPerKey is how many steps the move of one key can take at the most, without conflicts.
-const stepsPerKey = 3
+const stepsPerKey = 4
 
 // move is the part of a run that is about spec.moveFrom.
 type move struct {
@@ -162,7 +162,9 @@ func (r *run) decide() Next {
 	if r.move == nil {
 		return Decide(situation)
 	}
-	if next := DecideMove(r.move.inv.side(), r.move.target.side()); next.Do != DoNothing {
+	from, to := r.move.inv.side(), r.move.target.side()
+	from.Clear, to.Clear = r.kr.Spec.MoveFrom.Clear(), r.kr.Spec.Source.Clear()
+	if next := DecideMove(from, to); next.Do != DoNothing {
 		return next
 	}
 	next := Decide(situation)

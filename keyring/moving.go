@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/crypto/statement"
 )
 
 // moveStep does one step of a move.
@@ -30,6 +33,8 @@ func (r *run) moveStep(ctx context.Context, next Next) error {
 			return nil, r.copyKey(ctx, k)
 		case DoCopyState:
 			return nil, r.copyState(ctx, k)
+		case DoMarkKey:
+			return nil, r.markKey(ctx, k)
 		case DoDropKey:
 			return nil, r.dropKey(ctx, k)
 		}
@@ -76,6 +81,14 @@ func (r *run) copyState(ctx context.Context, k Stored) error {
 	return moveError(r.src.SetState(ctx, copied, k.State, at))
 }
 
+func (r *run) markKey(ctx context.Context, k Stored) error {
+	copied, err := r.move.target.key(k.ID)
+	if err != nil {
+		return err
+	}
+	return moveError(r.move.dest.MarkClear(ctx, copied))
+}
+
 // dropKey deletes the original of a key whose copy, as it was read back just now, opens what is sealed to it.
 func (r *run) dropKey(ctx context.Context, k Stored) error {
 	copied, err := r.move.target.key(k.ID)
@@ -88,11 +101,17 @@ func (r *run) dropKey(ctx context.Context, k Stored) error {
 	if err := r.setApart(ctx); err != nil {
 		return err
 	}
+	if copied.Version == k.Version {
+		return samePlace()
+	}
 	return r.did("KeyMoved", fmt.Sprintf("key %s is proved in %s, and deleted in %s", k.Display(), copied.Where, k.Where), moveError(r.move.src.Remove(ctx, k)))
 }
 
 func (r *run) dropStatement(ctx context.Context) error {
 	if err := r.setApart(ctx); err != nil {
+		return err
+	}
+	if err := r.proveStatement(ctx); err != nil {
 		return err
 	}
 	st, err := r.move.src.LoadStatement(ctx, r.kr.Name)
@@ -106,6 +125,27 @@ func (r *run) dropStatement(ctx context.Context) error {
 	return r.did("StatementKeyMoved", "the statement key is in "+r.move.target.statement.Where+", and deleted in "+st.Where+": nothing is left in spec.moveFrom", moveError(r.move.src.RemoveStatement(ctx, st)))
 }
 
+// proveStatement reads the private half of the copy back: LoadStatement need not, where that costs a request.
+func (r *run) proveStatement(ctx context.Context) error {
+	st := *r.move.target.statement
+	private, err := r.move.dest.ExportStatement(ctx, &st)
+	if err != nil {
+		return moveError(err)
+	}
+	signer, err := statement.NewSigner(private.Text())
+	if err == nil {
+		var verifier note.Verifier
+		if verifier, err = statement.NewVerifier(st.VerifierKey); err == nil && (signer.Name() != verifier.Name() || signer.KeyHash() != verifier.KeyHash()) {
+			err = errors.New("another key")
+		}
+	}
+	if err != nil {
+		// Not the error, which is about a private key.
+		return moveError(&Problem{Where: st.Where, Msg: "has another private half than the statement key that is to be moved: the original stays; delete the copy, and it is made anew"})
+	}
+	return nil
+}
+
 // setApart makes sure, before the first deletion of a run, that the two sources are not one and the same place, such as a Vault with two addresses: what is "already there"
 // would be deleted as its own original. One place cannot show two claims in the record of the statement key, so the old place is given one that the new one does not have.
 func (r *run) setApart(ctx context.Context) error {
@@ -113,6 +153,10 @@ func (r *run) setApart(ctx context.Context) error {
 		return nil
 	}
 	from, to := r.move.inv.statement, r.move.target.statement
+	// A replica of a Vault may show a claim only later. No two entries of any place have one version: it has the time in it, or is the cluster's.
+	if from != nil && to != nil && from.Version == to.Version {
+		return samePlace()
+	}
 	if from != nil && to != nil && from.Claim == to.Claim {
 		return r.claimApart(ctx, *from)
 	}
@@ -145,10 +189,14 @@ func (r *run) claimApart(ctx context.Context, st Statement) error {
 	case other == nil:
 		return ErrConflict
 	case other.Claim == st.Claim:
-		return blocked("it names the same place as spec.source in other words: take it out. Nothing was deleted")
+		return samePlace()
 	}
 	r.move.apart = true
 	return nil
+}
+
+func samePlace() error {
+	return blocked("it names the same place as spec.source in other words: take it out. Nothing was deleted")
 }
 
 // moveError is an error of a source as a run gives it.

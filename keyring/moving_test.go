@@ -11,10 +11,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/crypto/statement"
 	"github.com/waxwing-io/waxwing/keyring"
 )
 
@@ -253,6 +255,39 @@ func TestOnePlaceUnderTwoNamesLosesNothing(t *testing.T) {
 	}
 }
 
+// lagging is a source as a replica of Vault shows it: what was written through another address is not there yet.
+type lagging struct {
+	*memorySource
+	statement *keyring.Statement
+}
+
+func (l *lagging) LoadStatement(context.Context, string) (*keyring.Statement, error) {
+	c := *l.statement
+	return &c, nil
+}
+
+// TestAReplicaThatLagsIsTheSamePlace: the claim in the old place, which tells two places apart, does not show in the new one because that is behind.
+func TestAReplicaThatLagsIsTheSamePlace(t *testing.T) {
+	for _, activated := range []bool{false, true} {
+		b := newMoveBench(t)
+		old := *b.src.statements["default"]
+		if activated { // just now, so that the replica does not know of it either
+			old.Version, old.Claim = "Old 0", "another"
+		}
+		live := &keyring.Live{}
+		b.live, b.m = live, keyring.NewManager(keyring.Config{Source: func(_ context.Context, _ string, spec v1alpha1.KeySource) (keyring.Source, error) {
+			if spec.VaultKV != nil {
+				return &lagging{b.src, &old}, nil
+			}
+			return b.src, nil
+		}, Audit: b.log, Now: func() time.Time { return noon }, Rand: rand.Reader, Live: live})
+		res, err := b.m.Ensure(t.Context(), moving("new"))
+		if err != nil || res.Reason != keyring.ReasonMoveBlocked || !strings.Contains(res.Message, "it names the same place as spec.source in other words") || len(b.src.keys) != 2 {
+			t.Errorf("activated: %t: %+v, %v, %d keys are left", activated, res, err, len(b.src.keys))
+		}
+	}
+}
+
 func sealedSource(key string) v1alpha1.KeySource {
 	return v1alpha1.KeySource{Secret: &v1alpha1.SecretSource{EncryptedBy: &v1alpha1.KeyEncryption{Transit: &v1alpha1.TransitEncryption{Key: v1alpha1.VaultName(key)}}}}
 }
@@ -329,6 +364,51 @@ func TestWhatCannotBeMovedStaysAndIsTold(t *testing.T) {
 	b.mustHaveMoved(b.mustEnsure(moving("new")))
 }
 
+// TestAMessageFitsIntoAStatus: the API server refuses a status with a longer one, whole. The names in a folder of Vault are as long as somebody likes.
+func TestAMessageFitsIntoAStatus(t *testing.T) {
+	b := newMoveBench(t)
+	b.src.faults = []keyring.Problem{{Where: "Old " + strings.Repeat("ü", 1<<16), Msg: "is garbled"}}
+	res := b.mustEnsure(moving("new"))
+	for _, text := range []string{res.Message, res.Move.Message} {
+		if len(text) > 8<<10 || !strings.Contains(text, "Old ü") || !utf8.ValidString(text) {
+			t.Errorf("a message of %d bytes: %.80s", len(text), text)
+		}
+	}
+}
+
+// TestAMoveIntoTheClearThatIsTakenBackIsRemembered: a key was copied into a Secret, Vault did not let the original be deleted, and the operator went back.
+func TestAMoveIntoTheClearThatIsTakenBackIsRemembered(t *testing.T) {
+	b := &moveBench{bench: newBench(t), to: newMemorySource(t)}
+	b.again()
+	kv := ring("default")
+	kv.Spec.Source = kvSource("new")
+	b.before = b.mustEnsure(kv)
+	b.before.Done = nil
+	out := ring("default")
+	out.Spec.MoveFrom = &kv.Spec.Source
+	denied := &keyring.Problem{Where: "New", Msg: "cannot be deleted"}
+	b.to.before = func(op string, _ int) error {
+		if op == "remove" {
+			return denied
+		}
+		return nil
+	}
+	if res := must(b.m.Ensure(t.Context(), out)); res.Reason != keyring.ReasonMoveBlocked || len(b.src.keys) != 1 || res.Keys[0].WasClear {
+		t.Fatalf("%+v", res)
+	}
+	b.to.before = nil
+	res := b.mustEnsure(moving("new"))
+	b.to.statements["default"].Claim = "" // of the move that was taken back; it is no key's
+	b.mustHaveMoved(res)
+}
+
+func must(res keyring.Result, err error) keyring.Result {
+	if err != nil {
+		panic(err)
+	}
+	return res
+}
+
 func TestNoKeyIsMadeWhileOthersAreLeft(t *testing.T) {
 	b := newMoveBench(t)
 	b.src.keys, b.src.statements = map[string]*keyring.Stored{}, map[string]*keyring.Statement{}
@@ -359,6 +439,53 @@ func TestACopyThatDoesNotOpenLeavesTheOriginal(t *testing.T) {
 	res, err := b.m.Ensure(t.Context(), moving("new"))
 	if err != nil || res.Reason != keyring.ReasonProbeFailed || len(b.src.keys) != 2 {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// TestACopyOfTheStatementKeyThatDoesNotComeBackLeavesTheOriginal: a sealed one can be there and look well although Vault does not decrypt it any more, such as after
+// spec.source was given another Transit key half way.
+func TestACopyOfTheStatementKeyThatDoesNotComeBackLeavesTheOriginal(t *testing.T) {
+	other, _, err := statement.GenerateKey(rand.Reader, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		spoil, mend func(b *moveBench)
+	}{
+		"it cannot be read": {
+			func(b *moveBench) {
+				b.to.after = func(op string, _ int) error {
+					if op == "export statement" {
+						return &keyring.Problem{Where: "New of the statement", Msg: "does not decrypt"}
+					}
+					return nil
+				}
+			},
+			func(b *moveBench) { b.to.after = nil },
+		},
+		"it is another one": {
+			func(b *moveBench) {
+				b.to.after = func(op string, _ int) error {
+					if op == "import statement" {
+						b.to.signers["default"] = other
+					}
+					return nil
+				}
+			},
+			func(b *moveBench) { b.to.after, b.to.signers["default"] = nil, b.src.signers["default"] },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newMoveBench(t)
+			c.spoil(b)
+			res, err := b.m.Ensure(t.Context(), moving("new"))
+			if err != nil || !res.Stalled || res.Reason != keyring.ReasonMoveBlocked || !strings.Contains(res.Message, "New of the statement") || res.Move.Done || b.src.statements["default"] == nil {
+				t.Fatalf("%+v, %v", res, err)
+			}
+			b.mustOpen("with the statement key in both places")
+			c.mend(b)
+			b.mustHaveMoved(b.mustEnsure(moving("new")))
+		})
 	}
 }
 

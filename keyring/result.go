@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -58,7 +59,21 @@ func (r *run) result(err error) Result {
 		}
 		res.Message += "; cannot be used: " + describe(r.inv.faults)
 	}
+	res.Message = bounded(res.Message)
+	if res.Move != nil {
+		res.Move.Message = bounded(res.Move.Message)
+	}
 	return res
+}
+
+// maxMessage bounds a message in bytes: the API server refuses a status with one of 32 KiB, and sources have names that others have chosen.
+const maxMessage = 4 << 10
+
+func bounded(text string) string {
+	if len(text) <= maxMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
 }
 
 // statuses describes keys, newest first.

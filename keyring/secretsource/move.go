@@ -113,6 +113,11 @@ func (s *Source) inTheWay(k keyring.Key, there *corev1.Secret) error {
 	return &keyring.Problem{Where: where(there.Name), Msg: "is in the way of key " + k.Display() + ", which is to be moved: it is something else, and stays as it is. Delete it if nothing needs it", KeyID: k.ID}
 }
 
+// MarkClear implements keyring.Mover.
+func (s *Source) MarkClear(ctx context.Context, k keyring.Stored) error {
+	return s.update(ctx, s.form.KeySecretName(k.Keyring, k.ID), k.Version, map[string]string{AnnotationWasClear: "true"})
+}
+
 // Remove implements keyring.Mover.
 func (s *Source) Remove(ctx context.Context, k keyring.Stored) error {
 	return s.remove(ctx, s.form.KeySecretName(k.Keyring, k.ID), k.Version)

@@ -127,7 +127,7 @@ func (c *Client) Write(ctx context.Context, path string, body map[string]any) (*
 		// Not the error, which may quote.
 		return nil, c.error(Refused, doing, "the request cannot be put into JSON", "")
 	}
-	return c.do(ctx, request{doing: doing, ask: func(l *api.Logical, ctx context.Context) (*api.Response, error) {
+	return c.do(ctx, request{doing: doing, hide: texts(raw), ask: func(l *api.Logical, ctx context.Context) (*api.Response, error) {
 		return l.WriteRawWithContext(ctx, path, raw)
 	}})
 }
@@ -158,7 +158,7 @@ type request struct {
 	doing string
 	// again says that asking twice does no harm, where it is not known whether Vault has heard it.
 	again bool
-	// hide are texts that Vault's words are not quoted with.
+	// hide are texts that Vault's words are not quoted with, nor with parts of them.
 	hide []string
 	ask  func(*api.Logical, context.Context) (*api.Response, error)
 }
@@ -172,9 +172,10 @@ func (c *Client) do(ctx context.Context, r request) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.hide = []string{s.token}
+	r.hide = append(r.hide, s.token)
 	a, err := c.ask(ctx, s.logical(), r)
-	if e := (*Error)(nil); !asError(err, &e) || e.Kind != Denied || !s.gone(e, c.cfg.Now()) {
+	e := (*Error)(nil)
+	if !asError(err, &e) || e.Kind != Denied || !s.gone(e, c.cfg.Now()) {
 		return a, err
 	}
 	c.drop(s)
@@ -184,6 +185,9 @@ func (c *Client) do(ctx context.Context, r request) (*Answer, error) {
 	}
 	if again == s { // the token in the file is the one that was refused
 		return a, err
+	}
+	if !e.badToken() {
+		s.giveBack()
 	}
 	r.hide = append(r.hide, again.token)
 	return c.ask(ctx, again.logical(), r)
@@ -210,7 +214,7 @@ func (c *Client) once(ctx context.Context, l *api.Logical, r request) (*Answer, 
 	defer cancel()
 	resp, err := r.ask(l, limited)
 	if resp == nil || resp.Response == nil {
-		return nil, c.noAnswer(ctx, r.doing, err)
+		return nil, c.noAnswer(ctx, r, err)
 	}
 	defer resp.Body.Close()
 	a, err := c.read(ctx, r, resp)

@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/keyring"
 	"github.com/waxwing-io/waxwing/keyring/vault"
 )
@@ -380,5 +382,68 @@ func TestErrorsHaveNoTokenThatComesBack(t *testing.T) {
 	})
 	if _, err := open(t, cfg).Read(t.Context(), "x"); err == nil || strings.Contains(err.Error(), fakeJWT) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestErrorsHaveNothingOfWhatWasWritten has something in front of Vault quote the request that it refuses, whole or cut.
+func TestErrorsHaveNothingOfWhatWasWritten(t *testing.T) {
+	const private = "AGE-SECRET-KEY-FAKE-1QQQPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"
+	f := newFakeVault(t)
+	cfg, _ := f.config()
+	c := open(t, cfg)
+	write := func() error {
+		_, err := c.Write(t.Context(), "secret/data/x", map[string]any{
+			"options": map[string]any{"cas": 0}, "data": map[string]any{"identity": "# public key: age1fake\n" + private + "\n"},
+			"batch_input": []map[string]string{{"plaintext": private}},
+		})
+		return err
+	}
+	for name, says := range map[string]string{
+		"whole": "policy: secret/data/x may not have " + private, "its beginning": "may not have " + private[:30], "its end": "…" + private[20:] + " is too long",
+		"in JSON": `{"identity":"# public key: age1fake\n` + private + `\n"}`, "far behind": strings.Repeat("x", 290) + private,
+	} {
+		f.answers(func(w http.ResponseWriter, _ *http.Request) { say(w, 400, says) })
+		if err := write(); err == nil || strings.Contains(err.Error(), "AGE-SECRET") || strings.Contains(err.Error(), private[20:40]) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	f.answers(func(w http.ResponseWriter, _ *http.Request) { say(w, 400, "check the mount: it has no such option") })
+	if err := write(); err == nil || !strings.Contains(err.Error(), "check the mount: it has no such option") {
+		t.Errorf("what Vault says is lost: %v", err)
+	}
+	f.answers(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = fmt.Fprintf(conn, "%s %s\r\n\r\n", r.Header.Get("X-Vault-Token"), private)
+		conn.Close()
+	})
+	if err := write(); err == nil || strings.Contains(err.Error(), "AGE-SECRET") || strings.Contains(err.Error(), "hvs.") {
+		t.Errorf("no HTTP: %v", err)
+	}
+}
+
+// TestARequestIDIsOne: it goes into the audit log.
+func TestARequestIDIsOne(t *testing.T) {
+	f := newFakeVault(t)
+	cfg, _ := f.config()
+	cfg.Connection.Auth = v1alpha1.VaultAuth{AppRole: &v1alpha1.VaultAppRoleAuth{RoleID: "r", SecretID: v1alpha1.SecretName{Name: "s"}}}
+	for _, id := range []string{strings.Repeat("a", 65), "a b", "a\nb", "é", fakeSecretID, "hvs.fake-1"} {
+		f.takesOver(func(w http.ResponseWriter, r *http.Request) bool {
+			id, auth := id, ""
+			if !strings.HasSuffix(r.URL.Path, "/login") {
+				id = strings.Replace(id, fakeSecretID, "", 1) // nobody remembers that after the login
+			} else {
+				auth = `,"auth":{"client_token":"hvs.fake-1","lease_duration":3600}`
+			}
+			fmt.Fprintf(w, `{"request_id":%s,"data":{}%s}`, strconv.Quote(id), auth)
+			return true
+		})
+		ctx, noted := keyring.WithRequests(t.Context())
+		if a, err := open(t, cfg).Read(ctx, "x"); err != nil || a.RequestID != "" || noted.String() != "" {
+			t.Errorf("%q: %+v, %v, noted %q", id, a, err, noted)
+		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/hashicorp/vault/api"
 
@@ -111,7 +110,8 @@ const (
 )
 
 // noAnswer is the error of a request without an answer.
-func (c *Client) noAnswer(ctx context.Context, doing string, err error) error {
+func (c *Client) noAnswer(ctx context.Context, r request, err error) error {
+	doing := r.doing
 	if ours := (*Error)(nil); asError(err, &ours) { // from the making of a connection
 		return ours.while(doing)
 	}
@@ -121,7 +121,7 @@ func (c *Client) noAnswer(ctx context.Context, doing string, err error) error {
 		return e
 	}
 	msg, hint := explain(err)
-	e := c.error(Unreachable, doing, msg, hint)
+	e := c.error(Unreachable, doing, hidden(msg, r.hide), hint)
 	e.handshake, e.cut, e.away = hint == hintClient, hint == hintCut, true
 	return e
 }
@@ -188,12 +188,15 @@ type answer struct {
 func (c *Client) read(ctx context.Context, r request, resp *api.Response) (*Answer, error) {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, c.noAnswer(ctx, r.doing, err)
+		return nil, c.noAnswer(ctx, r, err)
 	}
 	var said answer
 	decoded := json.Unmarshal(body, &said) == nil
 	if string(said.Data) == "null" {
 		said.Data = nil
+	}
+	if !requestID.MatchString(said.RequestID) || hidden(said.RequestID, r.hide) != said.RequestID {
+		said.RequestID = "" // it would go into the audit log
 	}
 	a := &Answer{Data: said.Data, RequestID: said.RequestID, Warnings: said.Warnings}
 	switch {
@@ -202,7 +205,7 @@ func (c *Client) read(ctx context.Context, r request, resp *api.Response) (*Answ
 	case resp.StatusCode/100 == 2 && decoded:
 		return a, nil
 	}
-	e := c.error("", r.doing, words(hidden(said.Errors, r.hide), resp.StatusCode), "")
+	e := c.error("", r.doing, words(said.Errors, r.hide, resp.StatusCode), "")
 	e.Status, e.RequestID, e.wait = resp.StatusCode, said.RequestID, resp.Header.Get("Retry-After")
 	e.classify(said.Errors, decoded)
 	if e.Kind == Missing && len(said.Data) > 0 {
@@ -253,47 +256,4 @@ func (e *Error) classify(said []string, decoded bool) {
 	default:
 		e.Kind, e.Hint, e.away = Unreachable, hintNoVault, true
 	}
-}
-
-// words are Vault's own errors, cut; without any, what the status means.
-func words(said []string, status int) string {
-	if text := clean(strings.Join(said, "; ")); text != "" {
-		return text
-	}
-	if status == http.StatusNotFound {
-		return "there is nothing there"
-	}
-	return fmt.Sprintf("it answered %d %s", status, http.StatusText(status))
-}
-
-// hidden takes texts out that Vault, or what stands in its place, was given and gives back.
-func hidden(said, hide []string) []string {
-	var clear []string
-	for _, s := range said {
-		for _, h := range hide {
-			if h != "" {
-				s = strings.ReplaceAll(s, h, "…")
-			}
-		}
-		clear = append(clear, s)
-	}
-	return clear
-}
-
-// maxWords bounds what is quoted of Vault.
-const maxWords = 300
-
-// clean makes one line without control characters of a text, and cuts it.
-func clean(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar {
-			return ' '
-		}
-		return r
-	}, text)
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > maxWords {
-		text = string(runes[:maxWords]) + "…"
-	}
-	return text
 }

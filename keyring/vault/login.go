@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/vault/api"
 
@@ -37,7 +38,7 @@ func (c *Client) login(ctx context.Context, doing string) (*session, error) {
 	creds, err := c.credentials(limited, doing)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, c.noAnswer(ctx, doing, err)
+			return nil, c.noAnswer(ctx, request{doing: doing}, err)
 		}
 		return nil, err
 	}
@@ -199,15 +200,15 @@ func readToken(dir, name string) (string, error) {
 		return "", errors.New("the folder of token files cannot be opened: " + cause(err))
 	}
 	defer root.Close()
-	// A pipe would be waited for.
-	if info, err := root.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return "", fmt.Errorf("token file %s is no file", name)
-	}
-	file, err := root.Open(name)
+	// A pipe would be waited for, also one that takes the file's place just now.
+	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", fmt.Errorf("token file %s cannot be opened: %s", name, cause(err))
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", fmt.Errorf("token file %s is no file", name)
+	}
 	raw, err := io.ReadAll(io.LimitReader(file, maxToken+1))
 	token := strings.TrimSpace(string(raw))
 	switch {

@@ -177,6 +177,33 @@ func TestDeniedIsTriedOnceWithANewToken(t *testing.T) {
 	}
 }
 
+// TestATokenThatIsReplacedIsGivenBack: a role with the wrong policies costs a login a minute, for as long as nobody mends it, and tokens live for 32 days by default.
+func TestATokenThatIsReplacedIsGivenBack(t *testing.T) {
+	f := newFakeVault(t)
+	f.answers(func(w http.ResponseWriter, _ *http.Request) {
+		say(w, 403, "1 error occurred:\n\t* permission denied\n\n")
+	})
+	cfg, clock := f.config()
+	c := open(t, cfg)
+	for range 5 {
+		clock.pass(time.Minute)
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if _, err := c.Read(t.Context(), "x"); err == nil {
+					t.Error("it is not denied")
+				}
+			})
+		}
+		all.Wait()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.tokens < 4 || len(f.valid) != 1 {
+		t.Errorf("%d of %d tokens are left in Vault", len(f.valid), f.tokens)
+	}
+}
+
 // TestATokenThatEnds has a Vault that renews a token twice and then no more.
 func TestATokenThatEnds(t *testing.T) {
 	f := newFakeVault(t)

@@ -24,6 +24,7 @@ type session struct {
 	revokes bool // it is ours alone
 	watcher *api.LifetimeWatcher
 	over    atomic.Bool // it is about to end, or was refused
+	back    atomic.Bool // it was given back
 	// fromFile is when the file was last read, in nanoseconds since 1970; 0 for a token of a login.
 	fromFile atomic.Int64
 }
@@ -41,8 +42,13 @@ func (s *session) usable(now time.Time) bool {
 
 // gone says whether a new token may help against e.
 func (s *session) gone(e *Error, now time.Time) bool {
+	return e.badToken() || s.fromFile.Load() != 0 || now.Sub(s.since) >= settled
+}
+
+// badToken says that Vault does not know the token.
+func (e *Error) badToken() bool {
 	text := strings.ToLower(e.Msg)
-	return strings.Contains(text, "invalid token") || strings.Contains(text, "bad token") || s.fromFile.Load() != 0 || now.Sub(s.since) >= settled
+	return strings.Contains(text, "invalid token") || strings.Contains(text, "bad token")
 }
 
 func (s *session) stop() {
@@ -51,9 +57,16 @@ func (s *session) stop() {
 	}
 }
 
-// revoke tells Vault that the token is not needed any more. That it fails is of no interest: the token ends by itself.
+// revoke gives the token back, unless it is over.
 func (s *session) revoke() {
-	if !s.revokes || s.over.Load() {
+	if !s.over.Load() {
+		s.giveBack()
+	}
+}
+
+// giveBack tells Vault that the token is not needed any more. That it fails is of no interest: the token ends by itself. Who still uses it meanwhile is told that it is none.
+func (s *session) giveBack() {
+	if !s.revokes || !s.back.CompareAndSwap(false, true) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), revokeTimeout)
@@ -70,7 +83,7 @@ func (c *Client) session(ctx context.Context, doing string) (*session, error) {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
-		return nil, c.noAnswer(ctx, doing, ctx.Err())
+		return nil, c.noAnswer(ctx, request{doing: doing}, ctx.Err())
 	}
 	if s, err := c.held(doing); s != nil || err != nil {
 		return s, err

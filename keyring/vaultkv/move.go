@@ -32,6 +32,11 @@ func (s *Source) Import(ctx context.Context, k keyring.Key, private keyring.Priv
 	return s.store.put(ctx, keyName(k.ID), 0, f)
 }
 
+// MarkClear implements keyring.Mover.
+func (s *Source) MarkClear(ctx context.Context, k keyring.Stored) error {
+	return s.update(ctx, keyName(k.ID), k.Version, fields{fieldWasClear: "true"})
+}
+
 // Remove implements keyring.Mover. All versions go. Vault's deletion has no check-and-set, so the version is looked at just before.
 func (s *Source) Remove(ctx context.Context, k keyring.Stored) error {
 	return s.store.remove(ctx, keyName(k.ID), k.Version)
