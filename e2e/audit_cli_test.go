@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -20,6 +21,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/verify"
 	"github.com/waxwing-io/waxwing/e2e/harness"
 )
 
@@ -81,6 +84,7 @@ func TestAnAuditorVerifiesALiveLog(t *testing.T) {
 	ctl := w.controllerWithLog(t, log, args...)
 	w.create(t, w.sealed(t, "db", "user"))
 	w.seen(t, "db")
+	w.told(t, log, "db")
 	ctl.anchoredFrom(t, 4)
 
 	auditor := w.checkout(t)
@@ -128,6 +132,7 @@ func TestAnAuditorVerifiesALiveLog(t *testing.T) {
 	ctl.ready(t)
 	w.create(t, w.sealed(t, "after", "user"))
 	w.seen(t, "after")
+	w.told(t, log, "after")
 	ctl.anchoredFrom(t, 4)
 	pin("anchors-2.json")
 	fetchable(t, auditor, url, cert)
@@ -142,6 +147,29 @@ func TestAnAuditorVerifiesALiveLog(t *testing.T) {
 	wants(t, said, "ok: 1 log verified\n", " part 1 ", " part 2 ")
 	said, _ = auditor.run(t, 0, "audit", "tail", "copy", "--action", "log.restarted")
 	wants(t, said, "2/0 ", "volume of a test lost")
+}
+
+// told waits until the tree of a log has an outcome for each intent about a GitSecret, and one at least: records are durable a moment before they are in the tree.
+func (w *world) told(t *testing.T, log, name string) {
+	t.Helper()
+	harness.Eventually(w.ctx, t, "the outcomes about "+name+" are in the tree", func(context.Context) error {
+		open, all := map[string]bool{}, 0
+		for e, err := range verify.Entries(os.DirFS(log), verify.Position{}) {
+			switch {
+			case err != nil:
+				return err
+			case e.Record.Phase == audit.PhaseIntent && e.Record.Operation.Object.Name == name:
+				open[e.Record.ID] = true
+				all++
+			case e.Record.Phase == audit.PhaseOutcome:
+				delete(open, e.Record.ID)
+			}
+		}
+		if all == 0 || len(open) > 0 {
+			return fmt.Errorf("%d of %d intents have none", len(open), all)
+		}
+		return nil
+	})
 }
 
 func emptyFolder(t *testing.T) string {
