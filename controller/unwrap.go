@@ -48,6 +48,8 @@ type unwrapper struct {
 	lanes map[string]*lane // by key id
 	ctx   context.Context  // nil before the start
 	queue func(keys []types.NamespacedName)
+
+	flights sync.WaitGroup // requests under way, with their records
 }
 
 // lane is what waits for one key.
@@ -91,6 +93,16 @@ func (u *unwrapper) source() source.Source {
 		}
 		return nil
 	})
+}
+
+// Start implements manager.Runnable. It asks for nothing more when ctx has ended, and returns when the audit log has what was asked for.
+func (u *unwrapper) Start(ctx context.Context) error {
+	<-ctx.Done()
+	u.mu.Lock()
+	u.ctx = ctx // so no flight begins from here on
+	u.mu.Unlock()
+	u.flights.Wait()
+	return nil
 }
 
 // progress is how an opening goes on.

@@ -26,7 +26,8 @@ func (u *unwrapper) pump(l *lane) {
 		}
 		batch := l.take()
 		l.flying++
-		go u.fetch(u.ctx, l, batch)
+		ctx := u.ctx
+		u.flights.Go(func() { u.fetch(ctx, l, batch) })
 	}
 	u.tidy(l.keyID, l)
 }

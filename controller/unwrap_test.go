@@ -65,6 +65,7 @@ type trailLog struct {
 	mu    sync.Mutex
 	trail []string
 	fail  error
+	slow  time.Duration // of outcomes
 	n     int
 }
 
@@ -80,6 +81,7 @@ func (l *trailLog) Intent(_ context.Context, op audit.Operation, _ ...audit.Stan
 }
 
 func (l *trailLog) Outcome(_ context.Context, id string, out audit.Outcome) error {
+	time.Sleep(l.slow)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trail = append(l.trail, fmt.Sprintf("outcome %s %t %s %s", id, out.OK, out.Reason, out.VaultRequest))
@@ -447,6 +449,32 @@ func TestWhatWaitsHoldsNoMoreThanOneRequestTakes(t *testing.T) {
 		s.ask(waiter(1), large)
 		if n := cap(s.lanes[s.keyID].wants[waiter(1)].need.Ciphertexts); n > keyring.MaxPrefetch {
 			t.Errorf("%d ciphertexts are held", n)
+		}
+	})
+}
+
+// The audit log is closed when the manager has ended. What was asked for by then has its outcome in it, or the next start finds an intent without one.
+func TestTheEndWaitsForTheOutcomeOfWhatIsBeingAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.key.hang, s.log.slow = time.Hour, time.Second
+		ctx, cancel := context.WithCancel(t.Context())
+		s.ctx = ctx
+		ended := make(chan error, 1)
+		go func() { ended <- s.Start(ctx) }()
+		s.ask(waiter(1), s.need(1))
+		time.Sleep(time.Second)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if len(s.log.trail) != 2 || !strings.HasPrefix(s.log.trail[1], "outcome 1 false") {
+			t.Errorf("%q", s.log.trail)
+		}
+		s.ask(waiter(2), s.need(2))
+		time.Sleep(time.Minute)
+		if len(s.key.batches) != 1 {
+			t.Error("after the end something is asked for")
 		}
 	})
 }
