@@ -144,6 +144,7 @@ func (u *unwrapper) come(key types.NamespacedName, remote []unseal.Remote) (p pr
 func (u *unwrapper) ask(key types.NamespacedName, need unseal.Remote) *unseal.Outcome {
 	// What waits may be many thousand objects, of which each may have thousands of ciphertexts.
 	need.Ciphertexts = slices.Clip(slices.Clone(need.Ciphertexts[:min(len(need.Ciphertexts), keyring.MaxPrefetch)]))
+	need.Uses = slices.Clip(slices.Clone(need.Uses[:min(len(need.Uses), keyring.MaxPrefetch)]))
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	l := u.lanes[need.KeyID]

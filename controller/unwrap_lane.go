@@ -79,25 +79,22 @@ func (l *lane) pending() (n int) {
 	return n
 }
 
-// take takes the objects of one request: a few of the newest, so that a change of today need not wait for all that a start has to do, and those that have waited longest. Of an object
-// with more than the newest get as much is taken as there is room for: it comes again. If it were to wait until it fits, it would for as long as others come.
+// take takes the objects of one request: a few of the newest, so that a change of today need not wait for all that a start has to do, and those that have waited longest. Of one with
+// many ciphertexts that has waited longest as many are taken as there is room for: it comes again. If it were to wait until it fits, it would for as long as others come.
 func (l *lane) take() (batch []*want) {
 	room, few := l.size(), l.size()/4
-	add := func(w *want, most int) bool {
-		n := len(w.need.Ciphertexts)
-		if most == 0 || n > most && n <= few {
-			return false
-		}
-		w.part = min(n, most)
+	add := func(w *want) {
+		w.part = min(len(w.need.Ciphertexts), room)
 		room -= w.part
 		batch = append(batch, w)
-		return true
 	}
 	newest, oldest := len(l.waiting), 0
-	for newest > 0 && add(l.waiting[newest-1], few-(l.size()-room)) {
+	for newest > 0 && len(l.waiting[newest-1].need.Ciphertexts) <= few-(l.size()-room) {
 		newest--
+		add(l.waiting[newest])
 	}
-	for oldest < newest && add(l.waiting[oldest], room) {
+	for oldest < newest && room > 0 && (len(l.waiting[oldest].need.Ciphertexts) <= room || len(l.waiting[oldest].need.Ciphertexts) > few) {
+		add(l.waiting[oldest])
 		oldest++
 	}
 	l.waiting = l.waiting[oldest:newest]
@@ -143,7 +140,7 @@ func forAll(action audit.Action, batch []*want) audit.Operation {
 		Object: audit.Object{Kind: "Keyring", Name: batch[0].need.Uses[0].Keyring},
 	}
 	for _, w := range batch {
-		op.Keys = append(op.Keys, auditKeys(w.need.Uses)...)
+		op.Keys = append(op.Keys, auditKeys(w.need.Uses[:min(w.part, len(w.need.Uses))])...)
 	}
 	return op
 }

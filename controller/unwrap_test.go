@@ -478,3 +478,19 @@ func TestTheEndWaitsForTheOutcomeOfWhatIsBeingAskedFor(t *testing.T) {
 		}
 	})
 }
+
+// A record has room for some hundreds of keys: an object with thousands would leave none for the others of its batch.
+func TestARecordNamesTheEnvelopesThatAreAskedForAndNoOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		large := s.need(0)
+		large.Uses, large.Ciphertexts = slices.Repeat(large.Uses, 4000), slices.Repeat(large.Ciphertexts, 4000)
+		s.ask(waiter(0), large)
+		s.ask(waiter(1), s.need(1))
+		time.Sleep(time.Second + 300*time.Millisecond)
+		synctest.Wait()
+		if want := "intent 1 key.unwrap Keyring/prod-eu keys=128 envelope-00001"; len(s.log.trail) == 0 || s.log.trail[0] != want {
+			t.Errorf("%q", s.log.trail)
+		}
+	})
+}
