@@ -66,6 +66,7 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (in *un
 		return nil, 0, err
 	}
 	if o.DeletionTimestamp != nil {
+		g.unwrapper.forget(key)
 		return nil, 0, nil
 	}
 	o.Status, o.ResourceVersion = g.seen.latest(o)

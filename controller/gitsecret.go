@@ -44,6 +44,9 @@ func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reco
 
 // act does what was decided.
 func (r *gitSecrets) act(ctx context.Context, in *unseal.Input, d unseal.Decision) (reconcile.Result, error) {
+	if d.Action != unseal.Open {
+		r.unwrapper.forget(keyOf(in.Object))
+	}
 	switch d.Action {
 	case unseal.Report:
 		if d.Remember == nil {

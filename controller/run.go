@@ -150,6 +150,7 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 	}
 	return errors.Join(
 		mgr.Add(log),
+		mgr.Add(unwrapper),
 		addDefaultKeyring(mgr, cfg),
 		mgr.Add(&rewind{live: mgr.GetAPIReader(), log: cfg.Log}),
 		keyrings.SetupWithManager(mgr),

@@ -72,7 +72,7 @@ func newReporting(t *testing.T, refuse error) *reporting {
 	seen, told, log := newMemory(func() float64 { return 0 }), events.NewFakeRecorder(10), &slowLog{answer: make(chan error, 1)}
 	return &reporting{
 		gitSecrets: &gitSecrets{
-			gather: &gatherer{seen: seen, now: time.Now}, audit: log, log: quiet,
+			gather: &gatherer{seen: seen, now: time.Now}, unwrapper: &unwrapper{}, audit: log, log: quiet,
 			report: &reporter{
 				status: kube, events: newAnnouncer(told, func() {}, time.Now), audit: log, metrics: m, seen: seen, bodies: newBodies(seen, 1<<20), ring: &keyring.Live{}, waiters: newAuditWaiters(&audit.Recorder{}, seen),
 				now: time.Now, log: quiet,

@@ -48,6 +48,8 @@ type unwrapper struct {
 	lanes map[string]*lane // by key id
 	ctx   context.Context  // nil before the start
 	queue func(keys []types.NamespacedName)
+
+	flights sync.WaitGroup // requests under way, with their records
 }
 
 // lane is what waits for one key.
@@ -62,12 +64,15 @@ type lane struct {
 	failure *unseal.Outcome
 	retry   time.Time
 	tries   int
+	// short is how often the size of a request is halved: each failure does, each success takes one back. A full one may be more than a slow place can do in time.
+	short uint
 }
 
 // want is what one object needs.
 type want struct {
 	key  types.NamespacedName
 	need unseal.Remote
+	part int  // how many of the ciphertexts the present request has
 	told bool // of the present failure
 }
 
@@ -90,6 +95,16 @@ func (u *unwrapper) source() source.Source {
 	})
 }
 
+// Start implements manager.Runnable. It asks for nothing more when ctx has ended, and returns when the audit log has what was asked for.
+func (u *unwrapper) Start(ctx context.Context) error {
+	<-ctx.Done()
+	u.mu.Lock()
+	u.ctx = ctx // so no flight begins from here on
+	u.mu.Unlock()
+	u.flights.Wait()
+	return nil
+}
+
 // progress is how an opening goes on.
 type progress struct {
 	// fetched is true if something was decrypted for this object since it was here last: it was let through then.
@@ -101,6 +116,7 @@ type progress struct {
 // come says how an opening that needs what remote lists goes on.
 func (u *unwrapper) come(key types.NamespacedName, remote []unseal.Remote) (p progress) {
 	if len(remote) == 0 {
+		u.forget(key)
 		return p
 	}
 	for i := range remote {
@@ -110,9 +126,9 @@ func (u *unwrapper) come(key types.NamespacedName, remote []unseal.Remote) (p pr
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, r := range remote {
-		l := u.lanes[r.KeyID]
-		if l == nil {
+	for id, l := range u.lanes {
+		if !slices.ContainsFunc(remote, func(r unseal.Remote) bool { return r.KeyID == id }) {
+			u.leave(l, key) // it was changed
 			continue
 		}
 		if _, ok := l.fetched[key]; ok {
@@ -126,6 +142,9 @@ func (u *unwrapper) come(key types.NamespacedName, remote []unseal.Remote) (p pr
 
 // ask has what an object needs decrypted, and gives the outcome that it is to show meanwhile, if any.
 func (u *unwrapper) ask(key types.NamespacedName, need unseal.Remote) *unseal.Outcome {
+	// What waits may be many thousand objects, of which each may have thousands of ciphertexts.
+	need.Ciphertexts = slices.Clip(slices.Clone(need.Ciphertexts[:min(len(need.Ciphertexts), keyring.MaxPrefetch)]))
+	need.Uses = slices.Clip(slices.Clone(need.Uses[:min(len(need.Uses), keyring.MaxPrefetch)]))
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	l := u.lanes[need.KeyID]
@@ -154,18 +173,28 @@ func (u *unwrapper) ask(key types.NamespacedName, need unseal.Remote) *unseal.Ou
 	return nil
 }
 
-// forget drops an object that is gone.
+// forget drops an object that is gone, or that is not to be opened.
 func (u *unwrapper) forget(key types.NamespacedName) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for id, l := range u.lanes {
-		if w := l.wants[key]; w != nil {
-			delete(l.wants, key)
-			l.waiting = slices.DeleteFunc(l.waiting, func(o *want) bool { return o == w })
-		}
-		delete(l.fetched, key)
-		u.tidy(id, l)
+	for _, l := range u.lanes {
+		u.leave(l, key)
 	}
+}
+
+// leave drops an object from a lane, and gives its place to another. u.mu is held.
+func (u *unwrapper) leave(l *lane, key types.NamespacedName) {
+	w, wants := l.wants[key]
+	_, fetched := l.fetched[key]
+	if !wants && !fetched {
+		return
+	}
+	if wants {
+		delete(l.wants, key)
+		l.waiting = slices.DeleteFunc(l.waiting, func(o *want) bool { return o == w })
+	}
+	delete(l.fetched, key)
+	u.pump(l)
 }
 
 // tidy drops a lane that nobody uses. u.mu is held.

@@ -21,12 +21,13 @@ func (u *unwrapper) pump(l *lane) {
 			u.pumpAfter(l, wait)
 			return
 		}
-		if l.flying >= maxFlying || (l.flying > 0 && (l.failure != nil || l.pending() < keyring.MaxPrefetch)) {
+		if l.flying >= maxFlying || (l.flying > 0 && (l.failure != nil || l.pending() < l.size())) {
 			return
 		}
 		batch := l.take()
 		l.flying++
-		go u.fetch(u.ctx, l, batch)
+		ctx := u.ctx
+		u.flights.Go(func() { u.fetch(ctx, l, batch) })
 	}
 	u.tidy(l.keyID, l)
 }
@@ -65,32 +66,35 @@ func (u *unwrapper) pumpAfter(l *lane, wait time.Duration) {
 	})
 }
 
+// size is how many ciphertexts a request has at most.
+func (l *lane) size() int { return keyring.MaxPrefetch >> l.short }
+
 // pending is how many ciphertexts wait, as far as it matters.
 func (l *lane) pending() (n int) {
 	for _, w := range l.waiting {
-		if n += len(w.need.Ciphertexts); n >= keyring.MaxPrefetch {
+		if n += len(w.need.Ciphertexts); n >= l.size() {
 			break
 		}
 	}
 	return n
 }
 
-// take takes the objects of one request: those that have waited longest, and a few of the newest, so that a change of today need not wait for all that a start has to do.
+// take takes the objects of one request: a few of the newest, so that a change of today need not wait for all that a start has to do, and those that have waited longest. Of one with
+// many ciphertexts that has waited longest as many are taken as there is room for: it comes again. If it were to wait until it fits, it would for as long as others come.
 func (l *lane) take() (batch []*want) {
-	room := keyring.MaxPrefetch
-	add := func(w *want) bool {
-		if len(batch) > 0 && len(w.need.Ciphertexts) > room {
-			return false
-		}
-		room -= len(w.need.Ciphertexts)
+	room, few := l.size(), l.size()/4
+	add := func(w *want) {
+		w.part = min(len(w.need.Ciphertexts), room)
+		room -= w.part
 		batch = append(batch, w)
-		return true
 	}
 	newest, oldest := len(l.waiting), 0
-	for newest > 0 && room > keyring.MaxPrefetch*3/4 && add(l.waiting[newest-1]) {
+	for newest > 0 && len(l.waiting[newest-1].need.Ciphertexts) <= few-(l.size()-room) {
 		newest--
+		add(l.waiting[newest])
 	}
-	for oldest < newest && add(l.waiting[oldest]) {
+	for oldest < newest && room > 0 && (len(l.waiting[oldest].need.Ciphertexts) <= room || len(l.waiting[oldest].need.Ciphertexts) > few) {
+		add(l.waiting[oldest])
 		oldest++
 	}
 	l.waiting = l.waiting[oldest:newest]
@@ -136,24 +140,24 @@ func forAll(action audit.Action, batch []*want) audit.Operation {
 		Object: audit.Object{Kind: "Keyring", Name: batch[0].need.Uses[0].Keyring},
 	}
 	for _, w := range batch {
-		op.Keys = append(op.Keys, auditKeys(w.need.Uses)...)
+		op.Keys = append(op.Keys, auditKeys(w.need.Uses[:min(w.part, len(w.need.Uses))])...)
 	}
 	return op
 }
 
-// ciphertexts of a batch. One object with more comes again for the others.
+// ciphertexts of a batch. An object of which a part is taken comes again for the others.
 func ciphertexts(batch []*want) (all [][]byte) {
 	for _, w := range batch {
-		all = append(all, w.need.Ciphertexts...)
+		all = append(all, w.need.Ciphertexts[:w.part]...)
 	}
-	return all[:min(len(all), keyring.MaxPrefetch)]
+	return all
 }
 
 // succeeded queues the objects of a batch, to be opened.
 func (u *unwrapper) succeeded(l *lane, batch []*want) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	l.failure, l.tries = nil, 0
+	l.failure, l.tries, l.short = nil, 0, max(l.short, 1)-1
 	for _, w := range l.waiting {
 		w.told = false
 	}
@@ -194,6 +198,8 @@ func (u *unwrapper) failed(l *lane, batch []*want, why unseal.Outcome) {
 	wait := min(firstUnwrapRetry<<min(l.tries, 8), lastUnwrapRetry)
 	if why.Reason == unseal.AuditUnavailable {
 		wait = min(wait, auditRetry)
+	} else if l.size() > 1 {
+		l.short++
 	}
 	l.tries++
 	l.failure, l.retry = &why, u.now().Add(wait/2+time.Duration(u.jitter()*float64(wait/2)))
@@ -203,7 +209,11 @@ func (u *unwrapper) failed(l *lane, batch []*want, why unseal.Outcome) {
 			again = append(again, w)
 		}
 	}
-	l.waiting = append(again, l.waiting...)
+	if len(again) == 1 && len(l.waiting) > 0 && l.size() == 1 { // it may be this one that cannot be asked for
+		l.waiting = append(l.waiting, again...)
+	} else {
+		l.waiting = append(again, l.waiting...)
+	}
 	var untold []*want
 	for _, w := range l.waiting {
 		if !w.told {

@@ -33,6 +33,7 @@ type fakeElsewhere struct {
 	fail    error
 	asked   [][]byte
 	hang    time.Duration
+	each    time.Duration // besides, for each ciphertext
 }
 
 func (f *fakeElsewhere) Prefetched([]byte) bool { return false }
@@ -42,7 +43,7 @@ func (f *fakeElsewhere) Prefetch(ctx context.Context, ciphertexts [][]byte) erro
 	f.batches, f.at, f.asked = append(f.batches, len(ciphertexts)), append(f.at, time.Now()), append(f.asked, ciphertexts...)
 	f.flying++
 	f.most = max(f.most, f.flying)
-	fail, wait := f.fail, f.hang+time.Duration(len(ciphertexts))*10*time.Millisecond
+	fail, wait := f.fail, f.hang+time.Duration(len(ciphertexts))*(10*time.Millisecond+f.each)
 	f.mu.Unlock()
 	keyring.NoteRequest(ctx, "request")
 	defer func() {
@@ -64,6 +65,7 @@ type trailLog struct {
 	mu    sync.Mutex
 	trail []string
 	fail  error
+	slow  time.Duration // of outcomes
 	n     int
 }
 
@@ -79,6 +81,7 @@ func (l *trailLog) Intent(_ context.Context, op audit.Operation, _ ...audit.Stan
 }
 
 func (l *trailLog) Outcome(_ context.Context, id string, out audit.Outcome) error {
+	time.Sleep(l.slow)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trail = append(l.trail, fmt.Sprintf("outcome %s %t %s %s", id, out.OK, out.Reason, out.VaultRequest))
@@ -349,6 +352,145 @@ func TestAnObjectWithMoreThanOneRequestTakesComesAgain(t *testing.T) {
 		large.Ciphertexts = large.Ciphertexts[128:]
 		if p := s.come(waiter(1), []unseal.Remote{large}); !p.fetched || p.missing == nil {
 			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// until opens what is queued until so many objects are, and gives which, in their order.
+func (s *stage) until(n int, most time.Duration, others func()) (opened []types.NamespacedName) {
+	for began := time.Now(); len(opened) < n && time.Since(began) < most; time.Sleep(time.Millisecond) {
+		for _, key := range s.take() {
+			s.come(key, []unseal.Remote{{KeyID: s.keyID}})
+			opened = append(opened, key)
+		}
+		others()
+	}
+	return opened
+}
+
+// What does not fit beside others is split: or it would wait for as long as others come, and all behind it too.
+func TestALargeObjectIsNotPassedOverAndBlocksNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		large := s.need(0)
+		large.Ciphertexts = slices.Repeat(large.Ciphertexts, 110)
+		s.ask(waiter(0), large)
+		for n := range 600 {
+			s.ask(waiter(n+1), s.need(n+1))
+		}
+		next := 1000
+		opened := s.until(400, time.Minute, func() {
+			s.ask(waiter(next), s.need(next))
+			next++
+		})
+		if !slices.Contains(opened, waiter(0)) {
+			t.Error("a large one waits for as long as others come")
+		}
+		if !slices.Contains(opened, waiter(1)) {
+			t.Error("so do those behind it")
+		}
+	})
+}
+
+func TestAKeyThatIsTooSlowForAFullRequestIsAskedForLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.key.each = 500 * time.Millisecond // a full request takes 64 s
+		for n := range 300 {
+			s.ask(waiter(n), s.need(n))
+		}
+		opened := map[types.NamespacedName]bool{}
+		for range 20 {
+			time.Sleep(time.Minute)
+			for _, key := range s.take() {
+				if s.come(key, []unseal.Remote{{KeyID: s.keyID}}).fetched {
+					opened[key] = true
+				}
+			}
+		}
+		if len(opened) != 300 {
+			t.Errorf("after 20 minutes, %d of 300 were decrypted, by requests for %v", len(opened), s.key.batches)
+		}
+	})
+}
+
+// Somebody who suspends his objects while they are being decrypted would have a key stand still for a minute.
+func TestAnObjectThatIsNotToBeOpenedAnyMoreTakesNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.ask(waiter(1), s.need(1))
+		s.ask(waiter(2), s.need(2))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		s.ask(waiter(3), s.need(3))
+		r := &gitSecrets{unwrapper: s.unwrapper}
+		for _, n := range []int{1, 3} {
+			o := &v1alpha1.GitSecret{}
+			o.Namespace, o.Name = waiter(n).Namespace, waiter(n).Name
+			if _, err := r.act(t.Context(), &unseal.Input{Object: o}, unseal.Decision{Action: unseal.Leave}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.come(waiter(2), []unseal.Remote{{KeyID: "another"}})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(s.lanes) != 0 || len(s.key.asked) != 2 {
+			t.Errorf("%d lanes are left, %d were asked for", len(s.lanes), len(s.key.asked))
+		}
+	})
+}
+
+func TestWhatWaitsHoldsNoMoreThanOneRequestTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		large := s.need(1)
+		large.Ciphertexts = slices.Repeat(large.Ciphertexts, 4000)
+		s.ask(waiter(1), large)
+		s.ask(waiter(1), large)
+		if n := cap(s.lanes[s.keyID].wants[waiter(1)].need.Ciphertexts); n > keyring.MaxPrefetch {
+			t.Errorf("%d ciphertexts are held", n)
+		}
+	})
+}
+
+// The audit log is closed when the manager has ended. What was asked for by then has its outcome in it, or the next start finds an intent without one.
+func TestTheEndWaitsForTheOutcomeOfWhatIsBeingAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.key.hang, s.log.slow = time.Hour, time.Second
+		ctx, cancel := context.WithCancel(t.Context())
+		s.ctx = ctx
+		ended := make(chan error, 1)
+		go func() { ended <- s.Start(ctx) }()
+		s.ask(waiter(1), s.need(1))
+		time.Sleep(time.Second)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if len(s.log.trail) != 2 || !strings.HasPrefix(s.log.trail[1], "outcome 1 false") {
+			t.Errorf("%q", s.log.trail)
+		}
+		s.ask(waiter(2), s.need(2))
+		time.Sleep(time.Minute)
+		if len(s.key.batches) != 1 {
+			t.Error("after the end something is asked for")
+		}
+	})
+}
+
+// A record has room for some hundreds of keys: an object with thousands would leave none for the others of its batch.
+func TestARecordNamesTheEnvelopesThatAreAskedForAndNoOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		large := s.need(0)
+		large.Uses, large.Ciphertexts = slices.Repeat(large.Uses, 4000), slices.Repeat(large.Ciphertexts, 4000)
+		s.ask(waiter(0), large)
+		s.ask(waiter(1), s.need(1))
+		time.Sleep(time.Second + 300*time.Millisecond)
+		synctest.Wait()
+		if want := "intent 1 key.unwrap Keyring/prod-eu keys=128 envelope-00001"; len(s.log.trail) == 0 || s.log.trail[0] != want {
+			t.Errorf("%q", s.log.trail)
 		}
 	})
 }

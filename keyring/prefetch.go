@@ -9,7 +9,7 @@ const MaxPrefetch = 128
 // many decrypted by one. Implementations are safe for concurrent use.
 type Prefetcher interface {
 	// Prefetch has up to MaxPrefetch ciphertexts of seal.Checked.RSACiphertexts decrypted by one request. What comes of each, that it is refused included, is kept in memory
-	// until it was used once or a minute has gone. An error says that they could not be asked for, and why; it quotes none of them.
+	// until it was used as often as it was asked for or a minute has gone; where that is too much, some is lost before. An error says that they could not be asked for, and why; it quotes none of them.
 	Prefetch(ctx context.Context, ciphertexts [][]byte) error
 	// Prefetched says whether opening with this ciphertext needs no request, and has what is known of it kept for another minute.
 	Prefetched(ciphertext []byte) bool

@@ -11,7 +11,7 @@ import (
 // Remote is what opening an object needs from one key whose private half is elsewhere.
 type Remote struct {
 	KeyID string
-	// Uses are the uses of the key in the plan.
+	// Uses are those of the key in the plan that Ciphertexts are for, in the same order.
 	Uses []v1alpha1.KeyUse
 	// Ciphertexts are those that are not in memory decrypted; with none of them, opening makes no request.
 	Ciphertexts [][]byte
@@ -30,14 +30,10 @@ func (p *Plan) Remote() []Remote {
 			continue
 		}
 		r := Remote{KeyID: id}
-		for _, u := range p.Keys {
-			if u.ID == id {
-				r.Uses = append(r.Uses, u)
-			}
-		}
-		for _, c := range found[id] {
-			if !from.Prefetched(c) {
-				r.Ciphertexts = append(r.Ciphertexts, c)
+		uses := slices.DeleteFunc(slices.Clone(p.Keys), func(u v1alpha1.KeyUse) bool { return u.ID != id }) // of the same envelopes
+		for n, c := range found[id] {
+			if c != nil && !from.Prefetched(c) {
+				r.Uses, r.Ciphertexts = append(r.Uses, uses[n]), append(r.Ciphertexts, c)
 			}
 		}
 		all = append(all, r)

@@ -108,8 +108,8 @@ type Journal struct {
 	Torn int
 }
 
-// maxTries bounds the signatures that are looked at behind a bad frame.
-const maxTries = 1024
+// maxTries bounds the signatures that are looked at behind a bad frame, maxTried the bytes that they are of.
+const maxTries, maxTried = 1024, 2 * MaxSize
 
 // Read reads the journal of the part with this origin. What is at its end and is no frame is cut off; it fails where there is a good frame behind a bad one, or one that does not go on
 // from the one before. Without a key signatures are not looked at, and nothing is proved. The records are parts of b.
@@ -172,12 +172,13 @@ func whole(b []byte, public ed25519.PublicKey, origin string) ([]byte, bool) {
 
 // goodBehind says whether a frame begins anywhere in b. It gives up, with yes, where more than a torn one seems to.
 func goodBehind(b []byte, public ed25519.PublicKey, origin string) bool {
-	for tries := 0; ; tries++ {
+	for tries, tried := 0, 0; ; tries++ {
 		at := bytes.Index(b, []byte(magic))
 		if at < 0 {
 			return false
 		}
-		if _, ok := whole(b[at:], public, origin); ok || tries >= maxTries {
+		frame, ok := whole(b[at:], public, origin)
+		if tried += len(frame); ok || tries >= maxTries || tried > maxTried {
 			return true
 		}
 		b = b[at+1:]

@@ -162,3 +162,17 @@ func TestBehindIsWhatTheTreeDoesNotHave(t *testing.T) {
 		}
 	}
 }
+
+// Whoever can write to the volume can leave a file that seems to have a frame at every byte, each as long as the file: a look at all of them takes minutes, once a second.
+func TestWhatSeemsToHoldManyLongFramesIsGivenUpSoon(t *testing.T) {
+	first := write(t, key(1), origin, 7, 0)[0]
+	head := append([]byte("\x00wxjrnl\x01"), 0, 0x7f, 0, 0) // 8 MiB of records
+	b := append(join(first, bytes.Repeat(head, 100)), make([]byte, 8<<20)...)
+	var err error
+	var j journal.Journal
+	// Each frame that is looked at takes a few.
+	allocs := testing.AllocsPerRun(1, func() { j, err = journal.Read(b, public(key(1)), origin) })
+	if err == nil || allocs > 100 {
+		t.Errorf("it reads %s, %d torn, after %v allocations: %v", text(j), j.Torn, allocs, err)
+	}
+}

@@ -128,6 +128,36 @@ func TestAnOlderJournalIsRefused(t *testing.T) {
 	refuses(t, after, "its first 1 records are other ones")
 }
 
+// A part has up to a million records, and all of them in memory are more than a controller may have: what cannot be right is refused before they are read.
+func TestAnOlderJournalIsRefusedBeforeThePartIsRead(t *testing.T) {
+	s := begun(t)
+	for i := range 30 {
+		var ten []string
+		for j := range 10 {
+			ten = append(ten, intent(10*i+j))
+		}
+		record(t, s, ten...)
+	}
+	if err := s.open.feed.hand(); err != nil {
+		t.Fatal(err)
+	}
+	empty, err := emptyTree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, first, err := journal.NewWriter(s.open.keys.private, "test/replica-0/0001", 0, empty.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := killed(t, s)
+	change(t, after, func([]byte) []byte { return first })
+	// Nothing but reading it notices that it is gone.
+	if err := os.Remove(filepath.Join(after.cfg.Dir, "0001", "tile", "entries", "000")); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, after, "as if that was an older one")
+}
+
 // What this process has acknowledged it knows: a journal that is gone, cut, or rolled back is noticed before the next record.
 func TestAJournalThatIsChangedWhileItIsWrittenIsRefused(t *testing.T) {
 	for name, harm := range map[string]func(*testing.T, *Store){

@@ -24,13 +24,17 @@ func (s *Store) behind(p part, size int64) ([][]byte, error) {
 	if mine {
 		from = min(from, s.acked.tree.size)
 	}
+	older := altered("its tree has records that are not in its journal, as if that was an older one")
+	if size-j.Base > int64(len(j.Records)) { // all of a part is more than there may be memory for
+		return nil, older
+	}
 	in, err := p.records(from, size)
 	if err != nil {
 		return nil, err
 	}
 	left, all := j.Behind(in[j.Base-from:])
 	if !all {
-		return nil, altered("its tree has records that are not in its journal, as if that was an older one")
+		return nil, older
 	}
 	if !mine {
 		return left, nil

@@ -8,7 +8,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -114,7 +116,7 @@ func (i *rsaIdentity) meant(s *age.Stanza) bool {
 }
 
 // RSACiphertexts are what Open will have decrypted by the identity of a recipient waxrsa1…, by key id: for each envelope that an item names, of the wrap that is used with
-// keys. Whoever decrypts many at a time asks for them first.
+// keys, in byte order of the envelopes; nil for one whose wrap has no such stanza. Whoever decrypts many at a time asks for them first.
 func (c *Checked) RSACiphertexts(keys Keys) map[string][][]byte {
 	found := map[string][][]byte{}
 	for _, id := range c.spec.Referenced() {
@@ -122,10 +124,11 @@ func (c *Checked) RSACiphertexts(keys Keys) map[string][][]byte {
 		if !ok {
 			continue
 		}
-		if body := rsaBody(c.envelopes[id].wraps[holder].raw, keyID); body != nil {
-			found[keyID] = append(found[keyID], body)
-		}
+		found[keyID] = append(found[keyID], rsaBody(c.envelopes[id].wraps[holder].raw, keyID))
 	}
+	maps.DeleteFunc(found, func(_ string, bodies [][]byte) bool {
+		return !slices.ContainsFunc(bodies, func(body []byte) bool { return body != nil })
+	})
 	return found
 }
 

@@ -70,6 +70,7 @@ func (i identity) Prefetch(ctx context.Context, ciphertexts [][]byte) error {
 	if len(ciphertexts) > keyring.MaxPrefetch {
 		return fmt.Errorf("at most %d ciphertexts are decrypted at a time", keyring.MaxPrefetch)
 	}
+	ciphertexts, uses := once(ciphertexts)
 	results, err := i.ask(ctx, ciphertexts)
 	if allRefused(err) {
 		results, err = i.askWithWitness(ctx, ciphertexts)
@@ -83,9 +84,23 @@ func (i identity) Prefetch(ctx context.Context, ciphertexts [][]byte) error {
 		}
 	}
 	for n, r := range results {
-		i.custody.held.put(i.place(ciphertexts[n]), r.entry())
+		i.custody.held.put(i.place(ciphertexts[n]), r.entry(), uses[n])
 	}
 	return nil
+}
+
+// once gives each ciphertext one time, and how often it was there: one sealed object may stand in many namespaces.
+func once(ciphertexts [][]byte) (each [][]byte, times []int) {
+	at := map[string]int{}
+	for _, c := range ciphertexts {
+		n, ok := at[string(c)]
+		if !ok {
+			n = len(each)
+			at[string(c)], each, times = n, append(each, c), append(times, 0)
+		}
+		times[n]++
+	}
+	return each, times
 }
 
 func (i identity) place(ciphertext []byte) place { return placeOf(i.name, ciphertext) }

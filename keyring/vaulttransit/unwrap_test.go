@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -225,4 +226,30 @@ func (o *opening) fileKey() (plain []byte, err error) {
 		return identity.Unwrap([]*age.Stanza{{Type: "waxwing.io/rsa4096", Args: []string{id}, Body: o.ciphertexts[0]}})
 	}
 	return nil, errors.New("no key")
+}
+
+// One sealed object may stand in many namespaces, so that many wait for the same ciphertext.
+func TestWhatManyAskForTogetherIsDecryptedOnceAndThereForEach(t *testing.T) {
+	o := newOpening(t, 2)
+	asked := append(slices.Repeat(o.ciphertexts[:1], 20), o.ciphertexts[1])
+	if err := o.from.Prefetch(t.Context(), asked); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if !o.from.Prefetched(o.ciphertexts[0]) {
+			t.Fatal("it is there for one of them alone")
+		}
+		if err := o.open(0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := o.open(1); err != nil {
+		t.Fatal(err)
+	}
+	if o.from.Prefetched(o.ciphertexts[0]) || o.from.Prefetched(o.ciphertexts[1]) {
+		t.Error("it is kept after its last use")
+	}
+	if got := o.requests(); len(got) != 1 || !strings.HasSuffix(got[0], " 2") {
+		t.Errorf("%q", got)
+	}
 }
