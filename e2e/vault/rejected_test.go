@@ -1,7 +1,6 @@
 package vault_test
 
 import (
-	"cmp"
 	"context"
 	"strings"
 	"testing"
@@ -22,8 +21,6 @@ type rejection struct {
 	// mend puts the Vault right, so that the keyring comes to work as it is; nil where the Keyring would have to change.
 	mend func(w *world, v *vaulttest.Vault)
 	says []string
-	// reason of the keyring; KeySourceUnavailable if empty.
-	reason string
 	// waits has the test wait until the controller looks again by itself, which is after a minute; otherwise it is made to look.
 	waits bool
 }
@@ -101,7 +98,7 @@ func rejections(t *testing.T) map[string]rejection {
 			kind:  vaultKV(),
 			wrong: func(_ *world, v *vaulttest.Vault, _ *v1alpha1.VaultConnection) { v.Policy(policy, everything) },
 			spec:  func(s *v1alpha1.KeyringSpec) { s.Source.VaultKV.Mount = transit },
-			says:  []string{"mount " + transit + " is no key/value store of version 2"}, reason: keyring.ReasonStatementInvalid,
+			says:  []string{"mount " + transit + " is no key/value store but of type", "name one in source.vaultKV.mount"},
 		},
 		"a role of another namespace": {
 			kind: vaultKV(),
@@ -141,7 +138,7 @@ func TestWhatIsRejected(t *testing.T) {
 			mark := v.Mark()
 			w.makeKeyring(spec)
 			w.controller()
-			w.says(cmp.Or(r.reason, keyring.ReasonKeySourceUnavailable), r.says...)
+			w.says(keyring.ReasonKeySourceUnavailable, r.says...)
 			for _, wrote := range v.Requests(mark, func(r vaulttest.Request) bool { return r.Operation != "read" && r.Operation != "list" && r.Error == "" }) {
 				// It logs in, and asks what its token may do.
 				if !strings.HasPrefix(wrote.Path, "auth/") && wrote.Path != "sys/capabilities-self" {
