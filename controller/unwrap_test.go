@@ -179,6 +179,7 @@ func TestAColdStartOfTwoThousandTakesAtMostTwentyRequests(t *testing.T) {
 				opened[key] = true
 			}
 		}
+		synctest.Wait() // for the records of the last request
 		if len(opened) != 2000 || len(s.key.batches) > 20 || slices.Max(s.key.batches) > keyring.MaxPrefetch || s.key.most > maxFlying {
 			t.Errorf("%d objects were opened, after %d requests of %v, %d at a time", len(opened), len(s.key.batches), s.key.batches, s.key.most)
 		}
