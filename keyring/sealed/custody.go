@@ -2,7 +2,6 @@ package sealed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -57,13 +56,9 @@ func (*Custody) Form() secretsource.Form { return secretsource.SealedForm() }
 
 // NewKey implements secretsource.Custody. The private key is not kept in memory: it is used once it has come back out of Vault.
 func (c *Custody) NewKey(ctx context.Context, keyring string, class seal.Class) (recipient string, kept []byte, err error) {
-	text, err := secretsource.Generate(class)
+	id, text, err := secretsource.Generate(class)
 	if err != nil {
 		return "", nil, err
-	}
-	id, err := seal.ParseIdentity(text)
-	if err != nil {
-		return "", nil, errors.New("making a key: what was made cannot be read")
 	}
 	kept, err = c.Seal(ctx, keyring, id, text)
 	return id.Recipient(), kept, err

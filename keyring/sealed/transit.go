@@ -68,7 +68,7 @@ func refused(path string, err error) error {
 // check refuses a Transit key that does not keep what it encrypts. It comes before everything that is encrypted, because a key that does not exist would be made by that.
 func (t transit) check(ctx context.Context) error {
 	answer, err := t.vault.Read(ctx, t.keyPath())
-	if kind(err) == vault.Missing {
+	if vault.KindOf(err) == vault.Missing {
 		return t.problem("does not exist, or there is no Transit engine at %s: make it with `vault write -f %s type=aes256-gcm96`; Waxwing makes none", t.mount, t.keyPath())
 	}
 	if err != nil {
@@ -101,7 +101,7 @@ func (t transit) check(ctx context.Context) error {
 func (t transit) noUpsert(ctx context.Context) error {
 	path := t.mount + "/encrypt/" + t.key
 	answer, err := t.vault.Write(ctx, "sys/capabilities-self", map[string]any{"paths": []string{path}})
-	if kind(err) == vault.Denied {
+	if vault.KindOf(err) == vault.Denied {
 		return nil // a token without Vault's default policy cannot ask; that the key exists was looked up just now
 	}
 	if err != nil {
@@ -214,13 +214,4 @@ func (t transit) refusal(s sealedText, says string) error {
 			"restore the Secret as it was in this cluster, or move the key with `seal keys move`", t.keyPath())
 	}
 	return fmt.Errorf("does not open with Vault's %s: Vault refuses to decrypt it", t.keyPath())
-}
-
-// kind of a Vault error; empty if err is none.
-func kind(err error) vault.Kind {
-	var e *vault.Error
-	if errors.As(err, &e) {
-		return e.Kind
-	}
-	return ""
 }

@@ -46,13 +46,9 @@ func (clearKeys) Form() Form { return ClearForm() }
 
 // NewKey implements Custody.
 func (clearKeys) NewKey(_ context.Context, _ string, class seal.Class) (recipient string, kept []byte, err error) {
-	text, err := Generate(class)
+	id, text, err := Generate(class)
 	if err != nil {
 		return "", nil, err
-	}
-	id, err := seal.ParseIdentity(text)
-	if err != nil {
-		return "", nil, errors.New("making a key: what was made cannot be read")
 	}
 	return id.Recipient(), IdentityFile(id, text), nil
 }
@@ -62,18 +58,28 @@ func IdentityFile(id seal.Identity, text string) []byte {
 	return []byte("# public key: " + id.Recipient() + "\n" + text + "\n")
 }
 
-// Generate gives a new private key as text.
-func Generate(class seal.Class) (string, error) {
+// Generate gives a new private key, and its text.
+func Generate(class seal.Class) (id seal.Identity, text string, err error) {
+	if text, err = generate(class); err != nil {
+		return seal.Identity{}, "", fmt.Errorf("making a key: %w", err)
+	}
+	if id, err = seal.ParseIdentity(text); err != nil {
+		return seal.Identity{}, "", errors.New("making a key: what was made cannot be read")
+	}
+	return id, text, nil
+}
+
+func generate(class seal.Class) (string, error) {
 	if class == seal.Classical {
 		id, err := age.GenerateX25519Identity()
 		if err != nil {
-			return "", fmt.Errorf("making a key: %w", err)
+			return "", err
 		}
 		return id.String(), nil
 	}
 	id, err := age.GenerateHybridIdentity()
 	if err != nil {
-		return "", fmt.Errorf("making a key: %w", err)
+		return "", err
 	}
 	return id.String(), nil
 }

@@ -53,6 +53,15 @@ type Error struct {
 	cause     error  // of the caller's context
 }
 
+// KindOf is the kind of an Error; empty for any other.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return ""
+}
+
 // Error implements error.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("%s: Vault at %s: %s", e.Doing, e.at, e.Msg)

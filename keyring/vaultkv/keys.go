@@ -35,7 +35,7 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 			continue
 		}
 		k, fault, err := s.load(ctx, name, id, known)
-		if kind(err) == vault.Denied {
+		if vault.KindOf(err) == vault.Denied {
 			denied = append(denied, err)
 			k, fault = known[id], s.store.problem(keyName(id), "cannot be read: %v", err)
 			err = nil
@@ -75,7 +75,7 @@ func (s *Source) inMemory() map[string]keyring.Stored {
 // list gives the names of the entries of keys, in order.
 func (s store) list(ctx context.Context) ([]string, error) {
 	names, err := s.vault.List(ctx, s.mount+"/metadata/"+s.full("keys"))
-	if len(names) == 0 && (err == nil || kind(err) == vault.Missing) {
+	if len(names) == 0 && (err == nil || vault.KindOf(err) == vault.Missing) {
 		return nil, s.known(ctx)
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Source) load(ctx context.Context, name, id string, known map[string]key
 		k, ok := known[id]
 		if !ok || k.Version != v.String() {
 			f, err := s.store.data(ctx, keyName(id), *v)
-			if errors.Is(err, keyring.ErrConflict) || kind(err) == vault.Missing {
+			if errors.Is(err, keyring.ErrConflict) || vault.KindOf(err) == vault.Missing {
 				continue // changed in between
 			}
 			if err != nil {
@@ -169,13 +169,9 @@ func readTime(f fields, field string, required bool) (time.Time, error) {
 
 // Create implements keyring.KeyStore.
 func (s *Source) Create(ctx context.Context, name string, class seal.Class) (string, error) {
-	text, err := secretsource.Generate(class)
+	id, text, err := secretsource.Generate(class)
 	if err != nil {
 		return "", err
-	}
-	id, err := seal.ParseIdentity(text)
-	if err != nil {
-		return "", errors.New("making a key: what was made cannot be read")
 	}
 	return id.KeyID(), s.store.put(ctx, keyName(id.KeyID()), 0, fields{
 		fieldKeyring: name, fieldIdentity: string(secretsource.IdentityFile(id, text)), fieldRecipient: id.Recipient(),
@@ -197,15 +193,12 @@ func (s *Source) SetState(ctx context.Context, k keyring.Stored, to keyring.Stat
 
 // update sets fields of an entry that is still at the version that was loaded.
 func (s *Source) update(ctx context.Context, name, loaded string, set fields) error {
-	v, _, err := s.store.look(ctx, name)
-	if p := (*keyring.Problem)(nil); errors.As(err, &p) || (err == nil && (v == nil || v.String() != loaded)) {
-		return keyring.ErrConflict // what is wrong with it is told when it is loaded again
-	}
+	v, err := s.store.unchanged(ctx, name, loaded)
 	if err != nil {
 		return err
 	}
 	f, err := s.store.data(ctx, name, *v)
-	if kind(err) == vault.Missing {
+	if vault.KindOf(err) == vault.Missing {
 		return keyring.ErrConflict
 	}
 	if err != nil {

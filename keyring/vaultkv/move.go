@@ -2,7 +2,6 @@ package vaultkv
 
 import (
 	"context"
-	"errors"
 
 	"github.com/waxwing-io/waxwing/keyring"
 	"github.com/waxwing-io/waxwing/keyring/secretsource"
@@ -43,15 +42,11 @@ func (s *Source) Remove(ctx context.Context, k keyring.Stored) error {
 }
 
 func (s store) remove(ctx context.Context, name, loaded string) error {
-	v, _, err := s.look(ctx, name)
-	if p := (*keyring.Problem)(nil); errors.As(err, &p) || (err == nil && (v == nil || v.String() != loaded)) {
-		return keyring.ErrConflict
-	}
-	if err != nil {
+	if _, err := s.unchanged(ctx, name, loaded); err != nil {
 		return err
 	}
-	err = s.vault.Delete(ctx, s.mount+"/metadata/"+s.full(name))
-	if kind(err) == vault.Denied {
+	err := s.vault.Delete(ctx, s.mount+"/metadata/"+s.full(name))
+	if vault.KindOf(err) == vault.Denied {
 		return s.problem(name, "was copied, and Vault does not let this controller delete the original: give its role the policy kv-remove.hcl for the time of the move (%v)", err)
 	}
 	if err != nil {
@@ -70,7 +65,7 @@ func (s *Source) ExportStatement(ctx context.Context, st *keyring.Statement) (ke
 		return keyring.Private{}, err
 	}
 	f, err := s.store.data(ctx, statementName, *v)
-	if kind(err) == vault.Missing {
+	if vault.KindOf(err) == vault.Missing {
 		return keyring.Private{}, keyring.ErrConflict
 	}
 	if err != nil {

@@ -24,7 +24,7 @@ func (s *Source) LoadStatement(ctx context.Context, name string) (*keyring.State
 			return st, nil
 		}
 		f, err := s.store.data(ctx, statementName, *v)
-		if errors.Is(err, keyring.ErrConflict) || kind(err) == vault.Missing {
+		if errors.Is(err, keyring.ErrConflict) || vault.KindOf(err) == vault.Missing {
 			continue // changed in between
 		}
 		if err != nil {

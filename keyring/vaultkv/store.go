@@ -47,7 +47,7 @@ func (s store) problem(name, format string, args ...any) *keyring.Problem {
 
 // failed is the error of a request: what only a person can mend is a Problem.
 func (s store) failed(name string, err error) error {
-	if kind(err) == vault.Refused {
+	if vault.KindOf(err) == vault.Refused {
 		var e *vault.Error
 		errors.As(err, &e)
 		return s.problem(name, "cannot be used as it is: Vault refuses %s: %s", e.Doing, e.Msg)
@@ -59,7 +59,7 @@ func (s store) failed(name string, err error) error {
 // deleted or destroyed is a *keyring.Problem.
 func (s store) look(ctx context.Context, name string) (*version, time.Time, error) {
 	answer, err := s.vault.Read(ctx, s.mount+"/metadata/"+s.full(name))
-	if kind(err) == vault.Missing {
+	if vault.KindOf(err) == vault.Missing {
 		return nil, time.Time{}, s.known(ctx)
 	}
 	if err != nil {
@@ -89,6 +89,15 @@ func (s store) look(ctx context.Context, name string) (*version, time.Time, erro
 		return nil, time.Time{}, s.problem(name, "was deleted (version %d): bring it back with `vault kv undelete -mount=%s -versions=%d %s`", v.number, s.mount, v.number, s.full(name))
 	}
 	return v, at, nil
+}
+
+// unchanged is the version of an entry that is as it was loaded; otherwise keyring.ErrConflict: what is wrong with it is told when it is loaded again.
+func (s store) unchanged(ctx context.Context, name, loaded string) (*version, error) {
+	v, _, err := s.look(ctx, name)
+	if p := (*keyring.Problem)(nil); errors.As(err, &p) || (err == nil && (v == nil || v.String() != loaded)) {
+		return nil, keyring.ErrConflict
+	}
+	return v, err
 }
 
 // metadata of an entry, as Vault gives them.
@@ -141,7 +150,7 @@ func (s store) data(ctx context.Context, name string, v version) (fields, error)
 // put writes the version that follows on number, which is 0 for an entry that does not exist; keyring.ErrConflict if that is not the current one.
 func (s store) put(ctx context.Context, name string, number int, f fields) error {
 	answer, err := s.vault.Write(ctx, s.mount+"/data/"+s.full(name), map[string]any{"options": map[string]any{"cas": number}, "data": map[string]any(f)})
-	if kind(err) == vault.Conflict {
+	if vault.KindOf(err) == vault.Conflict {
 		return keyring.ErrConflict
 	}
 	if err != nil {
@@ -187,13 +196,4 @@ func (s store) known(ctx context.Context) error {
 		return problem
 	}
 	return nil
-}
-
-// kind of a Vault error; empty if err is none.
-func kind(err error) vault.Kind {
-	var e *vault.Error
-	if errors.As(err, &e) {
-		return e.Kind
-	}
-	return ""
 }
