@@ -18,6 +18,8 @@ type Key struct {
 	State     State
 	Created   time.Time
 	Activated time.Time // zero while PreActive
+	// Since is when the key came into its present state; zero where its source does not know, as of keys of before this was kept.
+	Since time.Time
 	// WasClear says that the private half has lain in a Secret in the clear before the key was moved, so that backups of etcd may hold it.
 	WasClear bool
 	identity age.Identity
@@ -49,7 +51,7 @@ func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // same says whether k and o are the same in everything that a reader of a Ring can see.
 func (k Key) same(o Key) bool {
-	return k.Keyring == o.Keyring && k.ID == o.ID && k.State == o.State && k.Created.Equal(o.Created) && k.Activated.Equal(o.Activated)
+	return k.Keyring == o.Keyring && k.ID == o.ID && k.State == o.State && k.Created.Equal(o.Created) && k.Activated.Equal(o.Activated) && k.Since.Equal(o.Since)
 }
 
 // Display is a key id as it is shown to people.

@@ -11,14 +11,17 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/crypto/statement"
 )
 
-// Config is what a Manager works with. All fields but Use are required.
+// Config is what a Manager works with. All fields but Use and Uses are required.
 type Config struct {
 	// Source opens the sources that Keyrings name.
 	Source SourceFunc
 	// Use hears which sources the keys of a keyring in memory are from, so that others can be closed; none when the keyring is gone.
 	Use func(keyring string, specs ...v1alpha1.KeySource)
+	// Uses tells who needs the keys. Nil: nobody knows, and no key is destroyed but by a request that says so.
+	Uses UsesFunc
 	// Audit takes an intent before each touch of a key and an outcome after it.
 	Audit audit.Log
 	// Now is the clock, Rand the random source of probes.
@@ -139,7 +142,10 @@ func (m *Manager) keep(kr *v1alpha1.Keyring, found *inventory, note Published) {
 		h.part.Keys = found.over(h.part.Keys)
 	}
 	if found.complete() {
-		h.note = note
+		h.note, h.part.Set = note, statement.Recipients{}
+		if note.Note != "" {
+			h.part.Set = *found.set
+		}
 	}
 	m.held[kr.Name] = h
 	m.store()

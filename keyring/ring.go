@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"filippo.io/age"
+
+	"github.com/waxwing-io/waxwing/crypto/statement"
 )
 
 // Part is what one keyring gives to a Ring.
@@ -14,6 +16,8 @@ type Part struct {
 	Keyring string
 	Policy  Policy
 	Keys    []Key
+	// Set is the published recipient set: who to seal to now. Its Holder is empty where there is none.
+	Set statement.Recipients
 	// Unreadable are ids, of 16 digits, of keys that are in the source and cannot be used.
 	Unreadable []string
 }
@@ -22,6 +26,7 @@ type Part struct {
 type Ring struct {
 	keys     map[string]Key
 	policies map[string]Policy
+	sets     map[string]statement.Recipients
 	missing  []string
 	// unreadable are keyrings by the ids, of 16 digits, of keys that cannot be used.
 	unreadable map[string]string
@@ -30,9 +35,12 @@ type Ring struct {
 // NewRing joins parts, and the names of keyrings whose source could not be read yet; a part of one of these has no keys, and its policy counts all the same. A key that is in two keyrings belongs to the one whose name comes
 // first, so that the answer does not depend on the order in which they were loaded.
 func NewRing(parts []Part, unavailable []string) *Ring {
-	r := &Ring{keys: map[string]Key{}, policies: map[string]Policy{}, unreadable: map[string]string{}, missing: slices.Sorted(slices.Values(unavailable))}
+	r := &Ring{keys: map[string]Key{}, policies: map[string]Policy{}, sets: map[string]statement.Recipients{}, unreadable: map[string]string{}, missing: slices.Sorted(slices.Values(unavailable))}
 	for _, p := range slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return strings.Compare(a.Keyring, b.Keyring) }) {
 		r.policies[p.Keyring] = p.Policy.clone()
+		if p.Set.Holder != "" {
+			r.sets[p.Keyring] = p.Set
+		}
 		for _, id := range p.Unreadable {
 			if _, taken := r.unreadable[id]; !taken {
 				r.unreadable[id] = p.Keyring
@@ -52,6 +60,12 @@ func (r *Ring) Key(id string) (Key, bool) { k, ok := r.keys[id]; return k, ok }
 
 // Policy gives what a keyring opens.
 func (r *Ring) Policy(keyring string) (Policy, bool) { p, ok := r.policies[keyring]; return p, ok }
+
+// Current gives the recipient set of a keyring, to whom to seal now; ok is false where there is none, as in the middle of a rotation or of a start.
+func (r *Ring) Current(keyring string) (set statement.Recipients, ok bool) {
+	set, ok = r.sets[keyring]
+	return set, ok
+}
 
 // Unavailable lists the keyrings whose source could not be read: a key that is not in the ring may be in one of them.
 func (r *Ring) Unavailable() []string { return slices.Clone(r.missing) }
@@ -85,7 +99,7 @@ func (r *Ring) equal(o *Ring) bool {
 		}
 	}
 	for name, p := range r.policies {
-		if other, ok := o.policies[name]; !ok || !p.equal(other) {
+		if other, ok := o.policies[name]; !ok || !p.equal(other) || r.sets[name].Text() != o.sets[name].Text() {
 			return false
 		}
 	}

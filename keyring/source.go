@@ -67,7 +67,8 @@ type KeyStore interface {
 	Load(ctx context.Context, keyring string) (keys []Stored, faults []Problem, err error)
 	// Create makes a new key, PreActive, and gives its id. After an error the key may exist all the same; Load tells.
 	Create(ctx context.Context, keyring string, class seal.Class) (id string, err error)
-	// SetState moves k to another state, if k is still what Load gave; otherwise ErrConflict.
+	// SetState moves k to another state, and notes when, if k is still what Load gave; otherwise ErrConflict. To Destroyed, it deletes the private half for good; what
+	// is left (id, recipient, dates) Load gives as a key without an identity. A crash in the middle leaves the key as it was, or gone altogether, or destroyed.
 	SetState(ctx context.Context, k Stored, to State, at time.Time) error
 }
 

@@ -30,7 +30,7 @@ type GitSecretStatus struct {
 	// observedGeneration is the generation that the conditions speak of; -1 until the controller has seen the object.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready and, only while true, Reconciling or Stalled (kstatus).
+	// conditions are Ready and, only while true, Reconciling or Stalled (kstatus), and Exposed.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -45,6 +45,15 @@ type GitSecretStatus struct {
 	// secret is the Secret as the controller wrote it last.
 	// +optional
 	Secret *SecretRef `json:"secret,omitempty"`
+	// rewrap offers new wraps to be put into Git, of holders whose keys have rotated.
+	// +optional
+	// +listType=map
+	// +listMapKey=holder
+	Rewrap []RewrapOffer `json:"rewrap,omitempty"`
+	// exposed are the items whose present value a compromised key could ever have opened.
+	// +optional
+	// +listType=atomic
+	Exposed []string `json:"exposed,omitempty"`
 }
 
 // KeyUse says that a key has opened an envelope of the object.

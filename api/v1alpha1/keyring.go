@@ -43,6 +43,15 @@ type KeyringSpec struct {
 	// breakGlass is who can open without the keyring, such as when its Vault is lost.
 	// +optional
 	BreakGlass *BreakGlass `json:"breakGlass,omitempty"`
+	// rotation says when the keyring gets a new key, and when an old one is destroyed.
+	// +optional
+	Rotation *Rotation `json:"rotation,omitempty"`
+	// requests ask for something to be done with single keys, one request a key; the controller carries them out and leaves them here. `seal keys` makes them.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=key
+	// +optional
+	Requests []KeyRequest `json:"requests,omitempty"`
 	// class of the keys: postquantum (age hybrid) or classical (X25519; RSA-4096 with source vaultTransit).
 	// +kubebuilder:validation:Enum=postquantum;classical
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the class of a keyring cannot change: one object never mixes classes; make another keyring"
@@ -141,6 +150,14 @@ type KeyringStatus struct {
 	// +listType=map
 	// +listMapKey=id
 	Keys []KeyStatus `json:"keys,omitempty"`
+	// nextRotation is when the active key will be replaced, if spec.rotation.every says so.
+	// +optional
+	NextRotation *metav1.Time `json:"nextRotation,omitempty"`
+	// requests is what has become of those of spec.
+	// +optional
+	// +listType=map
+	// +listMapKey=key
+	Requests []RequestStatus `json:"requests,omitempty"`
 }
 
 // KeyStatus describes one sealing key.
@@ -156,6 +173,12 @@ type KeyStatus struct {
 	// activated is when the key became active.
 	// +optional
 	Activated *metav1.Time `json:"activated,omitempty"`
+	// since is when the key came into its present state; absent for keys of before this was kept.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
+	// uses is what is known of who needs the key.
+	// +optional
+	Uses *KeyUses `json:"uses,omitempty"`
 	// wasClear says that the private key has lain in a Secret in the clear before it was moved: backups of etcd may hold it. The next rotation reseals what it could open.
 	// +optional
 	WasClear bool `json:"wasClear,omitempty"`

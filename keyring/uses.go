@@ -1,0 +1,28 @@
+package keyring
+
+import (
+	"context"
+	"time"
+)
+
+// UsesFunc tells what is known of who needs the keys of a keyring. It may take a moment; an error says that it cannot be told now.
+type UsesFunc func(ctx context.Context, keyring string) (Uses, error)
+
+// Uses is what is known of who needs the keys of one keyring.
+type Uses struct {
+	// Unseen says what was not looked at, for people; empty: everything was. While something is unseen no key is destroyed, except by a request that says so.
+	Unseen string
+	// Keys are the uses by full key id. A key that is not among them has no use that is known.
+	Keys map[string]KeyUses
+}
+
+// KeyUses are the known uses of one key.
+type KeyUses struct {
+	// Objects of the cluster that need it.
+	Objects int
+	// Gone are objects, or earlier versions of them, that are not in the cluster any more; LastGone is when the last of them went.
+	Gone     int
+	LastGone time.Time
+	// Examples are up to 10 of Objects, NAMESPACE/NAME, sorted.
+	Examples []string
+}
