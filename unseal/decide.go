@@ -169,8 +169,7 @@ func decide(in Input, p *Plan, s sight, claims Mark) Decision {
 	}
 	p.Secret = secretMetadata(o)
 	if kept, ok := unchanged(&in, p); ok {
-		if claims.stale(s, p.Keys) && judge(&in, p) == nil && p.rolledBack == "" {
-			p.Proves = &kept
+		if p.prove(&in, kept) {
 			return Decision{Action: Open, Plan: p}
 		}
 		return Decision{Action: Report, Outcome: kept, Remember: standing(&in, p)}
@@ -181,6 +180,33 @@ func decide(in Input, p *Plan, s sight, claims Mark) Decision {
 	}
 	p.Repairs = wroteBefore(&in, p)
 	return Decision{Action: Open, Plan: p}
+}
+
+// prove makes the plan of an object whose Secret is as it should be one that ends the use of a key, if there is one to end.
+func (p *Plan) prove(in *Input, kept Outcome) bool {
+	only, uses, ok := p.claims.unproved(in, p)
+	if !ok {
+		return false
+	}
+	before := *p
+	p.permits, p.Keys = only, uses
+	if judge(in, p) != nil || p.rolledBack != "" {
+		*p = before // it stays as it is, whatever the rules of today say
+		return false
+	}
+	p.Proves = &kept
+	return true
+}
+
+// Unproved says whether there is still a use to end by opening the object again, once the plan is carried out.
+func (p *Plan) Unproved(o *v1alpha1.GitSecret) bool {
+	if p.remember == nil {
+		return false
+	}
+	all := *p
+	all.permits.only = ""
+	_, _, ok := p.remember.unproved(&Input{Object: o}, &all)
+	return ok
 }
 
 func checkSuspended(in *Input, _ *Plan) *Refusal {

@@ -17,6 +17,9 @@ import (
 // maxExposed is how many bytes of names status.exposed has at the most.
 const maxExposed = 16 << 10
 
+// EventExposed is the reason of the event about an object with items that have become exposed.
+const EventExposed = "Exposed"
+
 // Exposure is which items of an object have a present value that a compromised key could ever have opened.
 type Exposure struct {
 	// Known is false where that cannot be told, and then the status keeps what it has.
@@ -129,6 +132,9 @@ func (m *Mark) exposed(spec *seal.Spec, s sight) Exposure {
 	all.Keys = slices.Sorted(maps.Keys(keys))
 	return all
 }
+
+// Mentions says whether a key is among those that l speaks of.
+func (l Ledger) Mentions(id string) bool { return contains(l.keys(), id) }
 
 func (l Ledger) anyExposed() bool {
 	for _, v := range l.Values {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/crypto/seal"
@@ -137,7 +138,7 @@ func (l Ledger) opened(s sight, uses []v1alpha1.KeyUse) Ledger {
 			rest[s.keyring(u.ID)] = true
 			continue
 		}
-		w.Needs = next.end(w.Needs, s, union(s.claims[u.Envelope].named, []string{u.ID}), s.keyring(u.ID))
+		w.Needs = next.end(w.Needs, s, s.claims[u.Envelope].named, s.keyring(u.ID))
 		next.Envelopes[u.Envelope] = w
 	}
 	if len(rest) == 1 { // all of them
@@ -147,14 +148,17 @@ func (l Ledger) opened(s sight, uses []v1alpha1.KeyUse) Ledger {
 	return next
 }
 
-// end gives what is left of needs when an envelope was opened with a key of a keyring: the keys to keep, because they are claimed. What is another keyring's was needed by an
-// earlier version of the object.
-func (l *Ledger) end(needs []string, s sight, keep []string, ring string) (left []string) {
+// end gives what is left of needs when an envelope, whose wraps name keys, was opened with one of a keyring. The keys of another keyring stay while a wrap is for that one; after
+// that it is an earlier version of the object that needs them.
+func (l *Ledger) end(needs []string, s sight, named []string, ring string) (left []string) {
 	for _, id := range needs {
-		switch {
-		case contains(keep, id):
+		switch other := s.keyring(id); {
+		case contains(named, id):
 			left = append(left, id)
-		case s.keyring(id) != ring:
+		case other == ring:
+		case other != "" && slices.ContainsFunc(named, func(n string) bool { return s.keyring(n) == other }):
+			left = append(left, id)
+		default:
 			l.former(id, s.now)
 		}
 	}
@@ -278,6 +282,36 @@ func (l Ledger) left(now int64) Ledger {
 	return next
 }
 
+// Need is that of one object for one key.
+type Need struct {
+	// Present says that something which is there needs it; Gone that something which went, LastGone when the last of that did.
+	Present, Gone bool
+	LastGone      time.Time
+}
+
+// Needed lists the keys that are needed, by id.
+func (l Ledger) Needed() map[string]Need {
+	all := map[string]Need{}
+	add := func(id string, gone int64) {
+		n := all[id]
+		if at := time.Unix(gone, 0); gone == 0 {
+			n.Present = true
+		} else if n.Gone = true; at.After(n.LastGone) {
+			n.LastGone = at
+		}
+		all[id] = n
+	}
+	for _, w := range l.Envelopes {
+		for _, id := range w.Needs {
+			add(id, w.Gone)
+		}
+	}
+	for id, at := range l.Former {
+		add(id, at)
+	}
+	return all
+}
+
 // keys are all that l mentions.
 func (l Ledger) keys() []string {
 	all := slices.Clone(l.Lost)
@@ -312,8 +346,8 @@ func (l Ledger) equal(o Ledger) bool {
 		})
 }
 
-// stale says whether opening the object with these keys would end a use that is known.
-func (l Ledger) stale(s sight, uses []v1alpha1.KeyUse) bool {
+// ends says whether opening the object with these keys would end a use.
+func (l Ledger) ends(s sight, uses []v1alpha1.KeyUse) bool {
 	next := l.opened(s, uses)
 	for id, at := range l.Former {
 		if _, there := next.Former[id]; at == 0 && !there {
@@ -321,4 +355,24 @@ func (l Ledger) stale(s sight, uses []v1alpha1.KeyUse) bool {
 		}
 	}
 	return !maps.EqualFunc(l.Envelopes, next.Envelopes, func(a, b Wrapped) bool { return slices.Equal(a.Needs, b.Needs) })
+}
+
+// unproved finds a keyring whose keys alone open the object, and end a use by that; ok is false where there is none. What was opened with one keyring says nothing of the keys of
+// another, and a crash may have forgotten what was opened.
+func (l Ledger) unproved(in *Input, p *Plan) (only permits, uses []v1alpha1.KeyUse, ok bool) {
+	var rings []string
+	for id, need := range l.Needed() {
+		if ring := p.sight.keyring(id); need.Present && ring != "" {
+			rings = append(rings, ring)
+		}
+	}
+	slices.Sort(rings)
+	for _, ring := range slices.Compact(rings) {
+		only = p.permits
+		only.only = ring
+		if uses, r := only.all(in.Object); r == nil && l.ends(p.sight, uses) {
+			return only, uses, true
+		}
+	}
+	return permits{}, nil, false
 }

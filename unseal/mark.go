@@ -18,6 +18,8 @@ const (
 	maxItemName = 40
 	// maxMarked bounds the items of a mark. Beyond it those are forgotten that the object does not have any more, the oldest first; see Mark.Floor.
 	maxMarked = 4096
+	// maxRemains bounds the keys that are remembered of forgotten marks.
+	maxRemains = 1024
 	// digestLength is that of 16 bytes in base64 without padding.
 	digestLength = 22
 )
@@ -144,9 +146,27 @@ func (m *Mark) forget(name string) {
 	delete(m.Items, name)
 }
 
-// Left is what is remembered once the object is gone.
-func (m Mark) Left(now time.Time) Mark {
-	m.Ledger = m.Ledger.left(now.Unix())
+// Left is what is remembered once the object is gone; news is false where that is known.
+func (m Mark) Left(now time.Time) (left Mark, news bool) {
+	left = m
+	left.Ledger = m.Ledger.left(now.Unix())
+	return left, !left.Ledger.equal(m.Ledger)
+}
+
+// Remains is m, which is of no object, with the keys that a mark speaks of which is being forgotten.
+func (m Mark) Remains(of Mark, now time.Time) Mark {
+	m.Ledger = m.Ledger.clone()
+	for id, need := range of.Needed() {
+		at := need.LastGone.Unix()
+		if need.Present {
+			at = now.Unix()
+		}
+		m.former(id, at)
+	}
+	ids := slices.SortedFunc(maps.Keys(m.Former), func(a, b string) int { return int(m.Former[b] - m.Former[a]) })
+	for _, id := range ids[min(len(ids), maxRemains):] {
+		delete(m.Former, id)
+	}
 	return m
 }
 

@@ -154,6 +154,9 @@ func (p *Plan) Remember(macs MACs) (mark *Mark, durable bool) {
 	return &next, durable
 }
 
+// Before is what is to be remembered where the plan was not carried out after all: what was known, and what the object claims.
+func (p *Plan) Before() Mark { return p.claims }
+
 // Exposure is that of the object once it was opened.
 func (p *Plan) Exposure(macs MACs) Exposure {
 	if p.remember == nil {
