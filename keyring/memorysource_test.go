@@ -101,9 +101,9 @@ func (m *memorySource) Load(ctx context.Context, name string) (keys []keyring.St
 func (m *memorySource) Create(ctx context.Context, name string, class seal.Class) (string, error) {
 	id, _ := identity(m.t, class)
 	return id.KeyID(), m.do(ctx, "create", func() error {
-		m.keys[id.KeyID()] = &keyring.Stored{
-			Key: keyring.NewKey(name, id, keyring.PreActive, noon, time.Time{}), Where: m.name + " " + id.KeyID()[:16], Version: m.next(),
-		}
+		k := keyring.NewKey(name, id, keyring.PreActive, noon, time.Time{})
+		k.Since = k.Created
+		m.keys[k.ID] = &keyring.Stored{Key: k, Where: m.name + " " + k.Display(), Version: m.next()}
 		return nil
 	})
 }
@@ -120,9 +120,17 @@ func (m *memorySource) SetState(ctx context.Context, k keyring.Stored, to keyrin
 		if to == keyring.Active && now.Activated.IsZero() {
 			now.Activated = at
 		}
-		now.State, now.Version = to, m.next()
+		if to == keyring.Destroyed {
+			now.Key = destroyed(now.Key)
+		}
+		now.State, now.Since, now.Version = to, at, m.next()
 		return nil
 	})
+}
+
+// destroyed is a key without its private half.
+func destroyed(k keyring.Key) keyring.Key {
+	return keyring.Key{Keyring: k.Keyring, ID: k.ID, Recipient: k.Recipient, State: keyring.Destroyed, Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear}
 }
 
 func (m *memorySource) LoadStatement(ctx context.Context, name string) (st *keyring.Statement, err error) {
