@@ -92,9 +92,9 @@ func (r *run) result(err error) Result {
 	return res
 }
 
-// onceClear lists the keys that have lain in the clear and still open something.
+// onceClear lists the keys that have lain in the clear and still open something, oldest first.
 func onceClear(keys []Key) []string {
-	return ids(slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return !k.WasClear || k.State == Destroyed }))
+	return ids(slices.DeleteFunc(slices.SortedFunc(slices.Values(keys), older), func(k Key) bool { return !k.WasClear || k.State == Destroyed }))
 }
 
 // maxMessage bounds a message in bytes: the API server refuses a status with one of 32 KiB, and sources have names that others have chosen.
