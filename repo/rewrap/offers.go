@@ -20,7 +20,8 @@ type offerKey struct{ pin, envelope string }
 
 // offered is one wrap of an offer.
 type offered struct {
-	set uint64
+	set   uint64
+	class seal.Class
 	statement.OfferedWrap
 }
 
@@ -48,14 +49,17 @@ func (o *Offers) take(namespace, name, pin string, offer statement.Offer) error 
 	if offer.Namespace != namespace || offer.Name != name {
 		return fmt.Errorf("it was made for %s/%s, and copied", offer.Namespace, offer.Name)
 	}
-	for _, w := range offer.Wraps {
-		if _, err := seal.CheckWrap(offer.Holder, w.Wrap); err != nil {
+	taken := make([]offered, len(offer.Wraps))
+	for i, w := range offer.Wraps {
+		class, err := seal.CheckWrap(offer.Holder, w.Wrap)
+		if err != nil {
 			return fmt.Errorf("envelope %s: %w", w.Envelope, err)
 		}
+		taken[i] = offered{offer.Set, class, w}
 	}
-	for _, w := range offer.Wraps {
+	for _, w := range taken {
 		k := offerKey{pin, w.Envelope}
-		o.wraps[k] = append(o.wraps[k], offered{offer.Set, w})
+		o.wraps[k] = append(o.wraps[k], w)
 	}
 	return nil
 }
@@ -104,8 +108,7 @@ func (w offered) fits(now statement.Recipients, commit string, class seal.Class)
 		return ErrNewerOffer
 	case !w.Wrap.For(now.Recipients):
 		return ErrOtherKeys
-	}
-	if of, err := seal.CheckWrap(now.Holder, w.Wrap); err != nil || of != class {
+	case w.class != class:
 		return ErrOtherClass
 	}
 	return nil
