@@ -39,6 +39,9 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	} else {
 		err = r.all(ctx)
 	}
+	if transient(err) == nil {
+		r.backed = r.backUp(ctx)
+	}
 	if err == nil && unusable != nil {
 		// The keys are well; that somebody's signature is refused is not.
 		err = &refusal{ReasonSignerInvalid, true, unusable}
@@ -79,6 +82,10 @@ type run struct {
 	move *move  // nil without it, and where keys cannot be moved
 	inv  *inventory
 	done []Done
+
+	asked   *asked // what is to be taken from a backup; nil: nothing, or it was refused
+	refused string // why it was
+	backed  *Backed
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -115,9 +122,15 @@ func (r *run) settle(ctx context.Context) error {
 			return unavailable(err)
 		}
 		if n == 0 {
-			most += r.moveSteps()
+			if err := r.askRestore(ctx); err != nil {
+				return err
+			}
+			most += r.moveSteps() + r.restoreSteps()
 		}
-		next := r.decide()
+		next, err := r.next(ctx)
+		if err != nil {
+			return err
+		}
 		switch next.Do {
 		case DoNothing:
 			return nil
@@ -164,6 +177,8 @@ func (r *run) step(ctx context.Context, next Next) error {
 		return r.recorded(ctx, audit.ActionPublish, "Keyring", r.keys(next.Key), func(ctx context.Context) ([]audit.Key, error) {
 			return nil, r.publish(ctx, next.Key)
 		})
+	case DoRestoreStatement, DoDropFresh, DoRestoreKey, DoRestoreState, DoRestoreSet, DoFinishRestore:
+		return r.restoreStep(ctx, next)
 	}
 	return r.moveStep(ctx, next)
 }

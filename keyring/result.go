@@ -24,6 +24,10 @@ type Result struct {
 	Keys         []v1alpha1.KeyStatus
 	// Move is what has become of spec.moveFrom; nil where there is none.
 	Move *Move
+	// Backup is how the backup of the keys does; nil where nobody keeps any, or it was not looked at.
+	Backup *Backed
+	// Restore is what has become of a request to take keys from a backup; nil where there is none.
+	Restore *Restored
 	// Done is what was done, in order, also before an error.
 	Done []Done
 }
@@ -37,7 +41,7 @@ func (r *run) result(err error) Result {
 	situation := r.inv.situation()
 	situation.Shown = r.kr.Status.ActiveKey
 	res := Result{Done: r.done, Known: r.inv.complete() && !situation.behind()}
-	res.Move = r.moved(err)
+	res.Move, res.Backup, res.Restore = r.moved(err), r.backed, r.restored(err)
 	published := r.inv.published()
 	res.StatementKey, res.Note = published.VerifierKey, published.Note
 	res.Keys = statuses(r.inv.plain())
