@@ -30,7 +30,7 @@ func newKeysCommand(env *Env) *cobra.Command {
 		Long:    "Make a key pair, fetch the recipients to seal to from a cluster, list what is there,\nor have a cluster's controller move a keyring's keys to another place.",
 		Example: "  seal keys fetch --out prod.note\n  seal keys generate --out key.txt",
 	})
-	cmd.AddCommand(newKeysGenerateCommand(env), newKeysFetchCommand(env), newKeysListCommand(env), newKeysMoveCommand(env))
+	cmd.AddCommand(newKeysGenerateCommand(env), newKeysFetchCommand(env), newKeysListCommand(env), newKeysMoveCommand(env), newKeysBackupCommand(env), newKeysRestoreCommand(env))
 	return cmd
 }
 
