@@ -276,15 +276,15 @@ func TestDecideRestore(t *testing.T) {
 		"another, which is fresh":      {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "w", There: there, Fresh: true}, keyring.DoDropFresh, ""},
 		"another, which is not":        {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "w", There: there}, keyring.DoStop, ""},
 		"a move is under way":          {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", There: there, Moving: true}, keyring.DoStop, ""},
-		"a key that is missing":        {keyring.Restoring{Keys: []keyring.Key{a, b}, Verifier: "v", There: with(there, a)}, keyring.DoRestoreKey, b.ID},
+		"a key that is missing":        {keyring.Restoring{Keys: []keyring.Key{a, b}, Verifier: "v", There: holding(there, a)}, keyring.DoRestoreKey, b.ID},
 		"a key that cannot be used":    {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", There: keyring.Side{Statement: "Place", Verifier: "v", Faults: []keyring.Problem{{Where: "x", KeyID: a.ID}}}}, keyring.DoStop, ""},
-		"one that others know":         {keyring.Restoring{Keys: []keyring.Key{b}, Verifier: "v", There: with(there, key("b", keyring.Active))}, keyring.DoRestoreState, b.ID},
-		"one that was destroyed":       {keyring.Restoring{Keys: []keyring.Key{b}, Verifier: "v", There: with(there, key("b", keyring.Destroyed))}, keyring.DoFinishRestore, ""},
-		"a higher number is known":     {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 4, There: with(there, a)}, keyring.DoRestoreSet, a.ID},
-		"of another statement key":     {keyring.Restoring{Keys: []keyring.Key{a}, Floor: 4, There: with(there, a)}, keyring.DoFinishRestore, ""},
-		"the published key is nowhere": {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Published: []string{b.ID}, There: with(there, a)}, keyring.DoRestoreSet, a.ID},
-		"the active key is the heir":   {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 4, There: with(there, a, key("c", keyring.Active))}, keyring.DoRestoreSet, key("c", "").ID},
-		"all is there":                 {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 3, Published: []string{a.ID}, There: with(there, a)}, keyring.DoFinishRestore, ""},
+		"one that others know":         {keyring.Restoring{Keys: []keyring.Key{b}, Verifier: "v", There: holding(there, key("b", keyring.Active))}, keyring.DoRestoreState, b.ID},
+		"one that was destroyed":       {keyring.Restoring{Keys: []keyring.Key{b}, Verifier: "v", There: holding(there, key("b", keyring.Destroyed))}, keyring.DoFinishRestore, ""},
+		"a higher number is known":     {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 4, There: holding(there, a)}, keyring.DoRestoreSet, a.ID},
+		"of another statement key":     {keyring.Restoring{Keys: []keyring.Key{a}, Floor: 4, There: holding(there, a)}, keyring.DoFinishRestore, ""},
+		"the published key is nowhere": {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Published: []string{b.ID}, There: holding(there, a)}, keyring.DoRestoreSet, a.ID},
+		"the active key is the heir":   {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 4, There: holding(there, a, key("c", keyring.Active))}, keyring.DoRestoreSet, key("c", "").ID},
+		"all is there":                 {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 3, Published: []string{a.ID}, There: holding(there, a)}, keyring.DoFinishRestore, ""},
 	} {
 		if got := keyring.DecideRestore(c.s); got.Do != c.want || got.Key != c.key {
 			t.Errorf("%s: %+v", name, got)
@@ -292,7 +292,7 @@ func TestDecideRestore(t *testing.T) {
 	}
 }
 
-func with(s keyring.Side, keys ...keyring.Key) keyring.Side {
+func holding(s keyring.Side, keys ...keyring.Key) keyring.Side {
 	s.Keys = keys
 	return s
 }
