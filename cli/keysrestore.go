@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -213,19 +212,11 @@ func (r *restoring) confirm(ctx context.Context, kr *v1alpha1.Keyring) error {
 	if r.yes {
 		return nil
 	}
-	answer, err := r.env.ask(ctx, fmt.Sprintf("Take these keys into keyring %s? [y/N] ", r.keyring), true)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, errNoTerminal):
-		return usage("if it is meant, give --yes", "nobody can be asked here")
-	case err != nil:
-		return err
+	ok, err := r.env.confirmed(ctx, "Take these keys into keyring "+r.keyring+"?")
+	if err == nil && !ok {
+		err = failed("", "nothing was done")
 	}
-	if text := strings.ToLower(strings.TrimSpace(string(answer))); text != "y" && text != "yes" {
-		return failed("", "nothing was done")
-	}
-	return nil
+	return err
 }
 
 // carryOut makes the Secret and waits until the controller has done what it asks for.
