@@ -170,7 +170,7 @@ func precious() []string {
 		"filippo.io/age.Identity", "filippo.io/age.X25519Identity", "filippo.io/age.HybridIdentity",
 		module + "crypto/seal.Identity", module + "crypto/seal.Identities", module + "crypto/seal.Keys",
 		module + "crypto/seal.Opened", module + "crypto/seal.Value", module + "crypto/seal.Values",
-		module + "keyring.Private",
+		module + "keyring.Private", module + "crypto/statement.Contents",
 		"golang.org/x/mod/sumdb/note.Signer", "golang.org/x/crypto/ssh.Signer",
 	}
 }
@@ -187,7 +187,7 @@ func touches(f *types.Func, call *ast.CallExpr, info *types.Info) string {
 	}
 	name := short(path) + "." + strings.TrimPrefix(recv+"."+f.Name(), ".")
 	switch {
-	case path == module+"keyring" && slices.Contains([]string{"KeyStore", "StatementStore", "Mover"}, recv),
+	case path == module+"keyring" && slices.Contains([]string{"KeyStore", "StatementStore", "Mover", "Restores"}, recv),
 		name == "keyring.Prefetcher.Prefetch", recv == "Vault" && strings.HasPrefix(path, module+"keyring/"),
 		path == module+"keyring/secretsource" && slices.Contains([]string{"Reader", "Writer"}, recv),
 		path == module+"crypto/statement" && f.Name() == "GenerateKey", // gives texts
