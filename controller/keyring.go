@@ -126,7 +126,16 @@ func (r *KeyringReconciler) Reconcile(ctx context.Context, req reconcile.Request
 	if err := errors.Join(err, told); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: r.resync(&kr.Spec)}, nil
+	return reconcile.Result{RequeueAfter: r.lookAgain(&kr.Spec, res.LookAgain)}, nil
+}
+
+// lookAgain is when to look again: when time alone has something done, such as a rotation, or else when that was not told.
+func (r *KeyringReconciler) lookAgain(spec *v1alpha1.KeyringSpec, due time.Time) time.Duration {
+	after := r.resync(spec)
+	if !due.IsZero() {
+		after = min(after, max(due.Sub(r.Now()), keyringRetry))
+	}
+	return after
 }
 
 // resync is when to look again. Keyrings that were loaded together at a start drift apart.

@@ -128,6 +128,9 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 	if err != nil {
 		return err
 	}
+	if err := newRotations(crmetrics.Registry, mgr.GetCache(), cfg.Now); err != nil {
+		return err
+	}
 	waiters := newAuditWaiters(recorder, bodies.seen)
 	events := mgr.GetEventRecorder(unseal.FieldManager)
 	keyrings := &KeyringReconciler{

@@ -48,6 +48,8 @@ type held struct {
 	part   Part
 	loaded bool
 	note   Published
+	// counted is who needs the keys, as it was told last; nil: it was not.
+	counted *counted
 }
 
 // Published is a signed recipient set as it is served: public data.

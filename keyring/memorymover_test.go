@@ -20,7 +20,7 @@ func (m *memorySource) Import(ctx context.Context, k keyring.Key, private keyrin
 			return err
 		}
 		imported := keyring.NewKey(k.Keyring, id, k.State, k.Created, k.Activated)
-		imported.WasClear = k.WasClear
+		imported.WasClear, imported.Since = k.WasClear, k.Since
 		m.keys[k.ID] = &keyring.Stored{Key: imported, Where: m.name + " " + k.Display(), Version: m.next()}
 		return nil
 	})
