@@ -23,8 +23,12 @@ type anyKey string
 
 func (k anyKey) Identity(id string) (age.Identity, bool) { return nil, id == string(k) }
 
-// bare has Vault decrypt the ciphertexts of all objects of a namespace and does nothing else.
-func (w *vaultWorld) bare(b *testing.B, ns, holder string, n int, took time.Duration) {
+// mostFlying is how many requests the controller has under way at the most.
+const mostFlying = 2
+
+// bare has Vault decrypt the ciphertexts of all objects of a namespace and does nothing else. Where Vault, the API server and the controller have the same cores, its rate
+// is out of reach: beside it stands the time that the objects take without Vault (plain) and these decryptions one after the other, which is what those cores have to do.
+func (w *vaultWorld) bare(b *testing.B, ns, holder string, n int, took, plain time.Duration) {
 	b.Helper()
 	var list v1alpha1.GitSecretList
 	if err := w.kube.List(b.Context(), &list, client.InNamespace(ns)); err != nil {
@@ -42,11 +46,15 @@ func (w *vaultWorld) bare(b *testing.B, ns, holder string, n int, took time.Dura
 	}
 	path := w.transitKey(b)
 	rate := float64(n) / took.Seconds()
-	for _, flying := range []int{1, 2} {
+	for _, flying := range []int{1, mostFlying} {
 		began := time.Now()
 		w.decryptAll(b, path, all, flying)
-		theirs := float64(len(all)) / time.Since(began).Seconds()
+		alone := time.Since(began)
+		theirs := float64(len(all)) / alone.Seconds()
 		fmt.Printf("  %-28s %7.1f objects/s   client that only decrypts, in batches of %d, %d at a time %7.1f/s   ratio %.2f\n", "", rate, keyring.MaxPrefetch, flying, theirs, rate/theirs)
+		if both := plain + alone; flying == mostFlying {
+			fmt.Printf("  %-28s %7.1f s             the source secret, and then that client, on the same cores  %7.1f s    ratio %.2f\n", "", took.Seconds(), both.Seconds(), both.Seconds()/took.Seconds())
+		}
 	}
 }
 

@@ -146,7 +146,7 @@ func (w *vaultWorld) measureSource(b *testing.B, s vaultSource, n int, plain tim
 	}
 	fmt.Printf("  %-28s %7.1f s, %d requests to unwrap, %d others at the start, %d in a quiet minute%s\n", s.name, took.Seconds(), len(unwraps), len(asked)-len(unwraps), len(later), beside)
 	if s.policy == vaultpolicy.Transit {
-		w.bare(b, ns, keyring, n, took)
+		w.bare(b, ns, keyring, n, took, plain)
 	}
 	w.removeAll(b, ns)
 	if err := w.kube.Delete(b.Context(), kr); err != nil {
