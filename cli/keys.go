@@ -41,6 +41,7 @@ func newKeysCommand(env *Env) *cobra.Command {
 	for _, c := range stateCommands() {
 		cmd.AddCommand(newKeysStateCommand(env, c))
 	}
+	cmd.AddCommand(newKeysBackupCommand(env), newKeysRestoreCommand(env))
 	return cmd
 }
 

@@ -124,13 +124,15 @@ func (m *memorySource) SetState(ctx context.Context, k keyring.Stored, to keyrin
 		}
 		now.State, now.Since, now.Version = to, at, m.next()
 		if to == keyring.Destroyed {
-			// What is left has no private half.
-			now.Key = keyring.Key{
-				Keyring: now.Keyring, ID: now.ID, Recipient: now.Recipient, State: to, Created: now.Created, Activated: now.Activated, Since: at, WasClear: now.WasClear,
-			}
+			now.Key = destroyed(now.Key)
 		}
 		return nil
 	})
+}
+
+// destroyed is a key without its private half.
+func destroyed(k keyring.Key) keyring.Key {
+	return keyring.Key{Keyring: k.Keyring, ID: k.ID, Recipient: k.Recipient, State: keyring.Destroyed, Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear}
 }
 
 func (m *memorySource) LoadStatement(ctx context.Context, name string) (st *keyring.Statement, err error) {

@@ -180,7 +180,8 @@ type KeyStatus struct {
 	// uses is what is known of who needs the key.
 	// +optional
 	Uses *KeyUses `json:"uses,omitempty"`
-	// wasClear says that the private key has lain in a Secret in the clear before it was moved: backups of etcd may hold it. The next rotation reseals what it could open.
+	// wasClear says that the private key has lain in a Secret in the clear before it was moved: backups of etcd may hold it. What it
+	// could open should be sealed anew with another key (seal rewrap --fresh).
 	// +optional
 	WasClear bool `json:"wasClear,omitempty"`
 }
