@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,11 +11,8 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
-// maxSteps bounds one Ensure: five steps lead from nothing to a published key, the rest is for conflicts.
+// maxSteps bounds one Ensure: five steps lead from nothing to a published key, and five from one to the next; the rest is for conflicts. What is asked for comes on top.
 const maxSteps = 16
-
-// actor is who is behind what a Manager does.
-const actor = "waxwing-controller"
 
 // refusal is an error with the reason that the status gives for it.
 type refusal struct {
@@ -39,6 +37,10 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	} else {
 		err = r.all(ctx)
 	}
+	if transient(err) == nil {
+		r.backed = r.backUp(ctx)
+	}
+	r.stopped = err
 	if err == nil && unusable != nil {
 		// The keys are well; that somebody's signature is refused is not.
 		err = &refusal{ReasonSignerInvalid, true, unusable}
@@ -50,6 +52,7 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	if r.inv.keysRead {
 		m.use(kr.Name, specs(&kr.Spec)...)
 	}
+	r.count(ctx)
 	return r.result(err), transient(err)
 }
 
@@ -79,6 +82,19 @@ type run struct {
 	move *move  // nil without it, and where keys cannot be moved
 	inv  *inventory
 	done []Done
+	// undestroyed are keys that were to be destroyed in this run and could not be.
+	undestroyed []Undestroyed
+	uses        *Uses  // who needs the keys, as it was told after the last step
+	why         string // what the next operation is done for
+	by          string // the field manager that has asked for it; empty: nobody has
+	made        string // the id of the key that this run has made
+	// stopped is why not all was done that was to be done; nil: all was.
+	stopped error
+
+	asked       *asked // what is to be taken from a backup; nil: nothing, or it was refused
+	refused     string // why it was
+	restoredAll string // what was taken, if all was
+	backed      *Backed
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -115,20 +131,35 @@ func (r *run) settle(ctx context.Context) error {
 			return unavailable(err)
 		}
 		if n == 0 {
-			most += r.moveSteps()
+			if err := r.askRestore(ctx); err != nil {
+				return err
+			}
+			most += r.moveSteps() + r.restoreSteps() + 2*len(r.inv.keys) + len(r.kr.Spec.Requests)
 		}
-		next := r.decide()
+		next, err := r.next(ctx)
+		if err != nil {
+			return err
+		}
 		switch next.Do {
 		case DoNothing:
 			return nil
 		case DoStop:
 			return &refusal{next.Reason, true, errors.New(next.Message)}
+		case DoAskUses:
+			r.askUses(ctx)
+			continue
 		}
+		r.by, r.why, r.uses = r.behind(next), next.Why, nil
 		err = r.step(ctx, next)
-		if problem, f := (*Problem)(nil), (*refusal)(nil); errors.As(err, &problem) && !errors.As(err, &f) {
+		problem, f := (*Problem)(nil), (*refusal)(nil)
+		switch isProblem := errors.As(err, &problem) && !errors.As(err, &f); {
+		case isProblem && next.Do == DoDestroy:
+			// Such as a Vault that does not give the right to it: all else goes on, and it is tried again with the next run.
+			r.undestroyed = append(r.undestroyed, Undestroyed{next.Key, problem.Error()})
+			continue
+		case isProblem:
 			return &refusal{ReasonKeySourceUnavailable, true, err}
-		}
-		if err != nil && !errors.Is(err, ErrConflict) {
+		case err != nil && !errors.Is(err, ErrConflict):
 			return err
 		}
 	}
@@ -144,11 +175,16 @@ func (r *run) step(ctx context.Context, next Next) error {
 			return nil, r.did("StatementKeyMade", "made the statement key", r.src.CreateStatement(ctx, r.kr.Name))
 		})
 	case DoMakeKey:
+		if r.made != "" {
+			// The source does not show it, such as a Vault's replica that is behind. Whoever makes others meanwhile never ends.
+			return unavailable(fmt.Errorf("key %s was made, and cannot be seen", display(r.made)))
+		}
 		return r.recorded(ctx, audit.ActionKeyGenerate, "Keyring", nil, func(ctx context.Context) ([]audit.Key, error) {
 			id, err := r.src.Create(ctx, r.kr.Name, r.class())
 			if err != nil {
 				return nil, err
 			}
+			r.made = id
 			return r.keys(id), r.did("KeyMade", "made key "+display(id), nil)
 		})
 	case DoClaim:
@@ -164,8 +200,10 @@ func (r *run) step(ctx context.Context, next Next) error {
 		return r.recorded(ctx, audit.ActionPublish, "Keyring", r.keys(next.Key), func(ctx context.Context) ([]audit.Key, error) {
 			return nil, r.publish(ctx, next.Key)
 		})
+	case DoRestoreStatement, DoDropFresh, DoRestoreKey, DoRestoreState, DoRestoreSet, DoFinishRestore:
+		return r.restoreStep(ctx, next)
 	}
-	return r.moveStep(ctx, next)
+	return r.change(ctx, next)
 }
 
 func (r *run) activate(ctx context.Context, id string) error {
@@ -190,16 +228,19 @@ func (r *run) did(reason, message string, err error) error {
 	return err
 }
 
-// recorded wraps an operation in intent and outcome, which has the ids of the requests that it made. Without a durable intent the operation is not begun.
+// recorded wraps an operation in intent and outcome, which has the ids of the requests that it made and what it was done for. Without a durable intent the operation is
+// not begun.
 func (r *run) recorded(ctx context.Context, action audit.Action, kind string, keys []audit.Key, operation func(context.Context) ([]audit.Key, error)) error {
+	by, why := r.by, r.why
+	r.by, r.why = "", ""
 	object := audit.Object{Kind: kind, Name: r.kr.Name, UID: string(r.kr.UID), Generation: r.kr.Generation, ResourceVersion: r.kr.ResourceVersion}
-	id, err := r.m.cfg.Audit.Intent(ctx, audit.Operation{Action: action, Object: object, Keys: keys, Actor: audit.Actor{User: audit.Unattributed, Manager: actor}})
+	id, err := r.m.cfg.Audit.Intent(ctx, audit.Operation{Action: action, Object: object, Keys: keys, Actor: audit.Actor{User: audit.Unattributed, Manager: cmp.Or(by, actor)}})
 	if err != nil {
 		return &refusal{ReasonAuditUnavailable, false, err}
 	}
 	doing, requests := WithRequests(ctx)
 	touched, operr := operation(doing)
-	out := audit.Outcome{OK: operr == nil, Keys: touched, VaultRequest: requests.String()}
+	out := audit.Outcome{OK: operr == nil, Keys: touched, Message: why, VaultRequest: requests.String()}
 	if operr != nil {
 		out.Reason, out.Message = reasonOf(operr), operr.Error()
 	}
