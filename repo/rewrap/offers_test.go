@@ -148,7 +148,7 @@ func withoutWraps(text []byte) []string {
 		if inside >= 0 && indent > inside {
 			continue
 		}
-		if inside = -1; strings.TrimSpace(line) == "wraps:" {
+		if inside = -1; strings.HasPrefix(strings.TrimSpace(line), "wraps:") {
 			inside = indent
 		}
 		out = append(out, line)
@@ -294,6 +294,46 @@ func TestTenThousandForgedOffersHideNone(t *testing.T) {
 	if wraps, err := k.find(offers); len(wraps) != 2 {
 		t.Errorf("%v", err)
 	}
+}
+
+func TestOnlyLinesBelowWrapsChangeInAnyLayout(t *testing.T) {
+	k := rotated(t)
+	text := string(k.text.Bytes())
+	nested := "apiVersion: v1\nkind: List\nitems:\n  # first\n  - " + strings.TrimPrefix(strings.ReplaceAll(text, "\n", "\n    "), "    ")
+	for name, layout := range map[string]string{
+		"as it is":          text,
+		"CR LF":             strings.ReplaceAll(text, "\n", "\r\n"),
+		"no last break":     strings.TrimRight(text, "\n"),
+		"wide":              wider(text),
+		"comments":          strings.ReplaceAll(text, "wraps:\n", "wraps: # who can open\n"),
+		"among others":      "# one\nkind: ConfigMap\n---\n" + text + "---\n# another\n" + text + "...\n",
+		"an item":           nested,
+		"quoted":            strings.ReplaceAll(text, "\"", "'"),
+		"a byte order mark": "\ufeff" + text,
+	} {
+		f, err := manifest.Parse("f", []byte(layout))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var changes []rewrap.Change
+		for _, d := range rewrap.Sealed(f) {
+			changes = append(changes, rewrap.Change{Doc: d, Reads: parsed(t, d), Wraps: k.wraps})
+		}
+		if n, err := rewrap.Apply(changes); n == 0 || err != nil {
+			t.Errorf("%s: %d, %v", name, n, err)
+		}
+		onlyWraps(t, []byte(layout), f.Bytes())
+	}
+}
+
+// wider doubles the indentation of a YAML file.
+func wider(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		out.WriteString(line[:len(line)-len(strings.TrimLeft(line, " "))] + line)
+	}
+	return out.String()
 }
 
 func TestCopiesInOneFileAreNoConflict(t *testing.T) {
