@@ -25,7 +25,9 @@ func (f *fileRewrapper) all(todo []sealedObject) error {
 	for _, obj := range todo {
 		f.out.objects++
 		if f.o.fresh {
-			errs = append(errs, f.reseal(obj, keys))
+			if f.only == nil || f.only(obj.doc) {
+				errs = append(errs, f.reseal(obj, keys))
+			}
 			continue
 		}
 		wraps, err := f.look(obj, keys)

@@ -106,27 +106,12 @@ func (w offered) fits(now statement.Recipients, commit string, class seal.Class)
 		return ErrOlderOffer
 	case w.set > now.Set:
 		return ErrNewerOffer
-	case !isFor(w.Wrap, now.Recipients):
+	case !w.Wrap.For(now.Recipients):
 		return ErrOtherKeys
 	case w.class != class:
 		return ErrOtherClass
 	}
 	return nil
-}
-
-// isFor says whether a wrap is for exactly these recipients.
-func isFor(w seal.Wrap, recipients []seal.Recipient) bool {
-	return slices.Equal(slices.Sorted(slices.Values(w.Keys)), keyIDs(recipients))
-}
-
-// keyIDs are those of recipients, in byte order.
-func keyIDs(recipients []seal.Recipient) []string {
-	ids := make([]string, len(recipients))
-	for i, r := range recipients {
-		ids[i] = r.KeyID()
-	}
-	slices.Sort(ids)
-	return ids
 }
 
 // before are the keys that an envelope key was wrapped for before next takes the place of old (docs/format.md, section 10).
