@@ -37,6 +37,7 @@ type fetchOptions struct {
 	namespace    string
 	statementKey string
 	save         bool
+	backup       string // where the backup is kept that --save renews too; empty: nowhere
 	clusterFlags
 }
 
@@ -87,6 +88,25 @@ func runKeysFetch(ctx context.Context, env *Env, o *fetchOptions) error {
 		warn(env.Stderr, "the statement key comes from a ConfigMap: compare it with somebody who may read Keyrings before you pin it")
 	}
 	_, _ = fmt.Fprintf(env.Stderr, "statement key: %s\n", key)
+	return o.renewBackup(ctx, env)
+}
+
+// renewBackup puts the keyring's backup where .seal.yaml says, if it says so and there is one.
+func (o *fetchOptions) renewBackup(ctx context.Context, env *Env) error {
+	if o.backup == "" {
+		return nil
+	}
+	client, err := o.client(env)
+	if err != nil {
+		return err
+	}
+	b, signed, err := backupFetch{env: env, client: client, keyring: o.keyring, namespace: o.namespace, key: o.statementKey}.fetch(ctx)
+	if err == nil {
+		err = keepBackup(ctx, env, o.backup, b, signed)
+	}
+	if err != nil {
+		return fmt.Errorf("the note is renewed, and the backup is not: %w", err)
+	}
 	return nil
 }
 
@@ -125,7 +145,7 @@ func (o *fetchOptions) pinned(env *Env) error {
 	}
 	for _, h := range holders {
 		if h.Name == o.keyring && h.StatementKey != "" {
-			o.out, o.statementKey = h.Note, h.StatementKey
+			o.out, o.statementKey, o.backup = h.Note, h.StatementKey, h.Backup
 			if err := notThroughLinks(filepath.Dir(h.Note), h.Note); err != nil {
 				return err
 			}

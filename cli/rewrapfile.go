@@ -28,7 +28,9 @@ func (f *fileRewrapper) all(todo []sealedObject) error {
 		f.out.objects++
 		texts = append(texts, obj.text)
 		if f.o.fresh {
-			errs = append(errs, f.reseal(obj, keys))
+			if f.only == nil || f.only(obj.doc) {
+				errs = append(errs, f.reseal(obj, keys))
+			}
 			continue
 		}
 		more, err := f.look(obj, keys)

@@ -25,6 +25,7 @@ type rewrapper struct {
 	signer  ssh.Signer // nil to leave unsigned what is sealed anew
 	batch   replace.Batch
 	results []rewrapped
+	only    func(*seal.Document) bool // with --fresh, what is sealed anew; nil for all
 }
 
 // rewrapped is what is kept of one file.

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,8 +58,17 @@ func (r *KeyringReconciler) publish(ctx context.Context, kr *v1alpha1.Keyring, r
 // report writes the status if it changes, and events for what was done and for what is wrong anew.
 func (r *KeyringReconciler) report(ctx context.Context, kr *v1alpha1.Keyring, res keyring.Result) error {
 	for _, d := range res.Done {
+		kind := corev1.EventTypeNormal
+		if d.Reason == keyring.DoneCompromised {
+			kind = corev1.EventTypeWarning
+		}
 		r.Log.InfoContext(ctx, "Keyring "+d.Reason, "keyring", kr.Name, "message", d.Message)
-		r.Recorder.Eventf(kr, nil, corev1.EventTypeNormal, d.Reason, "Manage", "%s", d.Message)
+		r.Recorder.Eventf(kr, nil, kind, d.Reason, "Manage", "%s", shorten(d.Message, maxEvent))
+	}
+	for _, q := range refusedAnew(kr.Status.Requests, res.Requests) {
+		message := q.Do + " of key " + keyring.Display(q.Key) + " is refused: " + q.Message
+		r.Log.WarnContext(ctx, "Keyring RequestRefused", "keyring", kr.Name, "message", message)
+		r.Recorder.Eventf(kr, nil, corev1.EventTypeWarning, "RequestRefused", "Manage", "%s", shorten(message, maxEvent))
 	}
 	if before := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady); isWrong(res) && !sameCondition(before, res) {
 		r.Log.WarnContext(ctx, "Keyring "+res.Reason, "keyring", kr.Name, "message", res.Message)
@@ -67,6 +77,9 @@ func (r *KeyringReconciler) report(ctx context.Context, kr *v1alpha1.Keyring, re
 	changed := kr.DeepCopy()
 	changed.Status = keyringStatus(kr.Status, kr.Generation, res, r.Now())
 	setMoving(&changed.Status, kr.Generation, res.Move, r.Now())
+	setBackedUp(&changed.Status, kr.Generation, res.Backup, r.Now())
+	setRestoring(&changed.Status, kr.Generation, res.Restore, r.Now())
+	r.tellBackups(ctx, kr, &changed.Status)
 	changed.Status.Source = sourceName(kr.Spec.Source)
 	setDegraded(&changed.Status, kr.Generation, r.AuditEphemeral, r.Now())
 	if apiequality.Semantic.DeepEqual(kr.Status, changed.Status) {
@@ -76,6 +89,17 @@ func (r *KeyringReconciler) report(ctx context.Context, kr *v1alpha1.Keyring, re
 		return client.IgnoreNotFound(fmt.Errorf("writing the status of keyring %s: %w", kr.Name, err))
 	}
 	return nil
+}
+
+// refusedAnew lists the requests that are refused, and were not before. How many objects need a key, which the message says, may change often.
+func refusedAnew(before, now []v1alpha1.RequestStatus) (anew []v1alpha1.RequestStatus) {
+	for _, q := range now {
+		was := slices.ContainsFunc(before, func(b v1alpha1.RequestStatus) bool { return b.Key == q.Key && b.Do == q.Do && b.Outcome == q.Outcome })
+		if q.Outcome == v1alpha1.RequestRefused && !was {
+			anew = append(anew, q)
+		}
+	}
+	return anew
 }
 
 // isWrong says whether a person should hear of it. A keyring can be ready with a key that cannot be used.
@@ -91,7 +115,9 @@ func keyringStatus(old v1alpha1.KeyringStatus, generation int64, res keyring.Res
 	next.ObservedGeneration = generation
 	if res.Known {
 		next.StatementKey, next.ActiveKey, next.Recipients, next.Keys = res.StatementKey, res.ActiveKey, res.Note, res.Keys
+		next.NextRotation = res.NextRotation
 	}
+	next.Requests = res.Requests
 	set := func(kind string, status metav1.ConditionStatus) {
 		apimeta.SetStatusCondition(&next.Conditions, metav1.Condition{
 			Type: kind, Status: status, ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),

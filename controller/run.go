@@ -111,7 +111,10 @@ func unknownKind(err error) error {
 func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies) error {
 	live := &keyring.Live{}
 	log := newTermLog(recorder, termOf(cfg, mgr.GetAPIReader()), cfg.AuditAnchors.Others, cfg.Log)
-	rings := keyring.NewManager(keyring.Config{Source: cfg.KeySource, Use: cfg.KeySourceUse, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
+	rings := keyring.NewManager(keyring.Config{
+		Source: cfg.KeySource, Use: cfg.KeySourceUse, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live,
+		Backups: backups{mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace}, Restores: cfg.KeyRestores,
+	})
 	reader, listed, err := readers(mgr, cfg, bodies)
 	if err != nil {
 		return err
@@ -126,6 +129,9 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 	}
 	counters, err := newMetrics(crmetrics.Registry, reader, store)
 	if err != nil {
+		return err
+	}
+	if err := newRotations(crmetrics.Registry, mgr.GetCache(), cfg.Now); err != nil {
 		return err
 	}
 	waiters := newAuditWaiters(recorder, bodies.seen)

@@ -380,16 +380,18 @@ func TestKeyringThatOnlyAPersonCanMend(t *testing.T) {
 			note := b.get("waxwing-statement-default").Annotations["waxwing.io/recipients"]
 			b.annotate("waxwing-statement-default", "waxwing.io/recipients", strings.Replace(note, "set: 1", "set: 9", 1))
 		}, keyring.ReasonStatementInvalid, "holds a recipient set that cannot be used"},
-		"two active keys": {func(b *keyringBench, _ string) {
-			second, err := b.source.Create(b.t.Context(), "default", seal.PostQuantum)
-			if err != nil {
-				b.t.Fatal(err)
+		"two active keys, and neither is the published one": {func(b *keyringBench, id string) {
+			states := map[string]keyring.State{id: keyring.Deactivated}
+			for range 2 {
+				made, err := b.source.Create(b.t.Context(), "default", seal.PostQuantum)
+				if err != nil {
+					b.t.Fatal(err)
+				}
+				states[made] = keyring.Active
 			}
 			keys, _, err := b.source.Load(b.t.Context(), "default")
 			for _, k := range keys {
-				if k.ID == second && err == nil {
-					err = b.source.SetState(b.t.Context(), k, keyring.Active, time.Now())
-				}
+				err = errors.Join(err, b.source.SetState(b.t.Context(), k, states[k.ID], time.Now()))
 			}
 			if err != nil {
 				b.t.Fatal(err)

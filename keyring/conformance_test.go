@@ -1,11 +1,14 @@
 package keyring_test
 
 import (
+	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/keyring"
@@ -44,6 +47,12 @@ func TestTheFakeSourceKeepsItsPromises(t *testing.T) {
 					}
 				}
 			},
+			Holds: func(name, id string) bool {
+				return keyring.Probe(of(name).keys[id].Key, time.Now, rand.Reader) == nil
+			},
+			Watched: func(name string, at func(write func() error) error) keyring.Source {
+				return &watchedMemory{of(name), at}
+			},
 			Content: func() (all string) {
 				for _, name := range slices.Sorted(maps.Keys(sources)) {
 					s := sources[name]
@@ -53,4 +62,14 @@ func TestTheFakeSourceKeepsItsPromises(t *testing.T) {
 			},
 		}
 	})
+}
+
+// watchedMemory is a memorySource whose changes of state go through at.
+type watchedMemory struct {
+	*memorySource
+	at func(write func() error) error
+}
+
+func (w *watchedMemory) SetState(ctx context.Context, k keyring.Stored, to keyring.State, at time.Time) error {
+	return w.at(func() error { return w.memorySource.SetState(ctx, k, to, at) })
 }

@@ -1,10 +1,11 @@
 package keyring
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
+	"time"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
 // Reasons of a keyring's Ready condition.
@@ -30,13 +31,19 @@ const (
 	DoNothing       Do = "nothing"
 	DoStop          Do = "stop" // a person must act; Reason and Message say how
 	DoMakeStatement Do = "make the statement key"
-	DoMakeKey       Do = "make the first key"
+	DoMakeKey       Do = "make a key"
 	DoClaim         Do = "claim the activation of a key"
 	DoActivate      Do = "prove a key and activate it"
 	DoPublish       Do = "publish the recipient set"
+	DoDeactivate    Do = "deactivate a key"
+	DoSuspend       Do = "suspend a key"
+	DoResume        Do = "resume a key"
+	DoCompromise    Do = "note that others know a key"
+	DoAskUses       Do = "ask who needs the keys"
+	DoDestroy       Do = "destroy a key"
 )
 
-// Situation is what a source holds for one keyring.
+// Situation is what a source holds for one keyring, what is asked of it, and when.
 type Situation struct {
 	Keys []Key
 	// Unreadable says that the source has keys that cannot be used; which ones they are is not known.
@@ -49,6 +56,16 @@ type Situation struct {
 	Claim string
 	// Shown is the key that the Keyring's status shows as active, for display; empty: none. It only ever holds back: what a status says is no proof of anything.
 	Shown string
+
+	// Now is the time.
+	Now time.Time
+	// Rotation and Requests are those of the Keyring's spec.
+	Rotation Rotation
+	Requests []v1alpha1.KeyRequest
+	// Moving says that something is left in spec.moveFrom.
+	Moving bool
+	// Uses is who needs the keys, as it was told after the last change; nil: nobody was asked.
+	Uses *Uses
 }
 
 // Next is Decide's answer.
@@ -56,6 +73,10 @@ type Next struct {
 	Do Do
 	// Key is the id of the key that Do is about, where it is about one.
 	Key string
+	// To is the state that it comes into, where that is not plain from Do.
+	To State
+	// Why is what it is done for, for the audit log; may be empty.
+	Why string
 	// Reason and Message say what is wrong, for DoStop.
 	Reason, Message string
 }
@@ -63,35 +84,28 @@ type Next struct {
 // Decide says what a keyring needs next. Done again and again on what the source then holds, it ends in DoNothing or DoStop, from wherever a crash has left it.
 //
 //	no statement key ──> make it ──┐
-//	no key at all ──> make the first, pre-active ──┐
-//	pre-active ──> claim ──> prove and activate ──> publish ──> nothing
+//	a state that was asked for ──> that, unless another key has to take its place first
+//	no key, or one that is due ──> make one, pre-active ──┐
+//	pre-active ──> claim ──> prove and activate ──> publish ──> deactivate the one before ──> destroy what may go ──> nothing
 //
 // When the published key is gone it makes no other: a new key would silently take the place of the one that everything is sealed to. The same where the status
 // shows a key and the source is as it was before the first: it is that of a controller in another namespace, somebody has deleted all of it, or it was restored as it was
 // long ago.
 func Decide(s Situation) Next {
-	active := inState(s.Keys, Active)
 	switch {
 	case s.behind():
 		return stop(ReasonKeyMissing, "the status shows key %s, and the source holds %s: it was deleted or restored as it was long ago, or a controller in another namespace has it. "+
 			"Restore it from a newer backup, name the source that it is in as spec.moveFrom, or uninstall the controller that should not be; to begin anew with other keys, delete this Keyring and make it again", s.Shown, s.what())
 	case s.Statement == "":
 		return Next{Do: DoMakeStatement}
-	case len(active) > 1:
-		return stop(ReasonSeveralActiveKeys, "keys %s are active at once: set the state of all but one to %s", displays(active), Deactivated)
-	case len(active) == 1 && !slices.Equal(s.Published, active):
-		return Next{Do: DoPublish, Key: active[0]}
-	case len(active) == 1:
-		return Next{Do: DoNothing}
-	case missing(s) != "" && s.Unreadable:
-		return stop(ReasonKeyUnreadable, "key %s of the published recipient set is not among the keys that can be read", display(missing(s)))
-	case missing(s) != "":
-		return stop(ReasonKeyMissing, "key %s of the published recipient set is not in the source: restore it from a backup, "+
-			"or delete %s too to begin anew with other keys", display(missing(s)), s.Statement)
-	case len(s.Keys) == 0:
-		return Next{Do: DoMakeKey}
 	}
-	return activation(s)
+	if next, ok := s.asked(); ok {
+		return next
+	}
+	if next := s.sealing(); next.Do != DoNothing {
+		return next
+	}
+	return s.ending()
 }
 
 // behind says that the source is as it was before the first key, and the status shows one.
@@ -108,37 +122,14 @@ func (s Situation) what() string {
 	return "no key at all"
 }
 
-// activation chooses among pre-active keys: the claimed one, else the oldest. There is more than one only where two controllers have raced.
-func activation(s Situation) Next {
-	waiting := inState(s.Keys, PreActive)
-	switch {
-	case len(waiting) == 0:
-		return stop(ReasonNoActiveKey, "none of the %d keys is active, and none waits to become it", len(s.Keys))
-	case s.Claim == "" || !slices.Contains(waiting, s.Claim):
-		return Next{Do: DoClaim, Key: waiting[0]}
-	}
-	return Next{Do: DoActivate, Key: s.Claim}
-}
-
 // missing is the id of a published key that the source does not have.
 func missing(s Situation) string {
 	for _, id := range s.Published {
-		if !slices.ContainsFunc(s.Keys, func(k Key) bool { return k.ID == id }) {
+		if _, ok := s.key(id); !ok {
 			return id
 		}
 	}
 	return ""
-}
-
-// inState lists the ids of the keys in a state, oldest first.
-func inState(keys []Key, state State) []string {
-	var ids []string
-	for _, k := range slices.SortedFunc(slices.Values(keys), older) {
-		if k.State == state {
-			ids = append(ids, k.ID)
-		}
-	}
-	return ids
 }
 
 func ids(keys []Key) []string {
@@ -156,8 +147,6 @@ func displays(ids []string) string {
 	}
 	return strings.Join(short, ", ")
 }
-
-func older(a, b Key) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) }
 
 func stop(reason, message string, args ...any) Next {
 	return Next{Do: DoStop, Reason: reason, Message: fmt.Sprintf(message, args...)}

@@ -72,9 +72,27 @@ func TestWhatAKeyringNeedsNext(t *testing.T) {
 			keyring.Situation{Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Active, 1), key("b", keyring.PreActive, 0)}}, keyring.Next{Do: keyring.DoNothing}, ""},
 		"and so does what cannot be read": {
 			keyring.Situation{Statement: here, Published: long("a"), Unreadable: true, Keys: []keyring.Key{key("a", keyring.Active, 1)}}, keyring.Next{Do: keyring.DoNothing}, ""},
-		"two active keys: a person decides": {
-			keyring.Situation{Statement: here, Published: long("a"), Keys: []keyring.Key{key("b", keyring.Active, 1), key("a", keyring.Active, 0)}},
+		"two active keys of which none is published: a person decides": {
+			keyring.Situation{Statement: here, Published: long("c"), Keys: []keyring.Key{key("b", keyring.Active, 1), key("a", keyring.Active, 0), key("c", keyring.Deactivated, 0)}},
 			keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonSeveralActiveKeys}, "keys aaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbb are active at once"},
+		"and so before the first set": {
+			keyring.Situation{Statement: here, Claim: b, Keys: []keyring.Key{key("b", keyring.Active, 1), key("a", keyring.Active, 0)}},
+			keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonSeveralActiveKeys}, "are active at once"},
+		"one of two active keys is published, as after the new set of a rotation: the other opens only": {
+			keyring.Situation{Statement: here, Published: long("b"), Keys: []keyring.Key{key("b", keyring.Active, 1), key("a", keyring.Active, 0)}},
+			keyring.Next{Do: keyring.DoDeactivate, Key: a, Why: "key bbbbbbbbbbbbbbbb is sealed to"}, ""},
+		"the other is claimed, as before the new set of a rotation: publish it": {
+			keyring.Situation{Statement: here, Published: long("a"), Claim: b, Keys: []keyring.Key{key("b", keyring.Active, 1), key("a", keyring.Active, 0)}},
+			keyring.Next{Do: keyring.DoPublish, Key: b}, ""},
+		"the claim is of a key that is not active: the one that is not published opens only": {
+			keyring.Situation{Statement: here, Published: long("a"), Claim: c, Keys: []keyring.Key{key("b", keyring.Active, 1), key("a", keyring.Active, 0), key("c", keyring.PreActive, 2)}},
+			keyring.Next{Do: keyring.DoDeactivate, Key: b, Why: "key aaaaaaaaaaaaaaaa is sealed to"}, ""},
+		"three are active and one of those that are not published is claimed: a person decides": {
+			keyring.Situation{Statement: here, Published: long("a"), Claim: b, Keys: []keyring.Key{key("b", keyring.Active, 1), key("a", keyring.Active, 0), key("c", keyring.Active, 2)}},
+			keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonSeveralActiveKeys}, "seal keys deactivate"},
+		"three are active and none is claimed: the others open only, the older first": {
+			keyring.Situation{Statement: here, Published: long("a"), Keys: []keyring.Key{key("b", keyring.Active, 1), key("a", keyring.Active, 0), key("c", keyring.Active, 2)}},
+			keyring.Next{Do: keyring.DoDeactivate, Key: b, Why: "key aaaaaaaaaaaaaaaa is sealed to"}, ""},
 		"the published key is gone: restore it": {
 			keyring.Situation{Statement: here, Published: long("a")}, keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonKeyMissing}, "delete " + here},
 		"the published key is gone and a pre-active one is there: no silent change": {
@@ -83,7 +101,17 @@ func TestWhatAKeyringNeedsNext(t *testing.T) {
 		"the published key may be one that cannot be read": {
 			keyring.Situation{Statement: here, Published: long("a"), Unreadable: true}, keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonKeyUnreadable}, "aaaaaaaaaaaaaaaa"},
 		"the published key was suspended and none waits": {
-			keyring.Situation{Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Suspended, 0)}}, keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonNoActiveKey}, ""},
+			keyring.Situation{Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Suspended, 0)}}, keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonNoActiveKey}, "resume it, or deactivate it"},
+		"the published key was compromised and none waits: make another": {
+			keyring.Situation{Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Compromised, 0)}}, keyring.Next{Do: keyring.DoMakeKey, Why: "no key was active"}, ""},
+		"and so with none but old keys, as a restore leaves them": {
+			keyring.Situation{Statement: here, Keys: []keyring.Key{key("a", keyring.Deactivated, 0), key("b", keyring.Compromised, 0), key("c", keyring.Destroyed, 0)}}, keyring.Next{Do: keyring.DoMakeKey, Why: "no key was active"}, ""},
+		"but not beside one that cannot be used, which may be the one that was made": {
+			keyring.Situation{Statement: here, Unreadable: true, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Compromised, 0)}},
+			keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonKeyUnreadable}, "none is made"},
+		"nor beside a suspended one": {
+			keyring.Situation{Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Compromised, 0), key("b", keyring.Suspended, 0)}},
+			keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonNoActiveKey}, "bbbbbbbbbbbbbbbb"},
 		"the published key was compromised and one waits": {
 			keyring.Situation{Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Compromised, 0), key("b", keyring.PreActive, 0)}},
 			keyring.Next{Do: keyring.DoClaim, Key: b}, ""},
@@ -103,19 +131,32 @@ func TestWhatAKeyringNeedsNext(t *testing.T) {
 
 // perform is what a faultless Manager would do.
 func perform(s *keyring.Situation, n keyring.Next, made *int) {
+	state := func(to keyring.State) {
+		i := slices.IndexFunc(s.Keys, func(k keyring.Key) bool { return k.ID == n.Key })
+		if to == keyring.Active && s.Keys[i].Activated.IsZero() {
+			s.Keys[i].Activated = s.Now
+		}
+		s.Keys[i].State, s.Keys[i].Since = to, s.Now
+	}
+	s.Uses = nil
 	switch n.Do {
 	case keyring.DoMakeStatement:
 		s.Statement = "here"
 	case keyring.DoMakeKey:
+		s.Keys = append(s.Keys, key(string("fghijk"[*made]), keyring.PreActive, 9+*made))
 		*made++
-		s.Keys = append(s.Keys, key("f", keyring.PreActive, 9))
 	case keyring.DoClaim:
 		s.Claim = n.Key
 	case keyring.DoActivate:
-		i := slices.IndexFunc(s.Keys, func(k keyring.Key) bool { return k.ID == n.Key })
-		s.Keys[i].State = keyring.Active
+		state(keyring.Active)
 	case keyring.DoPublish:
 		s.Published, s.Claim = []string{n.Key}, ""
+	case keyring.DoDeactivate:
+		state(keyring.Deactivated)
+	case keyring.DoSuspend, keyring.DoResume, keyring.DoCompromise, keyring.DoDestroy:
+		state(n.To)
+	case keyring.DoAskUses:
+		s.Uses = &keyring.Uses{}
 	}
 }
 
@@ -159,7 +200,7 @@ func mustEnd(t *testing.T, s keyring.Situation) {
 		return n
 	}
 	before, made := active(), 0
-	for range 6 {
+	for range 7 {
 		n := keyring.Decide(s)
 		if n.Do == keyring.DoNothing && (active() != 1 || len(s.Published) != 1) {
 			t.Fatalf("%s: nothing more to do with %d active keys", begin, active())

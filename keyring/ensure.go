@@ -10,11 +10,8 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
-// maxSteps bounds one Ensure: five steps lead from nothing to a published key, the rest is for conflicts.
+// maxSteps bounds one Ensure: five steps lead from nothing to a published key, and five from one to the next; the rest is for conflicts. What is asked for comes on top.
 const maxSteps = 16
-
-// actor is who is behind what a Manager does.
-const actor = "waxwing-controller"
 
 // refusal is an error with the reason that the status gives for it.
 type refusal struct {
@@ -39,6 +36,10 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	} else {
 		err = r.all(ctx)
 	}
+	if transient(err) == nil {
+		r.backed = r.backUp(ctx)
+	}
+	r.stopped = err
 	if err == nil && unusable != nil {
 		// The keys are well; that somebody's signature is refused is not.
 		err = &refusal{ReasonSignerInvalid, true, unusable}
@@ -50,6 +51,7 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	if r.inv.keysRead {
 		m.use(kr.Name, specs(&kr.Spec)...)
 	}
+	r.count(ctx)
 	return r.result(err), transient(err)
 }
 
@@ -79,6 +81,16 @@ type run struct {
 	move *move  // nil without it, and where keys cannot be moved
 	inv  *inventory
 	done []Done
+	uses *Uses  // who needs the keys, as it was told after the last step
+	why  string // what the present operation is done for
+	by   string // the field manager that has asked for it; empty: nobody has
+	made string // the id of the key that this run has made
+	// stopped is why not all was done that was to be done; nil: all was.
+	stopped error
+
+	asked   *asked // what is to be taken from a backup; nil: nothing, or it was refused
+	refused string // why it was
+	backed  *Backed
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -115,16 +127,27 @@ func (r *run) settle(ctx context.Context) error {
 			return unavailable(err)
 		}
 		if n == 0 {
-			most += r.moveSteps()
+			if err := r.askRestore(ctx); err != nil {
+				return err
+			}
+			most += r.moveSteps() + r.restoreSteps() + 2*len(r.inv.keys) + len(r.kr.Spec.Requests)
 		}
-		next := r.decide()
+		next, err := r.next(ctx)
+		if err != nil {
+			return err
+		}
 		switch next.Do {
 		case DoNothing:
 			return nil
 		case DoStop:
 			return &refusal{next.Reason, true, errors.New(next.Message)}
+		case DoAskUses:
+			r.askUses(ctx)
+			continue
 		}
+		r.by, r.uses = r.behind(next), nil
 		err = r.step(ctx, next)
+		r.by = ""
 		if problem, f := (*Problem)(nil), (*refusal)(nil); errors.As(err, &problem) && !errors.As(err, &f) {
 			return &refusal{ReasonKeySourceUnavailable, true, err}
 		}
@@ -144,11 +167,17 @@ func (r *run) step(ctx context.Context, next Next) error {
 			return nil, r.did("StatementKeyMade", "made the statement key", r.src.CreateStatement(ctx, r.kr.Name))
 		})
 	case DoMakeKey:
+		if r.made != "" {
+			// The source does not show it, such as a Vault's replica that is behind. Whoever makes others meanwhile never ends.
+			return unavailable(fmt.Errorf("key %s was made, and cannot be seen", display(r.made)))
+		}
 		return r.recorded(ctx, audit.ActionKeyGenerate, "Keyring", nil, func(ctx context.Context) ([]audit.Key, error) {
+			r.why = next.Why
 			id, err := r.src.Create(ctx, r.kr.Name, r.class())
 			if err != nil {
 				return nil, err
 			}
+			r.made = id
 			return r.keys(id), r.did("KeyMade", "made key "+display(id), nil)
 		})
 	case DoClaim:
@@ -158,14 +187,17 @@ func (r *run) step(ctx context.Context, next Next) error {
 		return r.src.SaveStatement(ctx, &st)
 	case DoActivate:
 		return r.recorded(ctx, audit.ActionKeyActivate, "Keyring", r.keys(next.Key), func(ctx context.Context) ([]audit.Key, error) {
+			r.why = next.Why
 			return nil, r.activate(ctx, next.Key)
 		})
 	case DoPublish:
 		return r.recorded(ctx, audit.ActionPublish, "Keyring", r.keys(next.Key), func(ctx context.Context) ([]audit.Key, error) {
 			return nil, r.publish(ctx, next.Key)
 		})
+	case DoRestoreStatement, DoDropFresh, DoRestoreKey, DoRestoreState, DoRestoreSet, DoFinishRestore:
+		return r.restoreStep(ctx, next)
 	}
-	return r.moveStep(ctx, next)
+	return r.change(ctx, next)
 }
 
 func (r *run) activate(ctx context.Context, id string) error {
@@ -190,16 +222,18 @@ func (r *run) did(reason, message string, err error) error {
 	return err
 }
 
-// recorded wraps an operation in intent and outcome, which has the ids of the requests that it made. Without a durable intent the operation is not begun.
+// recorded wraps an operation in intent and outcome, which has the ids of the requests that it made, and r.why, if the operation has set that. Without a durable intent
+// the operation is not begun.
 func (r *run) recorded(ctx context.Context, action audit.Action, kind string, keys []audit.Key, operation func(context.Context) ([]audit.Key, error)) error {
 	object := audit.Object{Kind: kind, Name: r.kr.Name, UID: string(r.kr.UID), Generation: r.kr.Generation, ResourceVersion: r.kr.ResourceVersion}
-	id, err := r.m.cfg.Audit.Intent(ctx, audit.Operation{Action: action, Object: object, Keys: keys, Actor: audit.Actor{User: audit.Unattributed, Manager: actor}})
+	id, err := r.m.cfg.Audit.Intent(ctx, audit.Operation{Action: action, Object: object, Keys: keys, Actor: r.actorOf()})
 	if err != nil {
 		return &refusal{ReasonAuditUnavailable, false, err}
 	}
 	doing, requests := WithRequests(ctx)
 	touched, operr := operation(doing)
-	out := audit.Outcome{OK: operr == nil, Keys: touched, VaultRequest: requests.String()}
+	out := audit.Outcome{OK: operr == nil, Keys: touched, Message: r.why, VaultRequest: requests.String()}
+	r.why = ""
 	if operr != nil {
 		out.Reason, out.Message = reasonOf(operr), operr.Error()
 	}

@@ -55,13 +55,13 @@ func TestWhatOnlyAPersonCanMend(t *testing.T) {
 		note   bool // the set is still there to seal to
 		known  bool
 	}{
-		"two active keys": {func(b *bench, _ string) {
-			k := newClassical(b.t, keyring.Active)
-			b.src.put(k)
-		}, keyring.ReasonSeveralActiveKeys, true, true, true},
-		"the published key was suspended":   {func(b *bench, id string) { b.src.change(id, func(k *keyring.Key) { k.State = keyring.Suspended }) }, keyring.ReasonNoActiveKey, false, false, true},
-		"the published key was compromised": {func(b *bench, id string) { b.src.change(id, func(k *keyring.Key) { k.State = keyring.Compromised }) }, keyring.ReasonNoActiveKey, true, false, true},
-		"the published key was deleted":     {func(b *bench, id string) { delete(b.src.keys, id) }, keyring.ReasonKeyMissing, false, false, true},
+		"two active keys, and neither is the published one": {func(b *bench, id string) {
+			b.src.change(id, func(k *keyring.Key) { k.State = keyring.Deactivated })
+			b.src.put(newClassical(b.t, keyring.Active))
+			b.src.put(newClassical(b.t, keyring.Active))
+		}, keyring.ReasonSeveralActiveKeys, true, false, true},
+		"the published key was suspended": {func(b *bench, id string) { b.src.change(id, func(k *keyring.Key) { k.State = keyring.Suspended }) }, keyring.ReasonNoActiveKey, false, false, true},
+		"the published key was deleted":   {func(b *bench, id string) { delete(b.src.keys, id) }, keyring.ReasonKeyMissing, false, false, true},
 		"the published key cannot be read": {func(b *bench, id string) {
 			delete(b.src.keys, id)
 			b.src.faults = []keyring.Problem{{Where: "Place x", Msg: "is garbled"}}

@@ -25,11 +25,14 @@ type bench struct {
 	path string
 	live *keyring.Live
 	m    *keyring.Manager
+	now  time.Time
+	uses keyring.UsesFunc
 }
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := &bench{t: t, src: newMemorySource(t), path: audittest.Dir(t)}
+	b := &bench{t: t, src: newMemorySource(t), path: audittest.Dir(t), now: noon}
+	b.src.now = func() time.Time { return b.now }
 	b.log = audittest.Open(t, b.path)
 	t.Cleanup(func() { _ = b.log.Close() })
 	b.restart(b.log)
@@ -39,7 +42,9 @@ func newBench(t testing.TB) *bench {
 // restart is a new Manager with an empty memory.
 func (b *bench) restart(log audit.Log) {
 	b.live = &keyring.Live{}
-	b.m = keyring.NewManager(keyring.Config{Source: keyring.ClearSecrets(b.src), Audit: log, Now: func() time.Time { return noon }, Rand: rand.Reader, Live: b.live})
+	b.m = keyring.NewManager(keyring.Config{
+		Source: keyring.ClearSecrets(b.src), Uses: b.uses, Audit: log, Now: func() time.Time { return b.now }, Rand: rand.Reader, Live: b.live,
+	})
 }
 
 func ring(name string) *v1alpha1.Keyring {
@@ -103,7 +108,7 @@ func TestAKeyringIsBroughtFromNothingToAPublishedKey(t *testing.T) {
 			want := keyring.Result{
 				Ready: true, Reason: keyring.ReasonKeyActive, Message: "sealing to key " + id[:16] + ", recipient set 1",
 				Known: true, StatementKey: res.StatementKey, ActiveKey: id[:16], Note: res.Note,
-				Keys: []v1alpha1.KeyStatus{{ID: id, Recipient: set.Recipients[0].String(), State: "Active", Created: metav1.NewTime(noon), Activated: &metav1.Time{Time: noon}}},
+				Keys: []v1alpha1.KeyStatus{{ID: id, Recipient: set.Recipients[0].String(), State: "Active", Created: metav1.NewTime(noon), Activated: &metav1.Time{Time: noon}, Since: &metav1.Time{Time: noon}}},
 				Done: []keyring.Done{
 					{Reason: "StatementKeyMade", Message: "made the statement key"}, {Reason: "KeyMade", Message: "made key " + id[:16]},
 					{Reason: "KeyActivated", Message: "proved key " + id[:16] + " and made it active"}, {Reason: "RecipientsPublished", Message: "recipient set 1 has key " + id[:16]},

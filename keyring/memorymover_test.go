@@ -15,12 +15,15 @@ func (m *memorySource) Import(ctx context.Context, k keyring.Key, private keyrin
 		if m.keys[k.ID] != nil {
 			return nil
 		}
-		id, err := seal.ParseIdentity(private.Text())
-		if err != nil {
-			return err
+		imported := destroyed(k)
+		if k.State != keyring.Destroyed {
+			id, err := seal.ParseIdentity(private.Text())
+			if err != nil {
+				return err
+			}
+			imported = keyring.NewKey(k.Keyring, id, k.State, k.Created, k.Activated)
+			imported.Since, imported.WasClear = k.Since, k.WasClear
 		}
-		imported := keyring.NewKey(k.Keyring, id, k.State, k.Created, k.Activated)
-		imported.WasClear = k.WasClear
 		m.keys[k.ID] = &keyring.Stored{Key: imported, Where: m.name + " " + k.Display(), Version: m.next()}
 		return nil
 	})

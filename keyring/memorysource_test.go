@@ -32,10 +32,12 @@ type memorySource struct {
 	// before and after may be nil; they are asked for an error with the operation's name and number.
 	before, after func(op string, n int) error
 	trace         func(string)
+	// now dates new keys.
+	now func() time.Time
 }
 
 func newMemorySource(t testing.TB) *memorySource {
-	return &memorySource{t: t, name: "Place", keys: map[string]*keyring.Stored{}, statements: map[string]*keyring.Statement{}, signers: map[string]string{}}
+	return &memorySource{t: t, name: "Place", keys: map[string]*keyring.Stored{}, statements: map[string]*keyring.Statement{}, signers: map[string]string{}, now: func() time.Time { return noon }}
 }
 
 // do runs an operation under the lock, with the failures around it.
@@ -101,9 +103,9 @@ func (m *memorySource) Load(ctx context.Context, name string) (keys []keyring.St
 func (m *memorySource) Create(ctx context.Context, name string, class seal.Class) (string, error) {
 	id, _ := identity(m.t, class)
 	return id.KeyID(), m.do(ctx, "create", func() error {
-		m.keys[id.KeyID()] = &keyring.Stored{
-			Key: keyring.NewKey(name, id, keyring.PreActive, noon, time.Time{}), Where: m.name + " " + id.KeyID()[:16], Version: m.next(),
-		}
+		k := keyring.NewKey(name, id, keyring.PreActive, m.now(), time.Time{})
+		k.Since = k.Created
+		m.keys[id.KeyID()] = &keyring.Stored{Key: k, Where: m.name + " " + id.KeyID()[:16], Version: m.next()}
 		return nil
 	})
 }
@@ -120,9 +122,17 @@ func (m *memorySource) SetState(ctx context.Context, k keyring.Stored, to keyrin
 		if to == keyring.Active && now.Activated.IsZero() {
 			now.Activated = at
 		}
-		now.State, now.Version = to, m.next()
+		now.State, now.Since, now.Version = to, at, m.next()
+		if to == keyring.Destroyed {
+			now.Key = destroyed(now.Key)
+		}
 		return nil
 	})
+}
+
+// destroyed is a key without its private half.
+func destroyed(k keyring.Key) keyring.Key {
+	return keyring.Key{Keyring: k.Keyring, ID: k.ID, Recipient: k.Recipient, State: keyring.Destroyed, Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear}
 }
 
 func (m *memorySource) LoadStatement(ctx context.Context, name string) (st *keyring.Statement, err error) {

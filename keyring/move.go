@@ -96,6 +96,10 @@ func decideKey(k Key, clear bool, to Side) Next {
 	if !ok {
 		return Next{Do: DoCopyKey, Key: k.ID}
 	}
+	// What is left of a destroyed key proves nothing of the original, which may have been put back on purpose.
+	if moved.State == Destroyed && k.State != Destroyed {
+		return stop(ReasonMoveBlocked, "key %s is destroyed in source, and %s in moveFrom: delete the one that is wrong", k.Display(), k.State)
+	}
 	// Another controller may have taken the original a step further after it was copied.
 	if slices.Index(States(), k.State) > slices.Index(States(), moved.State) {
 		if err := Step(moved.State, k.State); err != nil {

@@ -38,6 +38,10 @@ func TestTheNextStepOfAMove(t *testing.T) {
 		"the copy knows nothing of the clear":           {with(full, func(s *side) { s.Clear = true }), with(stated, func(s *side) { s.Keys = full.Keys }), keyring.DoMarkKey, "a", ""},
 		"the copy is in the clear too":                  {with(full, func(s *side) { s.Keys = marked }), with(stated, func(s *side) { s.Keys, s.Clear = full.Keys, true }), keyring.DoDropKey, "a", ""},
 		"the copy knows of the clear":                   {with(full, func(s *side) { s.Clear = true }), with(stated, func(s *side) { s.Keys = marked }), keyring.DoDropKey, "a", ""},
+		"a destroyed key goes along":                    {with(full, func(s *side) { s.Keys = keys(key("a", keyring.Destroyed)) }), stated, keyring.DoCopyKey, "a", ""},
+		"its record is there":                           {with(full, func(s *side) { s.Keys = keys(key("a", keyring.Destroyed)) }), with(stated, func(s *side) { s.Keys = keys(key("a", keyring.Destroyed)) }), keyring.DoDropKey, "a", ""},
+		"destroyed after it was copied":                 {with(full, func(s *side) { s.Keys = keys(key("a", keyring.Destroyed)) }), with(stated, func(s *side) { s.Keys = keys(key("a", keyring.Deactivated)) }), keyring.DoCopyState, "a", ""},
+		"destroyed in the new place alone":              {with(full, func(s *side) { s.Keys = keys(key("a", keyring.Deactivated)) }), with(stated, func(s *side) { s.Keys = keys(key("a", keyring.Destroyed)) }), keyring.DoStop, "", "destroyed in source, and Deactivated in moveFrom"},
 		"oldest first": {with(full, func(s *side) {
 			newer := key("a", keyring.Active)
 			newer.Created = noon.Add(1)

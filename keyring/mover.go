@@ -12,7 +12,7 @@ import (
 type Mover interface {
 	Source
 	// Import keeps a key of another source under its id, with its state, its dates and WasClear. What is in its place already is left as it is: Load tells what, unless a
-	// *Problem does; ErrConflict says no more than that there is something.
+	// *Problem does; ErrConflict says no more than that there is something. A key that is Destroyed comes without a private half.
 	Import(ctx context.Context, k Key, private Private) error
 	// MarkClear sets WasClear of a key, if it is still what Load gave; otherwise ErrConflict. A source that keeps private keys in the clear need not keep the mark.
 	MarkClear(ctx context.Context, k Stored) error

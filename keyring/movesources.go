@@ -155,10 +155,17 @@ func (inv *inventory) side() Side {
 	return s
 }
 
+// situation is what there is to decide by.
+func (r *run) situation() Situation {
+	s := r.inv.situation()
+	s.Shown, s.Now, s.Rotation, s.Requests, s.Uses = r.kr.Status.ActiveKey, r.m.cfg.Now(), RotationOf(&r.kr.Spec), r.kr.Spec.Requests, r.uses
+	s.Moving = r.move != nil && r.move.inv.side().Left() != ""
+	return s
+}
+
 // decide asks DecideMove, where a move is under way, and then Decide.
 func (r *run) decide() Next {
-	situation := r.inv.situation()
-	situation.Shown = r.kr.Status.ActiveKey
+	situation := r.situation()
 	if r.move == nil {
 		return Decide(situation)
 	}

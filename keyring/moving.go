@@ -60,9 +60,12 @@ func (r *run) copySet(ctx context.Context) error {
 }
 
 func (r *run) copyKey(ctx context.Context, k Stored) error {
-	private, err := k.export()
-	if err != nil {
-		return &refusal{ReasonMoveBlocked, true, fmt.Errorf("key %s of %s: %w", k.Display(), k.Where, err)}
+	var private Private // none of a key that is destroyed
+	if k.State != Destroyed {
+		var err error
+		if private, err = k.export(); err != nil {
+			return &refusal{ReasonMoveBlocked, true, fmt.Errorf("key %s of %s: %w", k.Display(), k.Where, err)}
+		}
 	}
 	carried := k.Key
 	carried.WasClear = k.WasClear || r.kr.Spec.MoveFrom.Clear()
@@ -74,9 +77,12 @@ func (r *run) copyState(ctx context.Context, k Stored) error {
 	if err != nil {
 		return err
 	}
-	at := r.m.cfg.Now()
+	at := k.Since
 	if k.State == Active {
 		at = k.Activated
+	}
+	if at.IsZero() {
+		at = r.m.cfg.Now()
 	}
 	return moveError(r.src.SetState(ctx, copied, k.State, at))
 }
@@ -89,14 +95,16 @@ func (r *run) markKey(ctx context.Context, k Stored) error {
 	return moveError(r.move.dest.MarkClear(ctx, copied))
 }
 
-// dropKey deletes the original of a key whose copy, as it was read back just now, opens what is sealed to it.
+// dropKey deletes the original of a key whose copy, as it was read back just now, opens what is sealed to it, unless the key is destroyed.
 func (r *run) dropKey(ctx context.Context, k Stored) error {
 	copied, err := r.move.target.key(k.ID)
 	if err != nil {
 		return err
 	}
-	if err := Probe(copied.Key, r.m.cfg.Now, r.m.cfg.Rand); err != nil {
-		return &refusal{ReasonProbeFailed, true, fmt.Errorf("%s: %w", copied.Where, err)}
+	if copied.State != Destroyed {
+		if err := Probe(copied.Key, r.m.cfg.Now, r.m.cfg.Rand); err != nil {
+			return &refusal{ReasonProbeFailed, true, fmt.Errorf("%s: %w", copied.Where, err)}
+		}
 	}
 	if err := r.setApart(ctx); err != nil {
 		return err
@@ -104,7 +112,11 @@ func (r *run) dropKey(ctx context.Context, k Stored) error {
 	if copied.Version == k.Version {
 		return samePlace()
 	}
-	return r.did("KeyMoved", fmt.Sprintf("key %s is proved in %s, and deleted in %s", k.Display(), copied.Where, k.Where), moveError(r.move.src.Remove(ctx, k)))
+	proved := "is proved"
+	if copied.State == Destroyed {
+		proved = "is destroyed, as is said"
+	}
+	return r.did("KeyMoved", fmt.Sprintf("key %s %s in %s, and deleted in %s", k.Display(), proved, copied.Where, k.Where), moveError(r.move.src.Remove(ctx, k)))
 }
 
 func (r *run) dropStatement(ctx context.Context) error {

@@ -102,6 +102,39 @@ func (b *moveBench) mustHaveMoved(res keyring.Result) {
 	b.mustOpen("after the move")
 }
 
+// TestADestroyedKeyGoesAlong moves what is left of a key, and its dates.
+func TestADestroyedKeyGoesAlong(t *testing.T) {
+	b := newMoveBench(t)
+	old := b.before.Keys[1].ID
+	if err := b.src.SetState(t.Context(), *b.src.keys[old], keyring.Destroyed, noon.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	res := b.mustEnsure(moving("new"))
+	k := b.to.keys[old]
+	if len(b.src.keys) != 0 || k == nil || k.State != keyring.Destroyed || !k.Since.Equal(noon.Add(-time.Hour)) || !k.WasClear || b.opens(old) {
+		t.Errorf("%d keys are left; moved is %v", len(b.src.keys), k)
+	}
+	if said := fmt.Sprint(res.Done); !strings.Contains(said, "key "+old[:16]+" is destroyed, as is said in New "+old[:16]+", and deleted in Old") {
+		t.Error(said)
+	}
+}
+
+// TestAKeyThatIsDestroyedDuringAMoveIsDestroyedInBothPlaces has the original destroyed after it was copied.
+func TestAKeyThatIsDestroyedDuringAMoveIsDestroyedInBothPlaces(t *testing.T) {
+	b := newMoveBench(t)
+	old, at := b.before.Keys[1].ID, noon.Add(-time.Hour)
+	b.to.after = func(op string, _ int) error {
+		if k := b.src.keys[old]; op == "import" && b.to.keys[old] != nil && k != nil && k.State != keyring.Destroyed {
+			return b.src.SetState(t.Context(), *k, keyring.Destroyed, at)
+		}
+		return nil
+	}
+	b.mustEnsure(moving("new"))
+	if k := b.to.keys[old]; len(b.src.keys) != 0 || k == nil || k.State != keyring.Destroyed || !k.Since.Equal(at) || b.opens(old) {
+		t.Errorf("%d keys are left; moved is %v", len(b.src.keys), k)
+	}
+}
+
 func TestKeysMoveToAnotherSource(t *testing.T) {
 	b := newMoveBench(t)
 	records := len(b.story())

@@ -36,7 +36,14 @@ func (r *run) publish(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	return r.did("RecipientsPublished", fmt.Sprintf("recipient set %d has key %s", set.Set, k.Display()), r.src.SaveStatement(ctx, &st))
+	before := r.inv.set
+	if err := r.did("RecipientsPublished", fmt.Sprintf("recipient set %d has key %s", set.Set, k.Display()), r.src.SaveStatement(ctx, &st)); err != nil {
+		return err
+	}
+	if before != nil && len(before.Recipients) == 1 && before.Recipients[0].KeyID() != k.ID {
+		return r.did("KeyRotated", fmt.Sprintf("key %s takes the place of key %s: what is in Git is rewrapped with seal rewrap", k.Display(), display(before.Recipients[0].KeyID())), nil)
+	}
+	return nil
 }
 
 // shown is the recipient set that the status shows, if the keyring's own statement key has signed it; nil if not. A source that was restored from an older backup does not

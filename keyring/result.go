@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -22,8 +23,18 @@ type Result struct {
 	ActiveKey    string // for display; empty unless exactly one key is active
 	Note         string // the signed recipient set; empty where there is none to seal to
 	Keys         []v1alpha1.KeyStatus
+	// NextRotation is when the active key is to be replaced by what spec.rotation says; nil where it is not planned.
+	NextRotation *metav1.Time
+	// Requests is what has become of spec.requests, whatever is known.
+	Requests []v1alpha1.RequestStatus
+	// LookAgain is when something may have to be done because time has passed; zero: there is no such time.
+	LookAgain time.Time
 	// Move is what has become of spec.moveFrom; nil where there is none.
 	Move *Move
+	// Backup is how the backup of the keys does; nil where nobody keeps any, or it was not looked at.
+	Backup *Backed
+	// Restore is what has become of a request to take keys from a backup; nil where there is none.
+	Restore *Restored
 	// Done is what was done, in order, also before an error.
 	Done []Done
 }
@@ -31,16 +42,22 @@ type Result struct {
 // Done is one thing that was done to a keyring, with a reason in CamelCase.
 type Done struct{ Reason, Message string }
 
+// DoneCompromised is the reason of a Done that people should be warned of.
+const DoneCompromised = "KeyCompromised"
+
 // result puts what was found and what went wrong into words.
 func (r *run) result(err error) Result {
 	// A source that is behind the status takes nothing from it: that is all that is left to say which key is missing.
-	situation := r.inv.situation()
-	situation.Shown = r.kr.Status.ActiveKey
+	situation := r.situation()
 	res := Result{Done: r.done, Known: r.inv.complete() && !situation.behind()}
-	res.Move = r.moved(err)
+	res.Move, res.Backup, res.Restore = r.moved(err), r.backed, r.restored(err)
 	published := r.inv.published()
 	res.StatementKey, res.Note = published.VerifierKey, published.Note
-	res.Keys = statuses(r.inv.plain())
+	res.Keys = statuses(r.inv.plain(), func(id string) *v1alpha1.KeyUses { return r.m.lastUses(r.kr.Name).shown(id, r.kr.Status.Keys) })
+	if at := situation.NextRotation(); !at.IsZero() {
+		res.NextRotation = &metav1.Time{Time: at}
+	}
+	res.Requests, res.LookAgain = r.requests(situation), situation.LookAgain()
 	if active := inState(r.inv.plain(), Active); len(active) == 1 {
 		res.ActiveKey = display(active[0])
 	}
@@ -51,7 +68,14 @@ func (r *run) result(err error) Result {
 		res.Reason, res.Message = reasonOf(err), err.Error()
 	default:
 		res.Ready, res.Reason = true, ReasonKeyActive
-		res.Message = fmt.Sprintf("sealing to key %s, recipient set %d", res.ActiveKey, published.Set)
+		res.Message = sealingTo(published, res.ActiveKey)
+		if waits := situation.Waits(); waits != "" {
+			res.Message += "; another is to take its place, which waits: " + waits
+		}
+	}
+	if res.Reason == ReasonProbeFailed && res.ActiveKey != "" && res.Note != "" {
+		// The new key is not well; the one that is sealed to is.
+		res.Ready, res.Stalled, res.Message = true, false, sealingTo(published, res.ActiveKey)+"; no other can take its place: "+res.Message
 	}
 	if len(r.inv.faults) > 0 {
 		if res.Ready {
@@ -76,14 +100,44 @@ func bounded(text string) string {
 	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
 }
 
+func sealingTo(set Published, key string) string {
+	return fmt.Sprintf("sealing to key %s, recipient set %d", key, set.Set)
+}
+
+// requests says what has become of those of the spec. Where the keys could not be read, what was known before still counts.
+func (r *run) requests(s Situation) []v1alpha1.RequestStatus {
+	if r.inv.keysRead {
+		waits := ""
+		if r.stopped != nil {
+			waits = r.stopped.Error()
+		}
+		return s.Outcomes(waits)
+	}
+	var all []v1alpha1.RequestStatus
+	for _, asked := range s.Requests {
+		o := v1alpha1.RequestStatus{Key: asked.Key, Do: asked.Do, Outcome: v1alpha1.RequestWaiting, Message: bounded(errorText(r.stopped))}
+		for _, before := range r.kr.Status.Requests {
+			if before.Key == asked.Key && before.Do == asked.Do {
+				o = before
+			}
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
 // statuses describes keys, newest first.
-func statuses(keys []Key) []v1alpha1.KeyStatus {
+func statuses(keys []Key, uses func(id string) *v1alpha1.KeyUses) []v1alpha1.KeyStatus {
 	var all []v1alpha1.KeyStatus
 	for _, k := range slices.SortedFunc(slices.Values(keys), func(a, b Key) int { return older(b, a) }) {
-		s := v1alpha1.KeyStatus{ID: k.ID, Recipient: k.Recipient, State: string(k.State), Created: metav1.NewTime(k.Created), WasClear: k.WasClear}
+		s := v1alpha1.KeyStatus{ID: k.ID, Recipient: k.Recipient, State: string(k.State), Created: metav1.NewTime(k.Created), WasClear: k.WasClear, Uses: uses(k.ID)}
 		if !k.Activated.IsZero() {
 			at := metav1.NewTime(k.Activated)
 			s.Activated = &at
+		}
+		if !k.Since.IsZero() {
+			at := metav1.NewTime(k.Since)
+			s.Since = &at
 		}
 		all = append(all, s)
 	}

@@ -13,6 +13,7 @@ import (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Active",type=string,JSONPath=`.status.activeKey`
 // +kubebuilder:printcolumn:name="Source",type=string,JSONPath=`.status.source`
+// +kubebuilder:printcolumn:name="Rotates",type=string,JSONPath=`.status.nextRotation`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Degraded",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Degraded")].reason`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
@@ -150,7 +151,7 @@ type KeyringStatus struct {
 	// +listType=map
 	// +listMapKey=id
 	Keys []KeyStatus `json:"keys,omitempty"`
-	// nextRotation is when the active key will be replaced, if spec.rotation.every says so.
+	// nextRotation is when the active key is to be replaced by what spec.rotation says; in the past where the rotation is held up, as the message of Ready says.
 	// +optional
 	NextRotation *metav1.Time `json:"nextRotation,omitempty"`
 	// requests is what has become of those of spec.
@@ -179,7 +180,8 @@ type KeyStatus struct {
 	// uses is what is known of who needs the key.
 	// +optional
 	Uses *KeyUses `json:"uses,omitempty"`
-	// wasClear says that the private key has lain in a Secret in the clear before it was moved: backups of etcd may hold it. The next rotation reseals what it could open.
+	// wasClear says that the private key has lain in a Secret in the clear before it was moved: backups of etcd may hold it. What it
+	// could open should be sealed anew with another key (seal rewrap --fresh).
 	// +optional
 	WasClear bool `json:"wasClear,omitempty"`
 }

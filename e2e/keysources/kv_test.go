@@ -22,6 +22,7 @@ import (
 	"github.com/waxwing-io/waxwing/e2e/harness/vaulttest"
 	"github.com/waxwing-io/waxwing/keyring"
 	"github.com/waxwing-io/waxwing/keyring/keyringtest"
+	"github.com/waxwing-io/waxwing/keyring/vault"
 	"github.com/waxwing-io/waxwing/keyring/vaultkv"
 )
 
@@ -30,12 +31,12 @@ type kvKeys struct {
 	*vaults
 	t      testing.TB
 	folder string
-	vault  vaultkv.Vault
+	vault  *vault.Client
 }
 
 func newKVKeys(t testing.TB, v *vaults) *kvKeys {
 	k := &kvKeys{vaults: v, t: t, folder: v.folder()}
-	k.vault = v.client(t, vaultpolicy.KV, k.place("first"), k.place("second"))
+	k.vault = v.clientWith(t, []string{vaultpolicy.KV, vaultpolicy.KVRemove}, k.place("first"), k.place("second"))
 	return k
 }
 
@@ -43,8 +44,10 @@ func (k *kvKeys) place(name string) vaultpolicy.Place {
 	return vaultpolicy.Place{KV: "kv", Folder: k.folder + "/" + name}
 }
 
-func (k *kvKeys) source(name string) keyring.Source {
-	return vaultkv.New(vaultkv.Config{Vault: k.vault, Mount: "kv", Path: k.folder + "/" + name, Now: time.Now, Rand: rand.Reader})
+func (k *kvKeys) source(name string) keyring.Source { return k.over(name, k.vault) }
+
+func (k *kvKeys) over(name string, vault vaultkv.Vault) keyring.Source {
+	return vaultkv.New(vaultkv.Config{Vault: vault, Mount: "kv", Path: k.folder + "/" + name, Now: time.Now, Rand: rand.Reader})
 }
 
 func (k *kvKeys) path(kind, entry string) string { return "kv/" + kind + "/" + k.folder + "/" + entry }
@@ -104,9 +107,34 @@ func (k *kvKeys) world(class seal.Class) keyringtest.World {
 		BreakStatement: func(name string) {
 			k.change(name+"/statement", func(data map[string]any) { data["signer"] = keyringtest.Junk })
 		},
+		Holds: k.holds,
+		Watched: func(name string, at func(func() error) error) keyring.Source {
+			return k.over(name, watchedVault{k.vault, at})
+		},
 		Away:    k.away,
 		Content: k.content,
 	}
+}
+
+// holds looks for the private half in all versions of everything that there is of a key.
+func (k *kvKeys) holds(name, id string) bool {
+	k.t.Helper()
+	for _, entry := range []string{name + "/keys/" + id, name + "/keys/" + id + "-destroyed"} {
+		meta := k.Read(k.path("metadata", entry))
+		if meta == nil {
+			continue
+		}
+		for version := range meta["versions"].(map[string]any) {
+			s, err := k.Root().Logical().ReadWithDataWithContext(k.t.Context(), k.path("data", entry), map[string][]string{"version": {version}})
+			if err != nil {
+				k.t.Fatal(err)
+			}
+			if data, ok := s.Data["data"].(map[string]any); ok && data["identity"] != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (k *kvKeys) copy(from, to, id string) {

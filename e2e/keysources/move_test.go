@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -127,19 +128,36 @@ func (m *mover) ready(c *keyring.Manager, kr *v1alpha1.Keyring) keyring.Result {
 	return res
 }
 
-// inUse makes a keyring at a source, with an active key and one that is not proved yet.
+// inUse makes a keyring at a source, with an active key, one that is not proved yet, and one that is destroyed.
 func (m *mover) inUse(source string) keyring.Result {
 	m.t.Helper()
 	c, _ := m.controller(nil)
 	m.ready(c, m.keyring(source, ""))
-	if _, err := m.open(specs()[source]).Create(m.t.Context(), moved, seal.PostQuantum); err != nil {
-		m.t.Fatal(err)
+	src := m.open(specs()[source])
+	for range 2 {
+		if _, err := src.Create(m.t.Context(), moved, seal.PostQuantum); err != nil {
+			m.t.Fatal(err)
+		}
 	}
+	m.destroy(src)
 	res := m.ready(c, m.keyring(source, ""))
-	if len(res.Keys) != 2 {
+	if len(res.Keys) != 3 {
 		m.t.Fatalf("%+v", res)
 	}
 	return res
+}
+
+// destroy destroys one of the keys that are not proved yet.
+func (m *mover) destroy(src keyring.Source) {
+	m.t.Helper()
+	keys, _, err := src.Load(m.t.Context(), moved)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	i := slices.IndexFunc(keys, func(k keyring.Stored) bool { return k.State == keyring.PreActive })
+	if err := src.SetState(m.t.Context(), keys[i], keyring.Destroyed, time.Now()); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // mustHaveMoved holds the result, the ring and both sources against what was there before.
@@ -205,8 +223,8 @@ func (w *watchedWrites) RemoveStatement(ctx context.Context, s *keyring.Statemen
 	return w.at(func() error { return w.Mover.RemoveStatement(ctx, s) })
 }
 
-// writesOfAMove are: the statement key, the claim that tells the places apart, and for each of two keys its copy and its deletion, and the deletion of the statement key.
-const writesOfAMove = 7
+// writesOfAMove are: the statement key, the claim that tells the places apart, and for each of three keys its copy and its deletion, and the deletion of the statement key.
+const writesOfAMove = 9
 
 func pairs() (all [][2]string) {
 	for from := range specs() {
@@ -342,7 +360,7 @@ func TestAFolderUnderTwoNames(t *testing.T) {
 	if _, ok := live.Load().Identity(activeID(before)); !ok {
 		t.Error("the active key does not open")
 	}
-	if res := m.ready(controller, m.keyring("kv", "")); len(res.Keys) != 2 || res.Note != before.Note {
+	if res := m.ready(controller, m.keyring("kv", "")); len(res.Keys) != 3 || res.Note != before.Note {
 		t.Errorf("%+v", res)
 	}
 }
@@ -358,7 +376,7 @@ func TestAControllerThatMayNotDelete(t *testing.T) {
 	var versions []any
 	for range 2 {
 		res, err := m.ensure(controller, m.keyring("secret", "kv"))
-		if err != nil || !res.Stalled || !strings.Contains(res.Message, "give its role the policy kv-remove.hcl") || len(res.Keys) != 2 {
+		if err != nil || !res.Stalled || !strings.Contains(res.Message, "give its role the policy kv-remove.hcl") || len(res.Keys) != 3 {
 			t.Fatalf("%+v, %v", res, err)
 		}
 		versions = append(versions, v.Read("kv/metadata/" + m.folder + "/" + moved + "/statement")["current_version"])

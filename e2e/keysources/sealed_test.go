@@ -34,14 +34,19 @@ func newSealedKeys(t testing.TB, c *harness.Cluster, v *vaults) *sealedKeys {
 }
 
 // source has an empty memory.
-func (s *sealedKeys) source(cluster string) keyring.Source {
+func (s *sealedKeys) source(cluster string) keyring.Source { return s.over(s.secrets, cluster) }
+
+func (s *sealedKeys) over(secrets secretsource.Secrets, cluster string) keyring.Source {
 	custody := sealed.New(sealed.Config{Vault: s.vault, Mount: "transit", Key: transitKey, Cluster: cluster, Rand: rand.Reader})
-	return secretsource.NewIn(s.secrets, custody, time.Now)
+	return secretsource.NewIn(secrets, custody, time.Now)
 }
 
 func (s *sealedKeys) world(v *vaults, class seal.Class) keyringtest.World {
 	w := s.keySecrets.world(class)
 	w.Source = func(string) keyring.Source { return s.source(cluster) }
+	w.Watched = func(_ string, at func(func() error) error) keyring.Source {
+		return s.over(watchedSecrets{s.secrets, at}, cluster)
+	}
 	w.Away, w.Memorizes = v.away, true
 	return w
 }

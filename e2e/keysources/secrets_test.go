@@ -1,9 +1,11 @@
 package keysources_test
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,20 +79,25 @@ func (s *keySecrets) copy(from, to, id string) {
 	s.put(secret)
 }
 
-func (s *keySecrets) content() string {
+func (s *keySecrets) list() []corev1.Secret {
 	s.t.Helper()
 	list, err := s.secrets.List(s.t.Context(), metav1.ListOptions{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return list.Items
+}
+
+func (s *keySecrets) content() string {
+	s.t.Helper()
 	var all []string
-	for _, secret := range list.Items {
+	for _, secret := range s.list() {
 		all = append(all, secret.Name+" "+secret.ResourceVersion)
 	}
 	return fmt.Sprint(all)
 }
 
-// world is that of a source over these Secrets; Source, Away and Memorizes are missing.
+// world is that of a source over these Secrets; Source, Watched, Away and Memorizes are missing.
 func (s *keySecrets) world(class seal.Class) keyringtest.World {
 	return keyringtest.World{
 		Class:           class,
@@ -102,8 +109,33 @@ func (s *keySecrets) world(class seal.Class) keyringtest.World {
 		BreakStatement: func(name string) {
 			s.change(s.form.StatementSecretName(name), func(secret *corev1.Secret) { secret.Data[s.form.DataSigner] = []byte(keyringtest.Junk) })
 		},
+		Holds: func(name, id string) bool {
+			return slices.ContainsFunc(s.list(), func(secret corev1.Secret) bool {
+				return len(secret.Data[s.form.DataIdentity]) > 0 && secret.Labels[secretsource.LabelKeyID] == id
+			})
+		},
 		Content: s.content,
 	}
+}
+
+// watchedSecrets hand each write to at.
+type watchedSecrets struct {
+	secretsource.Secrets
+	at func(write func() error) error
+}
+
+func (w watchedSecrets) Create(ctx context.Context, secret *corev1.Secret, opts metav1.CreateOptions) (made *corev1.Secret, err error) {
+	err = w.at(func() error { made, err = w.Secrets.Create(ctx, secret, opts); return err })
+	return made, err
+}
+
+func (w watchedSecrets) Update(ctx context.Context, secret *corev1.Secret, opts metav1.UpdateOptions) (updated *corev1.Secret, err error) {
+	err = w.at(func() error { updated, err = w.Secrets.Update(ctx, secret, opts); return err })
+	return updated, err
+}
+
+func (w watchedSecrets) Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error {
+	return w.at(func() error { return w.Secrets.Delete(ctx, name, opts) })
 }
 
 // behindProxy is a client of the namespace's Secrets through a proxy, which does not hand on certificates of clients.
@@ -141,6 +173,9 @@ func TestKeysInSecrets(t *testing.T) {
 				w := s.world(class)
 				w.Source = func(string) keyring.Source {
 					return secretsource.New(clients.CoreV1().Secrets(s.namespace), time.Now, rand.Reader)
+				}
+				w.Watched = func(_ string, at func(func() error) error) keyring.Source {
+					return secretsource.New(watchedSecrets{s.secrets, at}, time.Now, rand.Reader)
 				}
 				w.Away = func() func() {
 					// A refused connection would have client-go try for ten seconds each time.

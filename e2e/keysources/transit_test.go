@@ -18,19 +18,20 @@ import (
 	"github.com/waxwing-io/waxwing/keyring"
 	"github.com/waxwing-io/waxwing/keyring/keyringtest"
 	"github.com/waxwing-io/waxwing/keyring/secretsource"
+	"github.com/waxwing-io/waxwing/keyring/vault"
 	"github.com/waxwing-io/waxwing/keyring/vaulttransit"
 )
 
 // transitKeys are keyrings in a namespace of their own, each with a prefix of its own.
 type transitKeys struct {
 	*keySecrets
-	vault  vaulttransit.Vault
+	vault  *vault.Client
 	folder string
 }
 
 func newTransitKeys(t testing.TB, c *harness.Cluster, v *vaults) *transitKeys {
 	k := &transitKeys{keySecrets: newKeySecrets(t, c, secretsource.TransitForm()), folder: v.folder()}
-	k.vault = v.client(t, vaultpolicy.Transit, k.place("first"), k.place("second"))
+	k.vault = v.clientWith(t, []string{vaultpolicy.Transit, vaultpolicy.TransitRemove}, k.place("first"), k.place("second"))
 	return k
 }
 
@@ -40,17 +41,27 @@ func (k *transitKeys) place(name string) vaultpolicy.Place {
 	return vaultpolicy.Place{Transit: "transit", Prefix: k.prefix(name)}
 }
 
-func (k *transitKeys) custody(name string) *vaulttransit.Custody {
-	return vaulttransit.New(vaulttransit.Config{Vault: k.vault, Mount: "transit", Prefix: k.prefix(name), Now: time.Now, Rand: rand.Reader})
+func (k *transitKeys) custody(name string, vault vaulttransit.Vault) *vaulttransit.Custody {
+	return vaulttransit.New(vaulttransit.Config{Vault: vault, Mount: "transit", Prefix: k.prefix(name), Now: time.Now, Rand: rand.Reader})
 }
 
 func (k *transitKeys) source(name string) keyring.Source {
-	return secretsource.NewIn(k.secrets, k.custody(name), time.Now)
+	return secretsource.NewIn(k.secrets, k.custody(name, k.vault), time.Now)
+}
+
+// transitKey is the name in Vault of the private half of a key.
+func (k *transitKeys) transitKey(name, id string) string {
+	k.t.Helper()
+	return strings.TrimSpace(string(k.get(k.form.KeySecretName(name, id)).Data[k.form.DataIdentity]))
 }
 
 func (k *transitKeys) world(v *vaults) keyringtest.World {
 	w := k.keySecrets.world(seal.Classical)
 	w.Source, w.Away = k.source, v.away
+	w.Holds = func(name, id string) bool { return v.Read("transit/keys/"+k.transitKey(name, id)) != nil }
+	w.Watched = func(name string, at func(func() error) error) keyring.Source {
+		return secretsource.NewIn(watchedSecrets{k.secrets, at}, k.custody(name, watchedVault{k.vault, at}), time.Now)
+	}
 	return w
 }
 

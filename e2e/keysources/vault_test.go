@@ -1,6 +1,7 @@
 package keysources_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -42,6 +43,12 @@ func (v *vaults) folder() string {
 // client has a token with a policy that the chart ships, for these places, and with that for logins; nothing else.
 func (v *vaults) client(t testing.TB, policy string, places ...vaultpolicy.Place) *vault.Client {
 	t.Helper()
+	return v.clientWith(t, []string{policy}, places...)
+}
+
+// clientWith has all of these policies.
+func (v *vaults) clientWith(t testing.TB, policies []string, places ...vaultpolicy.Place) *vault.Client {
+	t.Helper()
 	var names []string
 	grant := func(file string, at vaultpolicy.Place) {
 		text, err := vaultpolicy.Read(file, at)
@@ -53,8 +60,10 @@ func (v *vaults) client(t testing.TB, policy string, places ...vaultpolicy.Place
 		names = append(names, name)
 	}
 	grant(vaultpolicy.Login, vaultpolicy.Place{})
-	for _, at := range places {
-		grant(policy, at)
+	for _, policy := range policies {
+		for _, at := range places {
+			grant(policy, at)
+		}
 	}
 	return v.clientAs(t, names...)
 }
@@ -78,6 +87,21 @@ func (v *vaults) clientAs(t testing.TB, policies ...string) *vault.Client {
 	})
 	t.Cleanup(c.Close)
 	return c
+}
+
+// watchedVault hands each write to at.
+type watchedVault struct {
+	*vault.Client
+	at func(write func() error) error
+}
+
+func (w watchedVault) Write(ctx context.Context, path string, body map[string]any) (answer *vault.Answer, err error) {
+	err = w.at(func() error { answer, err = w.Client.Write(ctx, path, body); return err })
+	return answer, err
+}
+
+func (w watchedVault) Delete(ctx context.Context, path string) error {
+	return w.at(func() error { return w.Client.Delete(ctx, path) })
 }
 
 // away locks Vault until back.

@@ -127,12 +127,14 @@ type stoppingSource struct {
 	s *stopping
 }
 
-func (s *stoppingSource) write(write func() error) error {
-	s.s.writes++
-	if s.s.writes != s.s.at {
+func (s *stoppingSource) write(write func() error) error { return s.s.write(write) }
+
+func (s *stopping) write(write func() error) error {
+	s.writes++
+	if s.writes != s.at {
 		return write()
 	}
-	if s.s.after {
+	if s.after {
 		if err := write(); err != nil {
 			return err
 		}

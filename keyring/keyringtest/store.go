@@ -109,14 +109,17 @@ func states(b *bench) {
 		t.Fatal(err)
 	}
 	born, activated := b.one(src, first), now().Add(time.Hour)
+	if !born.Since.Equal(born.Created) {
+		t.Errorf("made at %v, and PreActive since %v", born.Created, born.Since)
+	}
 	for i, to := range []keyring.State{keyring.Active, keyring.Suspended, keyring.Active, keyring.Deactivated, keyring.Compromised} {
 		if err := src.SetState(ctx, b.one(src, first), to, activated.Add(time.Duration(i)*time.Hour)); err != nil {
 			t.Fatalf("to %s: %v", to, err)
 		}
 		for _, reader := range []keyring.Source{src, b.Source(first)} {
 			k := b.one(reader, first)
-			if k.State != to || k.ID != born.ID || k.Recipient != born.Recipient || !k.Created.Equal(born.Created) || !k.Activated.Equal(activated) {
-				t.Errorf("to %s: %v, created %v, activated %v", to, k, k.Created, k.Activated)
+			if k.State != to || !k.Since.Equal(activated.Add(time.Duration(i)*time.Hour)) || k.ID != born.ID || k.Recipient != born.Recipient || !k.Created.Equal(born.Created) || !k.Activated.Equal(activated) {
+				t.Errorf("to %s: %v, created %v, activated %v, since %v", to, k, k.Created, k.Activated, k.Since)
 			}
 			if err := keyring.Probe(k.Key, now, rand()); err != nil {
 				t.Error(err)

@@ -31,6 +31,10 @@ type World struct {
 	Away func() (back func())
 	// Content is everything that is stored, in a form that differs after each write.
 	Content func() string
+	// Holds looks whether the place has the private half of a key, in whatever form the source keeps it, and any version of it.
+	Holds func(keyring, id string) bool
+	// Watched is Source with each write to the place handed to at.
+	Watched func(keyring string, at func(write func() error) error) keyring.Source
 	// Memorizes says that a source gives the keys that it has in memory while the place is away.
 	Memorizes bool
 }
@@ -61,6 +65,10 @@ func Run(t *testing.T, world func(t *testing.T) World) {
 		"keyrings are apart":                       apart,
 		"away, what is in memory stays":            away,
 		"states and dates are kept":                states,
+		"what is destroyed is gone, and known":     destroyed,
+		"a key is destroyed once":                  destroyedByTwo,
+		"an end in a destruction is picked up":     endedDestructions,
+		"what is active is not destroyed":          activatedMeanwhile,
 		"while nothing changes nothing is written": quiet,
 	} {
 		t.Run(name, func(t *testing.T) { run(t, world(t), test) })

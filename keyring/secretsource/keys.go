@@ -2,6 +2,7 @@ package secretsource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,43 +22,73 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 	if err != nil {
 		return nil, nil, fmt.Errorf("listing the Secrets of keyring %s: %w", name, err)
 	}
-	var mine []*corev1.Secret
-	var held []Held
-	var faults []keyring.Problem
-	for i := range list.Items {
-		secret := &list.Items[i]
-		switch {
-		case secret.Type == s.form.StatementType && secret.Name == s.form.StatementSecretName(name), s.form.foreign(secret.Type):
-			continue
-		case secret.Type != s.form.KeyType:
-			faults = append(faults, fault(secret, fmt.Errorf("has the label %s but is of type %s, not %s", LabelKeyring, secret.Type, s.form.KeyType)))
-			continue
-		}
-		mine = append(mine, secret)
-		held = append(held, Held{ID: secret.Labels[LabelKeyID], Recipient: strings.TrimSpace(string(secret.Data[DataRecipient])), Kept: secret.Data[s.form.DataIdentity]})
-	}
-	if len(mine) == 0 {
-		return nil, faults, nil
+	alive, dead, faults := s.sort(name, list.Items)
+	held := make([]Held, len(alive))
+	for i, secret := range alive {
+		held[i] = s.held(secret)
 	}
 	found, err := s.custody.Identities(ctx, name, held)
 	if err != nil {
 		return nil, nil, err
 	}
 	var keys []keyring.Stored
-	for i, secret := range mine {
-		k, err := s.readKey(name, secret, held[i].Recipient, found[i])
+	take := func(secret *corev1.Secret, k keyring.Key, err error) {
 		if err != nil {
 			faults = append(faults, fault(secret, err))
-			continue
+			return
 		}
 		keys = append(keys, keyring.Stored{Key: k, Where: where(secret.Name), Version: secret.ResourceVersion})
+	}
+	for i, secret := range alive {
+		if errors.Is(found[i].Err, ErrGone) && secret.Annotations[AnnotationDestroying] != "" {
+			dead = append(dead, secret)
+			continue
+		}
+		k, err := s.readKey(name, secret, held[i].Recipient, found[i])
+		take(secret, k, err)
+	}
+	for _, secret := range dead {
+		k, err := s.readDestroyed(name, secret)
+		take(secret, k, err)
 	}
 	return keys, faults, nil
 }
 
+// sort parts the Secrets of a keyring into those whose private halves are to be found, and those of destroyed keys. A key that has both is not destroyed.
+func (s *Source) sort(name string, all []corev1.Secret) (alive, dead []*corev1.Secret, faults []keyring.Problem) {
+	_, elsewhere := s.custody.(Destroyer)
+	there := map[string]bool{}
+	for i := range all {
+		there[all[i].Name] = true
+	}
+	for i := range all {
+		switch secret := &all[i]; {
+		case secret.Type == s.form.StatementType && secret.Name == s.form.StatementSecretName(name), s.form.foreign(secret.Type):
+		case secret.Type == s.form.KeyType && elsewhere && secret.Annotations[AnnotationState] == string(keyring.Destroyed):
+			dead = append(dead, secret)
+		case secret.Type == s.form.KeyType:
+			alive = append(alive, secret)
+		case secret.Type == s.form.DestroyedType && !elsewhere:
+			if !there[s.form.KeySecretName(name, secret.Labels[LabelKeyID])] {
+				dead = append(dead, secret)
+			}
+		default:
+			faults = append(faults, fault(secret, fmt.Errorf("has the label %s but is of type %s, not %s", LabelKeyring, secret.Type, s.form.KeyType)))
+		}
+	}
+	return alive, dead, faults
+}
+
+// held is what a Secret has of a key.
+func (s *Source) held(secret *corev1.Secret) Held {
+	return Held{ID: secret.Labels[LabelKeyID], Recipient: strings.TrimSpace(string(secret.Data[DataRecipient])), Kept: secret.Data[s.form.DataIdentity]}
+}
+
 // foreign says whether a Secret is of another Form.
 func (f Form) foreign(t corev1.SecretType) bool {
-	return slices.ContainsFunc(forms(), func(o Form) bool { return o.KeyType != f.KeyType && (t == o.KeyType || t == o.StatementType) })
+	return slices.ContainsFunc(forms(), func(o Form) bool {
+		return o.KeyType != f.KeyType && slices.Contains([]corev1.SecretType{o.KeyType, o.StatementType, o.DestroyedType}, t)
+	})
 }
 
 func fault(secret *corev1.Secret, err error) keyring.Problem {
@@ -86,17 +117,25 @@ func (s *Source) readKey(name string, secret *corev1.Secret, recipient string, f
 	if !state.Known() {
 		return keyring.Key{}, fmt.Errorf("has no state of a key in annotation %s", AnnotationState)
 	}
-	created, err := readTime(secret, AnnotationCreated, true)
-	if err != nil {
-		return keyring.Key{}, err
+	if state == keyring.Destroyed {
+		return keyring.Key{}, fmt.Errorf("says in annotation %s that the key is destroyed, and still has it: delete this Secret if that is meant, or write %s", AnnotationState, keyring.Deactivated)
 	}
-	activated, err := readTime(secret, AnnotationActivated, state == keyring.Active)
-	if err != nil {
-		return keyring.Key{}, err
-	}
-	k := keyring.NewKey(name, id, state, created, activated)
+	k := keyring.NewKey(name, id, state, time.Time{}, time.Time{})
 	k.WasClear = secret.Annotations[AnnotationWasClear] != ""
-	return k, nil
+	err := readTimes(secret, &k)
+	return k, err
+}
+
+// readTimes fills in the dates of a key whose state is known.
+func readTimes(secret *corev1.Secret, k *keyring.Key) (err error) {
+	if k.Created, err = readTime(secret, AnnotationCreated, true); err != nil {
+		return err
+	}
+	if k.Activated, err = readTime(secret, AnnotationActivated, k.State == keyring.Active); err != nil {
+		return err
+	}
+	k.Since, err = readTime(secret, AnnotationSince, false)
+	return err
 }
 
 func readTime(secret *corev1.Secret, annotation string, required bool) (time.Time, error) {
@@ -117,22 +156,38 @@ func (s *Source) Create(ctx context.Context, name string, class seal.Class) (str
 	if err != nil {
 		return "", err
 	}
-	annotations := map[string]string{AnnotationState: string(keyring.PreActive), AnnotationCreated: stamp(s.now())}
-	return seal.KeyID(recipient), s.create(ctx, s.keySecret(name, recipient, kept, annotations))
+	k := keyring.Key{Keyring: name, ID: seal.KeyID(recipient), Recipient: recipient, State: keyring.PreActive, Created: s.now()}
+	k.Since = k.Created
+	return k.ID, s.create(ctx, s.keySecret(k, kept))
 }
 
 // keySecret is the Secret of a key.
-func (s *Source) keySecret(name, recipient string, kept []byte, annotations map[string]string) *corev1.Secret {
-	immutable, id := true, seal.KeyID(recipient)
+func (s *Source) keySecret(k keyring.Key, kept []byte) *corev1.Secret {
+	immutable := true
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:        s.form.KeySecretName(name, id),
-			Labels:      map[string]string{LabelKeyring: name, LabelKeyID: id},
-			Annotations: annotations,
-		},
-		Type: s.form.KeyType, Immutable: &immutable,
-		Data: map[string][]byte{s.form.DataIdentity: kept, DataRecipient: []byte(recipient + "\n")},
+		ObjectMeta: metav1.ObjectMeta{Name: s.form.KeySecretName(k.Keyring, k.ID), Labels: labelsOf(k.Keyring, k.ID), Annotations: s.annotationsOf(k)},
+		Type:       s.form.KeyType, Immutable: &immutable,
+		Data: map[string][]byte{s.form.DataIdentity: kept, DataRecipient: []byte(k.Recipient + "\n")},
 	}
+}
+
+func labelsOf(keyring, id string) map[string]string {
+	return map[string]string{LabelKeyring: keyring, LabelKeyID: id}
+}
+
+// annotationsOf are those of a key's Secret.
+func (s *Source) annotationsOf(k keyring.Key) map[string]string {
+	all := map[string]string{AnnotationState: string(k.State), AnnotationCreated: stamp(k.Created)}
+	if !k.Activated.IsZero() {
+		all[AnnotationActivated] = stamp(k.Activated)
+	}
+	if !k.Since.IsZero() {
+		all[AnnotationSince] = stamp(k.Since)
+	}
+	if k.WasClear && s.form.KeyType != KeyType {
+		all[AnnotationWasClear] = "true"
+	}
+	return all
 }
 
 // SetState implements keyring.KeyStore.
@@ -140,11 +195,22 @@ func (s *Source) SetState(ctx context.Context, k keyring.Stored, to keyring.Stat
 	if err := keyring.Step(k.State, to); err != nil {
 		return err
 	}
-	annotations := map[string]string{AnnotationState: string(to)}
+	if to == keyring.Destroyed {
+		return s.destroy(ctx, k, at)
+	}
+	secret, err := s.current(ctx, s.form.KeySecretName(k.Keyring, k.ID), k.Version)
+	if err != nil {
+		return err
+	}
+	if to == keyring.Active && secret.Annotations[AnnotationDestroying] != "" {
+		return &keyring.Problem{Where: where(secret.Name), Msg: "is being destroyed, and cannot become active any more: have that done (seal keys destroy), or delete the Secret", KeyID: k.ID}
+	}
+	annotations := map[string]string{AnnotationState: string(to), AnnotationSince: stamp(at)}
 	if to == keyring.Active && k.Activated.IsZero() {
 		annotations[AnnotationActivated] = stamp(at)
 	}
-	return s.update(ctx, s.form.KeySecretName(k.Keyring, k.ID), k.Version, annotations)
+	_, err = s.annotate(ctx, secret, annotations)
+	return err
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -75,22 +75,21 @@ func (s *Source) Import(ctx context.Context, k keyring.Key, private keyring.Priv
 	if err != nil {
 		return err
 	}
-	name := s.form.KeySecretName(k.Keyring, k.ID)
-	if there, err := s.there(ctx, name); err != nil || there != nil {
-		return errors.Join(err, s.inTheWay(k, there))
+	if k.State == keyring.Destroyed {
+		return s.bury(ctx, k)
+	}
+	there, err := s.there(ctx, s.form.KeySecretName(k.Keyring, k.ID))
+	if err != nil {
+		return err
+	}
+	if there != nil {
+		return inTheWay(k, there, s.form.KeyType)
 	}
 	kept, err := c.Keep(ctx, k.Keyring, k.Recipient, private)
 	if err != nil {
 		return err
 	}
-	annotations := map[string]string{AnnotationState: string(k.State), AnnotationCreated: stamp(k.Created)}
-	if !k.Activated.IsZero() {
-		annotations[AnnotationActivated] = stamp(k.Activated)
-	}
-	if k.WasClear && s.form.KeyType != KeyType {
-		annotations[AnnotationWasClear] = "true"
-	}
-	return s.create(ctx, s.keySecret(k.Keyring, k.Recipient, kept, annotations))
+	return s.create(ctx, s.keySecret(k, kept))
 }
 
 // there is the Secret of a name; nil: there is none.
@@ -105,22 +104,35 @@ func (s *Source) there(ctx context.Context, name string) (*corev1.Secret, error)
 	return secret, nil
 }
 
-// inTheWay says whether a Secret is another thing than the copy of k: what Load would not even list.
-func (s *Source) inTheWay(k keyring.Key, there *corev1.Secret) error {
-	if there == nil || (there.Type == s.form.KeyType && there.Labels[LabelKeyring] == k.Keyring && strings.TrimSpace(string(there.Data[DataRecipient])) == k.Recipient) {
+// inTheWay says whether a Secret is another thing than one of type t of k: what Load would not even list.
+func inTheWay(k keyring.Key, there *corev1.Secret, t corev1.SecretType) error {
+	if there.Type == t && there.Labels[LabelKeyring] == k.Keyring && strings.TrimSpace(string(there.Data[DataRecipient])) == k.Recipient {
 		return nil
 	}
-	return &keyring.Problem{Where: where(there.Name), Msg: "is in the way of key " + k.Display() + ", which is to be moved: it is something else, and stays as it is. Delete it if nothing needs it", KeyID: k.ID}
+	return &keyring.Problem{Where: where(there.Name), Msg: "is in the way of key " + k.Display() + ", which is to be kept here: it is something else, and stays as it is. Delete it if nothing needs it", KeyID: k.ID}
+}
+
+// secretOf is the name of the Secret that a key was loaded from.
+func (s *Source) secretOf(k keyring.Key) string {
+	if _, elsewhere := s.custody.(Destroyer); k.State == keyring.Destroyed && !elsewhere {
+		return s.form.DestroyedSecretName(k.Keyring, k.ID)
+	}
+	return s.form.KeySecretName(k.Keyring, k.ID)
 }
 
 // MarkClear implements keyring.Mover.
 func (s *Source) MarkClear(ctx context.Context, k keyring.Stored) error {
-	return s.update(ctx, s.form.KeySecretName(k.Keyring, k.ID), k.Version, map[string]string{AnnotationWasClear: "true"})
+	return s.update(ctx, s.secretOf(k.Key), k.Version, map[string]string{AnnotationWasClear: "true"})
 }
 
-// Remove implements keyring.Mover.
+// Remove implements keyring.Mover. A Secret of a destruction that has not come to its end goes first: alone, it would say that the key is destroyed.
 func (s *Source) Remove(ctx context.Context, k keyring.Stored) error {
-	return s.remove(ctx, s.form.KeySecretName(k.Keyring, k.ID), k.Version)
+	if k.State != keyring.Destroyed {
+		if err := s.unbury(ctx, k.Key); err != nil {
+			return err
+		}
+	}
+	return s.remove(ctx, s.secretOf(k.Key), k.Version)
 }
 
 func (s *Source) remove(ctx context.Context, name, version string) error {

@@ -64,26 +64,41 @@ func (s *Source) create(ctx context.Context, secret *corev1.Secret) error {
 	return writeError("creating", secret.Name, err)
 }
 
-// update changes annotations of the Secret name if it is still at version; an annotation with the value "" stays, as an empty one.
-func (s *Source) update(ctx context.Context, name, version string, annotations map[string]string) error {
+// current reads the Secret name if it is still at version.
+func (s *Source) current(ctx context.Context, name, version string) (*corev1.Secret, error) {
 	secret, err := s.secrets.Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) || (err == nil && secret.ResourceVersion != version) {
-		return keyring.ErrConflict
+		return nil, keyring.ErrConflict
 	}
 	if err != nil {
-		return fmt.Errorf("reading Secret %s: %w", name, err)
+		return nil, fmt.Errorf("reading Secret %s: %w", name, err)
 	}
+	return secret, nil
+}
+
+// update changes annotations of the Secret name if it is still at version; an annotation with the value "" stays, as an empty one.
+func (s *Source) update(ctx context.Context, name, version string, annotations map[string]string) error {
+	secret, err := s.current(ctx, name, version)
+	if err != nil {
+		return err
+	}
+	_, err = s.annotate(ctx, secret, annotations)
+	return err
+}
+
+// annotate changes annotations of a Secret if it is still as it was read.
+func (s *Source) annotate(ctx context.Context, secret *corev1.Secret, annotations map[string]string) (*corev1.Secret, error) {
 	if secret.Annotations == nil {
 		secret.Annotations = map[string]string{}
 	}
 	for k, v := range annotations {
 		secret.Annotations[k] = v
 	}
-	_, err = s.secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: manager})
+	updated, err := s.secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: manager})
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return keyring.ErrConflict
+		return nil, keyring.ErrConflict
 	}
-	return writeError("updating", name, err)
+	return updated, writeError("updating", secret.Name, err)
 }
 
 // apiError is an error of a request that carried a key. It prints the code and neither reason nor message, because whoever answers (an admission webhook, a proxy)

@@ -29,15 +29,19 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 	known, now := s.inMemory(), map[string]keyring.Stored{}
 	var faults []keyring.Problem
 	var denied []error
-	for _, id := range names {
-		if !keyIDRE.MatchString(id) {
-			faults = append(faults, *s.store.problem("keys/"+id, "is not named after a key id, so Waxwing has not made it: nothing else belongs in this folder"))
+	for _, entry := range names {
+		id, ok := idOf(entry)
+		if !ok {
+			faults = append(faults, *s.store.problem("keys/"+entry, "is not named after a key id, so Waxwing has not made it: nothing else belongs in this folder"))
 			continue
 		}
-		k, fault, err := s.load(ctx, name, id, known)
+		if _, alive := slices.BinarySearch(names, id); alive && entry != id {
+			continue
+		}
+		k, fault, err := s.load(ctx, name, entry, known)
 		if vault.KindOf(err) == vault.Denied {
 			denied = append(denied, err)
-			k, fault = known[id], s.store.problem(keyName(id), "cannot be read: %v", err)
+			k, fault = known[entry], s.store.problem("keys/"+entry, "cannot be read: %v", err)
 			err = nil
 		}
 		if err != nil {
@@ -48,7 +52,7 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 			faults = append(faults, *fault)
 		}
 		if k.ID != "" {
-			now[id] = k
+			now[entry] = k
 		}
 	}
 	if len(denied) > 0 && len(denied) == len(names) {
@@ -58,8 +62,8 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 	defer s.mu.Unlock()
 	s.keys = now
 	var keys []keyring.Stored
-	for _, id := range names {
-		if k, ok := now[id]; ok {
+	for _, entry := range names {
+		if k, ok := now[entry]; ok {
 			keys = append(keys, k)
 		}
 	}
@@ -85,34 +89,35 @@ func (s store) list(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// load gives one key, from memory if Vault has the same version. A fault may come with a key, which can be used all the same. Neither stands for one that is gone.
-func (s *Source) load(ctx context.Context, name, id string, known map[string]keyring.Stored) (keyring.Stored, *keyring.Problem, error) {
+// load gives the key of one entry, from memory if Vault has the same version. A fault may come with a key, which can be used all the same. Neither stands for one that is gone.
+func (s *Source) load(ctx context.Context, name, entry string, known map[string]keyring.Stored) (keyring.Stored, *keyring.Problem, error) {
+	path := "keys/" + entry
 	for range attempts {
-		v, vanishes, err := s.store.look(ctx, keyName(id))
+		v, vanishes, err := s.store.look(ctx, path)
 		if v == nil || err != nil {
 			return problemOf(err)
 		}
-		k, ok := known[id]
+		k, ok := known[entry]
 		if !ok || k.Version != v.String() {
-			f, err := s.store.data(ctx, keyName(id), *v)
+			f, err := s.store.data(ctx, path, *v)
 			if errors.Is(err, keyring.ErrConflict) || vault.KindOf(err) == vault.Missing {
 				continue // changed in between
 			}
 			if err != nil {
 				return problemOf(err)
 			}
-			key, err := readKey(name, id, f)
+			key, err := readEntry(name, entry, f)
 			if err != nil {
-				return keyring.Stored{}, s.store.problem(keyName(id), "%v", err), nil
+				return keyring.Stored{}, s.store.problem(path, "%v", err), nil
 			}
-			k = keyring.Stored{Key: key, Where: s.store.where(keyName(id)), Version: v.String()}
+			k = keyring.Stored{Key: key, Where: s.store.where(path), Version: v.String()}
 		}
 		if !vanishes.IsZero() {
-			return k, s.store.problem(keyName(id), "%s", s.store.vanishes(keyName(id), v.number, stamp(vanishes))), nil
+			return k, s.store.problem(path, "%s", s.store.vanishes(path, v.number, stamp(vanishes))), nil
 		}
 		return k, nil, nil
 	}
-	return keyring.Stored{}, s.store.problem(keyName(id), "is being changed all the time"), nil
+	return keyring.Stored{}, s.store.problem(path, "is being changed all the time"), nil
 }
 
 // problemOf parts what is wrong with one key from what is wrong with all.
@@ -122,6 +127,13 @@ func problemOf(err error) (keyring.Stored, *keyring.Problem, error) {
 		return keyring.Stored{}, &one, nil
 	}
 	return keyring.Stored{}, nil, err
+}
+
+func readEntry(name, entry string, f fields) (keyring.Key, error) {
+	if id, _ := idOf(entry); id != entry {
+		return readDestroyed(name, id, f)
+	}
+	return readKey(name, entry, f)
 }
 
 // readKey reads one key. Its errors are part of a sentence that begins with the entry's name, and never quote a field.
@@ -143,17 +155,25 @@ func readKey(name, id string, f fields) (keyring.Key, error) {
 	if !state.Known() {
 		return keyring.Key{}, fmt.Errorf("has no state of a key in %s", fieldState)
 	}
-	created, err := readTime(f, fieldCreated, true)
-	if err != nil {
-		return keyring.Key{}, err
+	if state == keyring.Destroyed {
+		return keyring.Key{}, fmt.Errorf("says in %s that the key is destroyed, and still has it: delete this entry with all versions if that is meant, or write %s", fieldState, keyring.Deactivated)
 	}
-	activated, err := readTime(f, fieldActivated, state == keyring.Active)
-	if err != nil {
-		return keyring.Key{}, err
-	}
-	k := keyring.NewKey(name, identity, state, created, activated)
+	k := keyring.NewKey(name, identity, state, time.Time{}, time.Time{})
 	k.WasClear = f.text(fieldWasClear) != ""
-	return k, nil
+	err = readTimes(f, &k)
+	return k, err
+}
+
+// readTimes fills in the dates of a key whose state is known.
+func readTimes(f fields, k *keyring.Key) (err error) {
+	if k.Created, err = readTime(f, fieldCreated, true); err != nil {
+		return err
+	}
+	if k.Activated, err = readTime(f, fieldActivated, k.State == keyring.Active); err != nil {
+		return err
+	}
+	k.Since, err = readTime(f, fieldSince, false)
+	return err
 }
 
 func readTime(f fields, field string, required bool) (time.Time, error) {
@@ -173,10 +193,11 @@ func (s *Source) Create(ctx context.Context, name string, class seal.Class) (str
 	if err != nil {
 		return "", err
 	}
-	return id.KeyID(), s.store.put(ctx, keyName(id.KeyID()), 0, fields{
-		fieldKeyring: name, fieldIdentity: string(secretsource.IdentityFile(id, text)), fieldRecipient: id.Recipient(),
-		fieldState: string(keyring.PreActive), fieldCreated: stamp(s.now()),
-	})
+	k := keyring.Key{Keyring: name, ID: id.KeyID(), Recipient: id.Recipient(), State: keyring.PreActive, Created: s.now()}
+	k.Since = k.Created
+	f := fieldsOf(k)
+	f[fieldIdentity] = string(secretsource.IdentityFile(id, text))
+	return k.ID, s.store.put(ctx, keyName(k.ID), 0, f)
 }
 
 // SetState implements keyring.KeyStore.
@@ -184,7 +205,10 @@ func (s *Source) SetState(ctx context.Context, k keyring.Stored, to keyring.Stat
 	if err := keyring.Step(k.State, to); err != nil {
 		return err
 	}
-	set := fields{fieldState: string(to)}
+	if to == keyring.Destroyed {
+		return s.destroy(ctx, k, at)
+	}
+	set := fields{fieldState: string(to), fieldSince: stamp(at)}
 	if to == keyring.Active && k.Activated.IsZero() {
 		set[fieldActivated] = stamp(at)
 	}
@@ -203,6 +227,9 @@ func (s *Source) update(ctx context.Context, name, loaded string, set fields) er
 	}
 	if err != nil {
 		return err
+	}
+	if f.text(fieldDestroying) != "" && set.text(fieldState) == string(keyring.Active) {
+		return s.store.problem(name, "is being destroyed, and cannot become active any more: have that done (seal keys destroy), or delete it")
 	}
 	for field, value := range set {
 		f[field] = value

@@ -15,39 +15,44 @@ var _ keyring.Mover = (*Source)(nil)
 
 // Import implements keyring.Mover.
 func (s *Source) Import(ctx context.Context, k keyring.Key, private keyring.Private) error {
+	if k.State == keyring.Destroyed {
+		return s.bury(ctx, k)
+	}
 	file, err := secretsource.PrivateFile(k.Recipient, private)
 	if err != nil {
 		return err
 	}
-	f := fields{
-		fieldKeyring: k.Keyring, fieldIdentity: string(file), fieldRecipient: k.Recipient, fieldState: string(k.State), fieldCreated: stamp(k.Created),
-	}
-	if !k.Activated.IsZero() {
-		f[fieldActivated] = stamp(k.Activated)
-	}
-	if k.WasClear {
-		f[fieldWasClear] = "true"
-	}
+	f := fieldsOf(k)
+	f[fieldIdentity] = string(file)
 	return s.store.put(ctx, keyName(k.ID), 0, f)
 }
 
 // MarkClear implements keyring.Mover.
 func (s *Source) MarkClear(ctx context.Context, k keyring.Stored) error {
-	return s.update(ctx, keyName(k.ID), k.Version, fields{fieldWasClear: "true"})
+	return s.update(ctx, entryOf(k.Key), k.Version, fields{fieldWasClear: "true"})
 }
 
-// Remove implements keyring.Mover. All versions go. Vault's deletion has no check-and-set, so the version is looked at just before.
+const moveNeeds = "was copied, and Vault does not let this controller delete the original: give its role the policy kv-remove.hcl for the time of the move"
+
+// Remove implements keyring.Mover. All versions go. Vault's deletion has no check-and-set, so the version is looked at just before. The entry of a destruction that has not come to its end goes first:
+// alone, it would say that the key is destroyed.
 func (s *Source) Remove(ctx context.Context, k keyring.Stored) error {
-	return s.store.remove(ctx, keyName(k.ID), k.Version)
+	if k.State != keyring.Destroyed {
+		if err := s.unbury(ctx, k.Key); err != nil {
+			return err
+		}
+	}
+	return s.store.remove(ctx, entryOf(k.Key), k.Version, moveNeeds)
 }
 
-func (s store) remove(ctx context.Context, name, loaded string) error {
+// remove deletes an entry that is as it was loaded; denied is what to say where Vault does not allow it.
+func (s store) remove(ctx context.Context, name, loaded, denied string) error {
 	if _, err := s.unchanged(ctx, name, loaded); err != nil {
 		return err
 	}
 	err := s.vault.Delete(ctx, s.mount+"/metadata/"+s.full(name))
 	if vault.KindOf(err) == vault.Denied {
-		return s.problem(name, "was copied, and Vault does not let this controller delete the original: give its role the policy kv-remove.hcl for the time of the move (%v)", err)
+		return s.problem(name, "%s (%v)", denied, err)
 	}
 	if err != nil {
 		return s.failed(name, err)
@@ -83,5 +88,5 @@ func (s *Source) ImportStatement(ctx context.Context, st *keyring.Statement, pri
 
 // RemoveStatement implements keyring.Mover.
 func (s *Source) RemoveStatement(ctx context.Context, st *keyring.Statement) error {
-	return s.store.remove(ctx, statementName, st.Version)
+	return s.store.remove(ctx, statementName, st.Version, moveNeeds)
 }

@@ -35,7 +35,7 @@ type Source struct {
 	rand  io.Reader
 
 	mu        sync.Mutex
-	keys      map[string]keyring.Stored // by id, as they were last read
+	keys      map[string]keyring.Stored // by entry below keys, as they were last read
 	statement *keyring.Statement
 }
 
@@ -54,6 +54,7 @@ const (
 	fieldState     = "state"     // a keyring.State
 	fieldCreated   = "created"   // RFC 3339
 	fieldActivated = "activated" // RFC 3339; absent before
+	fieldSince     = "since"     // RFC 3339, when it came into its state; absent where that is not known
 	fieldSigner    = "signer"    // the private half of the statement key, in C2SP form
 	fieldVerifier  = "verifier"  // the public half
 	fieldNote      = "note"      // the signed recipient set; empty before the first, never absent

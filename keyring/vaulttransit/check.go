@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/keyring/secretsource"
 	"github.com/waxwing-io/waxwing/keyring/vault"
 )
 
@@ -26,9 +27,15 @@ const (
 )
 
 // fault is why a Transit key cannot be used: a part of a sentence that begins with its name.
-type fault struct{ msg string }
+type fault struct {
+	msg  string
+	gone bool // Vault does not have it
+}
 
 func (f *fault) Error() string { return f.msg }
+
+// Is has a key that Vault does not have be secretsource.ErrGone.
+func (f *fault) Is(target error) bool { return f.gone && target == secretsource.ErrGone }
 
 // described is what Vault says of a Transit key.
 type described struct {
@@ -46,13 +53,13 @@ func (c *Custody) describe(ctx context.Context, name, kind string) (*described, 
 	answer, err := c.cfg.Vault.Read(ctx, c.path("keys", name))
 	if err := c.note(ctx, answer, err); err != nil {
 		if v := (*vault.Error)(nil); errors.As(err, &v) && v.Kind == vault.Missing && !noMount(v) {
-			return nil, &fault{"Vault does not have: " + snapshot + ", or open what was sealed to it with break glass and seal it again"}
+			return nil, &fault{msg: "Vault does not have: " + snapshot + ", or open what was sealed to it with break glass and seal it again", gone: true}
 		}
 		return nil, err
 	}
 	d := &described{}
 	if json.Unmarshal(answer.Data, d) != nil {
-		return nil, &fault{"Vault describes in a way that is not Transit's"}
+		return nil, &fault{msg: "Vault describes in a way that is not Transit's"}
 	}
 	return d, d.check(name, kind, c.cfg.Mount)
 }
@@ -60,19 +67,19 @@ func (c *Custody) describe(ctx context.Context, name, kind string) (*described, 
 func (d *described) check(name, kind, mount string) error {
 	switch {
 	case d.Type != kind:
-		return &fault{fmt.Sprintf("is of type %s, not %s: it was not made by Waxwing", d.Type, kind)}
+		return &fault{msg: fmt.Sprintf("is of type %s, not %s: it was not made by Waxwing", d.Type, kind)}
 	case d.Exportable:
-		return &fault{"is exportable, so its private half may be elsewhere than in Vault; " + anew}
+		return &fault{msg: "is exportable, so its private half may be elsewhere than in Vault; " + anew}
 	case d.AllowPlaintextBackup:
-		return &fault{"allows backups in the clear (allow_plaintext_backup), so its private half may be elsewhere than in Vault; " + anew}
+		return &fault{msg: "allows backups in the clear (allow_plaintext_backup), so its private half may be elsewhere than in Vault; " + anew}
 	case d.Imported:
-		return &fault{"was imported, so its private half is elsewhere than in Vault too; " + anew}
+		return &fault{msg: "was imported, so its private half is elsewhere than in Vault too; " + anew}
 	case d.Derived:
-		return &fault{"is derived: it was not made by Waxwing"}
+		return &fault{msg: "is derived: it was not made by Waxwing"}
 	case d.MinDecryptionVersion > 1:
-		return &fault{fmt.Sprintf("has its first version, the one that was sealed to, disabled (min_decryption_version is %d): vault write %s/keys/%s/config min_decryption_version=1", d.MinDecryptionVersion, mount, name)}
+		return &fault{msg: fmt.Sprintf("has its first version, the one that was sealed to, disabled (min_decryption_version is %d): vault write %s/keys/%s/config min_decryption_version=1", d.MinDecryptionVersion, mount, name)}
 	case d.Keys["1"] == nil:
-		return &fault{"has lost its first version, the one that was sealed to: " + snapshot}
+		return &fault{msg: "has lost its first version, the one that was sealed to: " + snapshot}
 	}
 	return nil
 }
@@ -83,7 +90,7 @@ func (d *described) publicKey() (string, error) {
 		PublicKey string `json:"public_key"`
 	}
 	if json.Unmarshal(d.Keys["1"], &version) != nil || version.PublicKey == "" {
-		return "", &fault{"Vault describes without its public half"}
+		return "", &fault{msg: "Vault describes without its public half"}
 	}
 	return version.PublicKey, nil
 }
@@ -100,16 +107,16 @@ func (c *Custody) read(ctx context.Context, name string) (recipient string, err 
 	}
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		return "", &fault{"has a public half that is not PEM"}
+		return "", &fault{msg: "has a public half that is not PEM"}
 	}
 	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 	key, ok := parsed.(*rsa.PublicKey)
 	if err != nil || !ok {
-		return "", &fault{"has a public half that is no RSA key"}
+		return "", &fault{msg: "has a public half that is no RSA key"}
 	}
 	r, err := seal.NewRSARecipient(key)
 	if err != nil {
-		return "", &fault{"has a public half that is " + err.Error()}
+		return "", &fault{msg: "has a public half that is " + err.Error()}
 	}
 	return r.String(), nil
 }

@@ -28,6 +28,7 @@ const recheck = 10 * time.Minute
 type Vault interface {
 	Read(ctx context.Context, path string) (*vault.Answer, error)
 	Write(ctx context.Context, path string, body map[string]any) (*vault.Answer, error)
+	Delete(ctx context.Context, path string) error
 }
 
 // Config is what a Custody works with. All fields are required.
@@ -137,7 +138,7 @@ func (c *Custody) Identities(ctx context.Context, _ string, held []secretsource.
 			if !errors.As(err, &refused) {
 				return nil, c.problem(err)
 			}
-			found[i].Err = fmt.Errorf("names the Transit key %s, which %s", c.path("keys", name), refused.msg)
+			found[i].Err = fmt.Errorf("names the Transit key %s, which %w", c.path("keys", name), refused)
 			if name == "" {
 				found[i].Err = errors.New(refused.msg)
 			}
@@ -173,7 +174,7 @@ func (c *Custody) fresh(name, recipient, oldest string) bool {
 func (c *Custody) check(ctx context.Context, name, recipient string) error {
 	is, err := c.read(ctx, name)
 	if err == nil && is != recipient {
-		err = &fault{"has another public half than the recipient that is kept with it: the key was deleted and made anew, or the Secret was changed; restore the Secret, or " + snapshot}
+		err = &fault{msg: "has another public half than the recipient that is kept with it: the key was deleted and made anew, or the Secret was changed; restore the Secret, or " + snapshot}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -193,10 +194,10 @@ var nameRE = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,253}$`)
 func (c *Custody) named(kept []byte) (string, error) {
 	name := strings.TrimSpace(string(kept))
 	if !nameRE.MatchString(name) {
-		return "", &fault{"does not name a Transit key in " + c.Form().DataIdentity}
+		return "", &fault{msg: "does not name a Transit key in " + c.Form().DataIdentity}
 	}
 	if !strings.HasPrefix(name, c.cfg.Prefix) {
-		return "", &fault{fmt.Sprintf("names a Transit key that is not of this keyring: its name does not begin with %s, the prefix of spec.source", c.cfg.Prefix)}
+		return "", &fault{msg: fmt.Sprintf("names a Transit key that is not of this keyring: its name does not begin with %s, the prefix of spec.source", c.cfg.Prefix)}
 	}
 	return name, nil
 }

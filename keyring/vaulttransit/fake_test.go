@@ -103,8 +103,12 @@ func (f *fakeTransit) Write(_ context.Context, path string, body map[string]any)
 	if err := f.note(request); err != nil {
 		return nil, err
 	}
+	name, configured := strings.CutSuffix(name, "/config")
 	switch k := f.keys[name]; {
-	case operation == "keys":
+	case operation == "keys" && configured && k != nil:
+		maps.Copy(k.fields, body)
+		return f.answer(k.fields)
+	case operation == "keys" && !configured:
 		answer, err := f.create(name, body)
 		if f.late > 0 {
 			f.late--
@@ -122,6 +126,24 @@ func (f *fakeTransit) Write(_ context.Context, path string, body map[string]any)
 	default:
 		return f.decrypt(k, batch)
 	}
+}
+
+// Delete implements vaulttransit.Vault.
+func (f *fakeTransit) Delete(_ context.Context, path string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.note("delete " + path); err != nil {
+		return err
+	}
+	name := strings.TrimPrefix(path, "transit/keys/")
+	switch k := f.keys[name]; {
+	case k == nil:
+		return &vault.Error{Kind: vault.Missing, Doing: "deleting " + path, Status: 404, Msg: "there is nothing there"}
+	case k.fields["deletion_allowed"] != true:
+		return &vault.Error{Kind: vault.Refused, Doing: "deleting " + path, Status: 400, Msg: "deletion is not allowed for this key"}
+	}
+	delete(f.keys, name)
+	return nil
 }
 
 func (f *fakeTransit) create(name string, body map[string]any) (*vault.Answer, error) {

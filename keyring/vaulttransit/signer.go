@@ -44,7 +44,7 @@ func (d *described) verifierKey(holder string) (string, error) {
 	}
 	key, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(key) != ed25519.PublicKeySize {
-		return "", &fault{"has a public half that is no Ed25519 key"}
+		return "", &fault{msg: "has a public half that is no Ed25519 key"}
 	}
 	return note.NewEd25519VerifierKey(holder, key)
 }

@@ -68,13 +68,13 @@
 {{- define "waxwing.rules.home" -}}
 {{- if .Values.namespaces }}
 # keyring/secretsource: makes and reads the Secrets with the keys; states and recipient sets are annotations of these
-# delete: a key that was moved to another source is deleted here
+# delete: a key that was moved to another source, or is destroyed, is deleted here
 # watch: controller/watch.go notices that a key has come (it asks for metadata only)
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, update, delete]
 {{- else }}
-# keyring/secretsource: states and recipient sets are annotations of the Secrets with the keys (making, reading and, after a move, deleting them is in the ClusterRole)
+# keyring/secretsource: states and recipient sets are annotations of the Secrets with the keys (making, reading and deleting them, after a move or to destroy a key, is in the ClusterRole)
 - apiGroups: [""]
   resources: [secrets]
   verbs: [update]

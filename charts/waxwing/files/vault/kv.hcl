@@ -1,7 +1,7 @@
 # The controller, for one keyring of source vaultKV.
 # KV is the path of the key/value store (version 2), FOLDER the folder in it that has this keyring's keys and nothing else.
 
-# Makes keys (create), reads them (read) and writes a key's state into a new version (update), each with check-and-set.
+# Makes keys (create), reads them (read) and writes a key's state into a new version (update), each with check-and-set. What is left of a destroyed key is here too.
 path "KV/data/FOLDER/keys/*" {
   capabilities = ["create", "read", "update"]
 }

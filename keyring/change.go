@@ -1,0 +1,76 @@
+package keyring
+
+import (
+	"context"
+
+	"github.com/waxwing-io/waxwing/audit"
+)
+
+// change brings a key into another state.
+func (r *run) change(ctx context.Context, next Next) error {
+	keys := r.keys(next.Key)
+	switch next.Do {
+	case DoSuspend:
+		return r.recorded(ctx, audit.ActionKeySuspend, "Keyring", keys, func(ctx context.Context) ([]audit.Key, error) {
+			return nil, r.did("KeySuspended", "key "+display(next.Key)+" is suspended: it neither seals nor opens", r.setState(ctx, next, Suspended))
+		})
+	case DoResume:
+		return r.recorded(ctx, audit.ActionKeyResume, "Keyring", keys, func(ctx context.Context) ([]audit.Key, error) {
+			text := "key " + display(next.Key) + " is not suspended any more"
+			if next.To == Deactivated {
+				text += "; it opens only, because another is active by now"
+			}
+			return nil, r.did("KeyResumed", text, r.setState(ctx, next, next.To))
+		})
+	case DoDeactivate:
+		return r.recorded(ctx, audit.ActionKeyDeactivate, "Keyring", keys, func(ctx context.Context) ([]audit.Key, error) {
+			return nil, r.did("KeyDeactivated", "key "+display(next.Key)+" opens only from now on", r.deactivate(ctx, next))
+		})
+	case DoCompromise:
+		return r.recorded(ctx, audit.ActionKeyCompromise, "Keyring", keys, func(ctx context.Context) ([]audit.Key, error) {
+			return nil, r.did(DoneCompromised, "others know key "+display(next.Key)+": nothing is sealed to it any more, and the values that it could open have to be renewed", r.setState(ctx, next, Compromised))
+		})
+	case DoDestroy:
+		return r.recorded(ctx, audit.ActionKeyDestroy, "Keyring", keys, func(ctx context.Context) ([]audit.Key, error) {
+			return nil, r.did("KeyDestroyed", "key "+display(next.Key)+" is destroyed; "+next.Why, r.setState(ctx, next, Destroyed))
+		})
+	}
+	return r.moveStep(ctx, next)
+}
+
+// setState has the source change the state of a key, and what is in memory with it: a source that is away from then on hides it from nobody.
+func (r *run) setState(ctx context.Context, next Next, to State) error {
+	r.why = next.Why
+	k, err := r.inv.key(next.Key)
+	if err != nil {
+		return err
+	}
+	if err := Step(k.State, to); err != nil {
+		return err
+	}
+	if err := r.src.SetState(ctx, k, to, r.m.cfg.Now()); err != nil {
+		return err
+	}
+	for i := range r.inv.keys {
+		if r.inv.keys[i].ID == k.ID {
+			r.inv.keys[i].State = to
+			if to == Destroyed {
+				r.inv.keys[i].identity = nil
+			}
+		}
+	}
+	return nil
+}
+
+// deactivate makes sure first that the key is not one that another controller is about to publish: it has been claimed before it became active, so where the record of the
+// statement key is as it was read before the keys, it was none.
+func (r *run) deactivate(ctx context.Context, next Next) error {
+	st, err := r.src.LoadStatement(ctx, r.kr.Name)
+	if err != nil {
+		return err
+	}
+	if st == nil || st.Version != r.inv.statement.Version {
+		return ErrConflict
+	}
+	return r.setState(ctx, next, Deactivated)
+}

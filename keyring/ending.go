@@ -1,0 +1,114 @@
+package keyring
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+)
+
+// ends says whether a key in this state may be destroyed.
+func (s State) ends() bool { return Step(s, Destroyed) == nil }
+
+// ending is which key is to be destroyed next, where all else is done. Who needs the keys is asked for before, and anew for each.
+func (s Situation) ending() Next {
+	for _, k := range s.Keys {
+		r, asked := s.request(k.ID)
+		var next Next
+		switch {
+		case s.Moving || !k.State.ends():
+			continue
+		case asked && r.Do == v1alpha1.RequestDestroy:
+			next = s.destroy(k, r.Despite, asking(r))
+		case !s.Unreadable && !s.ends(k).IsZero() && !s.ends(k).After(s.Now):
+			next = s.destroy(k, "", "spec.rotation.destroyAfter, and no use is known")
+		}
+		if next.Do != "" && next.Do != DoNothing {
+			return next
+		}
+	}
+	return Next{Do: DoNothing}
+}
+
+// ends is when a key is to be destroyed by itself if nothing needs it by then; zero: never.
+func (s Situation) ends(k Key) time.Time {
+	if k.State != Deactivated || k.Since.IsZero() || s.Rotation.DestroyAfter <= 0 {
+		return time.Time{}
+	}
+	return k.Since.Add(s.Rotation.DestroyAfter)
+}
+
+func (s Situation) destroy(k Key, despite, why string) Next {
+	switch {
+	case s.Uses == nil:
+		return Next{Do: DoAskUses}
+	case s.obstacle(k, despite) != "":
+		return Next{Do: DoNothing}
+	}
+	return Next{Do: DoDestroy, Key: k.ID, To: Destroyed, Why: why + s.despised(k)}
+}
+
+// obstacle says why a key is not destroyed, and what is to be done; empty: nothing is in the way. s.Uses is there.
+func (s Situation) obstacle(k Key, despite string) string {
+	u := s.Uses.Keys[k.ID]
+	switch {
+	case despite == v1alpha1.DespiteAny:
+		return ""
+	case u.Objects > 0:
+		return fmt.Sprintf("%s: replace their wraps and apply them (seal rewrap); whoever gives up what is sealed to it asks for it despite Any", needed(u))
+	case u.Gone > 0 && despite != v1alpha1.DespiteGone && !s.forgotten(u):
+		return fmt.Sprintf("%s needed it and %s not in the cluster any more: going back to them in Git needs the key. Whoever gives that up asks for it despite Gone", count(u.Gone, "object, or earlier version of one,", "objects, or earlier versions of them,"), isAre(u.Gone))
+	case s.Uses.Unseen != "":
+		return fmt.Sprintf("it is not known who needs it, because not all was looked at: %s. Whoever knows better asks for it despite Any", s.Uses.Unseen)
+	}
+	return ""
+}
+
+// forgotten says that what is gone has been gone for so long that it counts no more.
+func (s Situation) forgotten(u KeyUses) bool {
+	return s.Rotation.DestroyAfter > 0 && !u.LastGone.Add(s.Rotation.DestroyAfter).After(s.Now)
+}
+
+// despised says what is known of who needs a key that is destroyed all the same.
+func (s Situation) despised(k Key) string {
+	u := s.Uses.Keys[k.ID]
+	var parts []string
+	if u.Objects > 0 {
+		parts = append(parts, needed(u))
+	}
+	if u.Gone > 0 {
+		parts = append(parts, fmt.Sprintf("%d that needed it %s gone", u.Gone, isAre(u.Gone)))
+	}
+	if s.Uses.Unseen != "" {
+		parts = append(parts, "not looked at: "+s.Uses.Unseen)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, "; ") + ")"
+}
+
+// needed says which objects need a key.
+func needed(u KeyUses) string {
+	text := count(u.Objects, "object needs it", "objects need it")
+	const most = 3
+	if n := min(most, len(u.Examples)); n > 0 {
+		text += ", such as " + strings.Join(u.Examples[:n], ", ")
+	}
+	return text
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}

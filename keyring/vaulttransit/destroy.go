@@ -1,0 +1,60 @@
+package vaulttransit
+
+import (
+	"context"
+	"errors"
+
+	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/keyring/secretsource"
+	"github.com/waxwing-io/waxwing/keyring/vault"
+)
+
+var _ secretsource.Destroyer = (*Custody)(nil)
+
+// Destroy implements secretsource.Destroyer: Vault deletes no key unless it is told before that the key may be.
+func (c *Custody) Destroy(ctx context.Context, _ string, held secretsource.Held) error {
+	name, err := c.named(held.Kept)
+	if err == nil {
+		var is string
+		if is, err = c.read(ctx, name); err == nil && is != held.Recipient {
+			err = &fault{msg: "has another public half than the recipient that is kept with it, and stays"}
+		}
+	}
+	if errors.Is(err, secretsource.ErrGone) {
+		c.forget(name)
+		return nil
+	}
+	if refused := (*fault)(nil); errors.As(err, &refused) {
+		return &keyring.Problem{Where: c.where(name), Msg: refused.msg, KeyID: held.ID}
+	}
+	if err != nil {
+		return c.problem(err)
+	}
+	answer, err := c.cfg.Vault.Write(ctx, c.path("keys", name)+"/config", map[string]any{"deletion_allowed": true})
+	if err := c.note(ctx, answer, err); err != nil {
+		return c.undestroyed(name, held.ID, err)
+	}
+	if err := c.note(ctx, nil, c.cfg.Vault.Delete(ctx, c.path("keys", name))); err != nil && vault.KindOf(err) != vault.Missing {
+		return c.undestroyed(name, held.ID, err)
+	}
+	c.forget(name)
+	return nil
+}
+
+// undestroyed says what is missing where Vault does not delete a key.
+func (c *Custody) undestroyed(name, id string, err error) error {
+	if vault.KindOf(err) == vault.Denied {
+		return &keyring.Problem{
+			Where: c.where(name), KeyID: id,
+			Msg: "is to be destroyed, and Vault does not let this controller delete it: give its role the policy transit-remove.hcl while keys are destroyed (" + err.Error() + ")",
+		}
+	}
+	return c.problem(err)
+}
+
+// forget drops what is known of a key.
+func (c *Custody) forget(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.known, name)
+}
