@@ -105,7 +105,7 @@ func (t *keyringTask) patch(ctx context.Context, ops func(kr *v1alpha1.Keyring) 
 func (t *keyringTask) await(ctx context.Context, stays string, done func() (bool, string, error)) error {
 	ends := time.NewTimer(t.o.timeout)
 	defer ends.Stop()
-	told := ""
+	told, last := "", false
 	for {
 		ok, text, err := done()
 		if ok || err != nil {
@@ -115,17 +115,19 @@ func (t *keyringTask) await(ctx context.Context, stays string, done func() (bool
 			told = text
 			t.say("%s", told)
 		}
+		if last {
+			return failed(stays, "keyring %s: not done within %s: %s", t.kr.Name, t.o.timeout, cmp.Or(told, "the controller has not looked at it; is it running?"))
+		}
 		select {
 		case <-ctx.Done():
-			t.say("%s", stays)
-			return ctx.Err()
 		case <-ends.C:
-			return failed(stays, "keyring %s: not done within %s: %s", t.kr.Name, spanWords(t.o.timeout), cmp.Or(told, "the controller has not looked at it; is it running?"))
+			last = true
 		case <-time.After(requestPoll):
 		}
 		kr, err := readKeyring(ctx, t.client, t.kr.Name)
 		if ctx.Err() != nil {
 			t.say("%s", stays)
+			return ctx.Err()
 		}
 		if err != nil {
 			return err
@@ -134,7 +136,7 @@ func (t *keyringTask) await(ctx context.Context, stays string, done func() (bool
 	}
 }
 
-// stalled is what a person has to mend before the controller goes on; empty where nothing is.
+// stalledMessage is what a person has to mend before the controller goes on; empty where nothing is.
 func stalledMessage(kr *v1alpha1.Keyring) string {
 	c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionStalled)
 	if c == nil || c.ObservedGeneration != kr.Generation {
@@ -143,7 +145,7 @@ func stalledMessage(kr *v1alpha1.Keyring) string {
 	return c.Message
 }
 
-// notReady is what the controller says of a Keyring that is not ready; empty where it is.
+// notReadyMessage is what the controller says of a Keyring that is not ready; empty where it is.
 func notReadyMessage(kr *v1alpha1.Keyring) string {
 	c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady)
 	if c == nil || c.Status == "True" || c.ObservedGeneration != kr.Generation {

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -29,11 +30,16 @@ func TestMetricsAreNamedAndDocumented(t *testing.T) {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	kr := &v1alpha1.Keyring{Status: v1alpha1.KeyringStatus{Keys: []v1alpha1.KeyStatus{{ID: "a", State: "Active"}}}}
+	kr := &v1alpha1.Keyring{Status: v1alpha1.KeyringStatus{
+		ActiveKey: "a", Keys: []v1alpha1.KeyStatus{{ID: "a", State: "Active", Activated: &metav1.Time{Time: keyringNoon()}}}, NextRotation: &metav1.Time{Time: keyringNoon()},
+	}}
 	kr.Name = "default"
 	reg := prometheus.NewPedanticRegistry()
 	objects := fake.NewClientBuilder().WithScheme(scheme).WithObjects(kr).Build()
 	if _, err := newMetrics(reg, objects, newMarkStore(objects, objects, "home", time.Now, slog.New(slog.DiscardHandler))); err != nil {
+		t.Fatal(err)
+	}
+	if err := newRotations(reg, objects, time.Now); err != nil {
 		t.Fatal(err)
 	}
 	gauges, err := newConditionMetrics(reg, Config{Version: "v1"})

@@ -5,22 +5,17 @@ import (
 	"strings"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
-	"github.com/waxwing-io/waxwing/audit"
 )
 
 // actor is who is behind what a Manager does by itself.
 const actor = "waxwing-controller"
 
-// behind is who is behind a step: the field manager that has written the request for it, or the controller.
+// behind is the field manager that has written the request for a step; empty: nobody has, or it is not known.
 func (r *run) behind(next Next) string {
-	asked, ok := r.situation().request(next.Key)
-	if !ok || !strings.HasPrefix(next.Why, asking(asked)) {
-		return actor
+	if asked, ok := r.situation().request(next.Key); ok && strings.HasPrefix(next.Why, asking(asked)) {
+		return requester(r.kr, next.Key)
 	}
-	if by := requester(r.kr, next.Key); by != "" {
-		return by
-	}
-	return actor
+	return ""
 }
 
 // requester is the field manager that wrote the request for a key last; empty where it is not known.
@@ -41,13 +36,4 @@ func requester(kr *v1alpha1.Keyring, key string) string {
 		}
 	}
 	return by
-}
-
-// actorOf is that of the record of an operation.
-func (r *run) actorOf() audit.Actor {
-	by := r.by
-	if by == "" {
-		by = actor
-	}
-	return audit.Actor{User: audit.Unattributed, Manager: by}
 }

@@ -23,8 +23,11 @@ func (r *run) change(ctx context.Context, next Next) error {
 			return nil, r.did("KeyResumed", text, r.setState(ctx, next, next.To))
 		})
 	case DoDeactivate:
+		if err := r.unclaimed(ctx); err != nil {
+			return err
+		}
 		return r.recorded(ctx, audit.ActionKeyDeactivate, "Keyring", keys, func(ctx context.Context) ([]audit.Key, error) {
-			return nil, r.did("KeyDeactivated", "key "+display(next.Key)+" opens only from now on", r.deactivate(ctx, next))
+			return nil, r.did("KeyDeactivated", "key "+display(next.Key)+" opens only from now on", r.setState(ctx, next, Deactivated))
 		})
 	case DoCompromise:
 		return r.recorded(ctx, audit.ActionKeyCompromise, "Keyring", keys, func(ctx context.Context) ([]audit.Key, error) {
@@ -40,7 +43,6 @@ func (r *run) change(ctx context.Context, next Next) error {
 
 // setState has the source change the state of a key, and what is in memory with it: a source that is away from then on hides it from nobody.
 func (r *run) setState(ctx context.Context, next Next, to State) error {
-	r.why = next.Why
 	k, err := r.inv.key(next.Key)
 	if err != nil {
 		return err
@@ -62,15 +64,15 @@ func (r *run) setState(ctx context.Context, next Next, to State) error {
 	return nil
 }
 
-// deactivate makes sure first that the key is not one that another controller is about to publish: it has been claimed before it became active, so where the record of the
-// statement key is as it was read before the keys, it was none.
-func (r *run) deactivate(ctx context.Context, next Next) error {
+// unclaimed makes sure, before a key is deactivated, that it is not one that another controller is about to publish: it has been claimed before it became active, so where the
+// record of the statement key is as it was read before the keys, it was none.
+func (r *run) unclaimed(ctx context.Context) error {
 	st, err := r.src.LoadStatement(ctx, r.kr.Name)
 	if err != nil {
-		return err
+		return unavailable(err)
 	}
 	if st == nil || st.Version != r.inv.statement.Version {
 		return ErrConflict
 	}
-	return r.setState(ctx, next, Deactivated)
+	return nil
 }

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,7 +83,7 @@ type run struct {
 	inv  *inventory
 	done []Done
 	uses *Uses  // who needs the keys, as it was told after the last step
-	why  string // what the present operation is done for
+	why  string // what the next operation is done for
 	by   string // the field manager that has asked for it; empty: nobody has
 	made string // the id of the key that this run has made
 	// stopped is why not all was done that was to be done; nil: all was.
@@ -145,9 +146,8 @@ func (r *run) settle(ctx context.Context) error {
 			r.askUses(ctx)
 			continue
 		}
-		r.by, r.uses = r.behind(next), nil
+		r.by, r.why, r.uses = r.behind(next), next.Why, nil
 		err = r.step(ctx, next)
-		r.by = ""
 		if problem, f := (*Problem)(nil), (*refusal)(nil); errors.As(err, &problem) && !errors.As(err, &f) {
 			return &refusal{ReasonKeySourceUnavailable, true, err}
 		}
@@ -172,7 +172,6 @@ func (r *run) step(ctx context.Context, next Next) error {
 			return unavailable(fmt.Errorf("key %s was made, and cannot be seen", display(r.made)))
 		}
 		return r.recorded(ctx, audit.ActionKeyGenerate, "Keyring", nil, func(ctx context.Context) ([]audit.Key, error) {
-			r.why = next.Why
 			id, err := r.src.Create(ctx, r.kr.Name, r.class())
 			if err != nil {
 				return nil, err
@@ -187,7 +186,6 @@ func (r *run) step(ctx context.Context, next Next) error {
 		return r.src.SaveStatement(ctx, &st)
 	case DoActivate:
 		return r.recorded(ctx, audit.ActionKeyActivate, "Keyring", r.keys(next.Key), func(ctx context.Context) ([]audit.Key, error) {
-			r.why = next.Why
 			return nil, r.activate(ctx, next.Key)
 		})
 	case DoPublish:
@@ -222,18 +220,19 @@ func (r *run) did(reason, message string, err error) error {
 	return err
 }
 
-// recorded wraps an operation in intent and outcome, which has the ids of the requests that it made, and r.why, if the operation has set that. Without a durable intent
-// the operation is not begun.
+// recorded wraps an operation in intent and outcome, which has the ids of the requests that it made and what it was done for. Without a durable intent the operation is
+// not begun.
 func (r *run) recorded(ctx context.Context, action audit.Action, kind string, keys []audit.Key, operation func(context.Context) ([]audit.Key, error)) error {
+	by, why := r.by, r.why
+	r.by, r.why = "", ""
 	object := audit.Object{Kind: kind, Name: r.kr.Name, UID: string(r.kr.UID), Generation: r.kr.Generation, ResourceVersion: r.kr.ResourceVersion}
-	id, err := r.m.cfg.Audit.Intent(ctx, audit.Operation{Action: action, Object: object, Keys: keys, Actor: r.actorOf()})
+	id, err := r.m.cfg.Audit.Intent(ctx, audit.Operation{Action: action, Object: object, Keys: keys, Actor: audit.Actor{User: audit.Unattributed, Manager: cmp.Or(by, actor)}})
 	if err != nil {
 		return &refusal{ReasonAuditUnavailable, false, err}
 	}
 	doing, requests := WithRequests(ctx)
 	touched, operr := operation(doing)
-	out := audit.Outcome{OK: operr == nil, Keys: touched, Message: r.why, VaultRequest: requests.String()}
-	r.why = ""
+	out := audit.Outcome{OK: operr == nil, Keys: touched, Message: why, VaultRequest: requests.String()}
 	if operr != nil {
 		out.Reason, out.Message = reasonOf(operr), operr.Error()
 	}

@@ -19,50 +19,51 @@ func TestARotationThatIsKilledAnywhereGoesOn(t *testing.T) {
 		"deactivate": func(_ *bench, id string) [][3]string { return [][3]string{{id, "Deactivate", ""}} },
 	}
 	for name, scene := range scenes {
-		for _, after := range []bool{false, true} {
-			for at := 1; ; at++ {
-				b := newBench(t)
-				u := &useTable{}
-				b.uses = u.of
-				b.restart(b.log)
-				kr := ring("default")
-				kr.Spec.Rotation = rotation("24h", "", "24h")
-				id := b.mustEnsure(kr).Keys[0].ID
-				gone := newClassical(t, keyring.Deactivated)
-				gone.Since = noon.Add(-24 * time.Hour)
-				b.src.put(gone)
-				kr.Spec.Requests = asks(scene(b, id)...).Spec.Requests
-				begin := b.src.ops
-				hook := func(_ string, n int) error {
-					mustNeverBeTwo(t, b.src)
-					if n == begin+at {
-						return errCrash
-					}
-					return nil
-				}
-				if after {
-					b.src.after = hook
-				} else {
-					b.src.before = hook
-				}
-				_, err := b.m.Ensure(t.Context(), kr)
-				if err == nil {
-					if at < 20 {
-						t.Errorf("%s: %d operations", name, at-1)
-					}
-					break
-				}
-				b.restart(b.log)
-				res, again := b.m.Ensure(t.Context(), kr)
-				if !errors.Is(err, errCrash) || again != nil {
-					t.Fatalf("%s, killed at %d: %v, %v", name, at, err, again)
-				}
-				mustBeWhole(t, b.src, res)
-				if len(b.src.keys) != 3 || len(b.src.saved) != 2 || len(b.src.inState(keyring.Destroyed)) != 1 || res.ActiveKey == id[:16] {
-					t.Errorf("%s, killed at %d, after its effect %t: %v, %d sets", name, at, after, states(res), len(b.src.saved))
-				}
+		for at := 1; at <= 30; at++ {
+			for _, after := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, at %d, after its effect: %t", name, at, after), func(t *testing.T) {
+					t.Parallel() // each waits for its own audit log's disk
+					rotationIsKilled(t, scene, at, after)
+				})
 			}
 		}
+	}
+}
+
+func rotationIsKilled(t *testing.T, scene func(*bench, string) [][3]string, at int, after bool) {
+	b := newBench(t)
+	b.uses = (&useTable{}).of
+	b.restart(b.log)
+	kr := ring("default")
+	kr.Spec.Rotation = rotation("24h", "", "24h")
+	id := b.mustEnsure(kr).Keys[0].ID
+	old := newClassical(t, keyring.Deactivated)
+	old.Since = noon.Add(-24 * time.Hour)
+	b.src.put(old)
+	kr.Spec.Requests = asks(scene(b, id)...).Spec.Requests
+	begin := b.src.ops
+	hook := func(_ string, n int) error {
+		mustNeverBeTwo(t, b.src)
+		if n == begin+at {
+			return errCrash
+		}
+		return nil
+	}
+	if after {
+		b.src.after = hook
+	} else {
+		b.src.before = hook
+	}
+	_, err := b.m.Ensure(t.Context(), kr)
+	if !errors.Is(err, errCrash) && (err != nil || at <= 20) {
+		t.Fatalf("it was not killed: %v", err)
+	}
+	b.src.before, b.src.after = nil, nil
+	b.restart(b.log)
+	res := b.mustEnsure(kr)
+	mustBeWhole(t, b.src, res)
+	if len(b.src.keys) != 3 || len(b.src.saved) != 2 || len(b.src.inState(keyring.Destroyed)) != 1 || res.ActiveKey == id[:16] {
+		t.Errorf("%v, %d sets", states(res), len(b.src.saved))
 	}
 }
 

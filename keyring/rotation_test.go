@@ -103,7 +103,7 @@ func TestAKeyThatIsDueIsReplaced(t *testing.T) {
 		"save statement", "load statement", "load", // the claim
 		"intent key.activate", "set state", "outcome key.activate", "load statement", "load",
 		"intent keyring.publish", "save statement", "outcome keyring.publish", "load statement", "load",
-		"intent key.deactivate", "load statement", "set state", "outcome key.deactivate", "load statement", "load",
+		"load statement", "intent key.deactivate", "set state", "outcome key.deactivate", "load statement", "load",
 		"outcome key.load",
 	}
 	if diff := cmp.Diff(want, trace); diff != "" {
@@ -147,6 +147,7 @@ func TestACompromisedKeyIsReplacedAtOnce(t *testing.T) {
 		{Manager: "flux", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:class":{}}}`), Time: &metav1.Time{Time: noon.Add(time.Hour)}},
 		{Manager: "seal", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:requests":{"k:{\"key\":\"` + old + `\"}":{"f:do":{}}}}}`), Time: &metav1.Time{Time: noon}},
 	}
+	b.now = noon.Add(time.Minute)
 	res := b.mustEnsure(kr)
 	if diff := cmp.Diff([]string{"KeyCompromised", "KeyMade", "KeyActivated", "RecipientsPublished", "KeyRotated"}, done(res)); diff != "" {
 		t.Error(diff)
@@ -154,7 +155,7 @@ func TestACompromisedKeyIsReplacedAtOnce(t *testing.T) {
 	if got := states(res); got[old] != "Compromised" || got[res.Keys[0].ID] != "Active" || len(got) != 2 || !b.opens(old) {
 		t.Errorf("%v", got)
 	}
-	if diff := cmp.Diff([]v1alpha1.RequestStatus{{Key: old, Do: "Compromise", Outcome: "Done", Message: "the key is Compromised since 2026-11-23T12:00:00Z"}}, res.Requests); diff != "" {
+	if diff := cmp.Diff([]v1alpha1.RequestStatus{{Key: old, Do: "Compromise", Outcome: "Done", Message: "the key is Compromised since 2026-11-23T12:01:00Z"}}, res.Requests); diff != "" {
 		t.Error(diff)
 	}
 	by := map[audit.Action]string{}

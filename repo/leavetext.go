@@ -48,7 +48,8 @@ func follow(n *yaml.Node, path []any) *yaml.Node {
 	return n
 }
 
-// withoutBlockEntry drops the line of an entry "- TEXT", and the lines of comments above it that belong to it and not to the list.
+// withoutBlockEntry drops the line of an entry "- TEXT", and the lines of comments right above it. One that was about the list is missed in the diff; one that stayed would call somebody else by the wrong
+// name, and nobody would see it there.
 func withoutBlockEntry(data []byte, list *yaml.Node, index int) ([]byte, bool) {
 	item := list.Content[index]
 	lines := bytes.SplitAfter(data, []byte("\n"))
@@ -57,22 +58,10 @@ func withoutBlockEntry(data []byte, list *yaml.Node, index int) ([]byte, bool) {
 		return nil, false
 	}
 	first := at
-	if index > 0 || commented(list) > 1 {
-		for first > 0 && bytes.HasPrefix(bytes.TrimLeft(lines[first-1], " "), []byte("#")) {
-			first--
-		}
+	for first > 0 && bytes.HasPrefix(bytes.TrimLeft(lines[first-1], " "), []byte("#")) {
+		first--
 	}
 	return bytes.Join(append(lines[:first:first], lines[at+1:]...), nil), true
-}
-
-// commented counts the entries of a list that have a comment above them: a single one may be about the list.
-func commented(list *yaml.Node) (n int) {
-	for _, item := range list.Content {
-		if item.HeadComment != "" {
-			n++
-		}
-	}
-	return n
 }
 
 // withoutFlowEntry drops an entry of [A, B], with a comma.
