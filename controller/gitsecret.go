@@ -39,7 +39,9 @@ func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		}
 		return reconcile.Result{RequeueAfter: again}, err
 	}
-	return r.act(ctx, in, unseal.Decide(*in))
+	res, err := r.act(ctx, in, unseal.Decide(*in))
+	r.gather.bodies.offers.looked(in.Object, in.Ring)
+	return res, err
 }
 
 // act does what was decided.
@@ -142,6 +144,11 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 	defer contents.Clear()
 	if held := r.hold(ctx, in, p); held != nil {
 		return *held, false
+	}
+	if out, ok := p.Kept(contents, in.Object, in.Secret); ok {
+		mark, _ := p.Remember()
+		r.remember(ctx, in, mark)
+		return out, false
 	}
 	replaced := false
 	secret, err := r.writer.write(ctx, p, contents, in.Secret, func(reason, message string) {

@@ -100,9 +100,11 @@ type Plan struct {
 	// noBreakGlass tells of envelopes that only the keyring opens.
 	noBreakGlass string
 	remember     *Mark
-	permits      permits
-	programs     map[string]program
-	after        time.Duration
+	// keeps is true where the Secret need not be written.
+	keeps    bool
+	permits  permits
+	programs map[string]program
+	after    time.Duration
 }
 
 // comesRight says whether a refusal only tells that the controller has just been started. It must not turn objects that are well into ones that wait.
@@ -156,6 +158,7 @@ func decide(in Input, p *Plan) Decision {
 		return Decision{Action: Report, Outcome: r.Outcome()}
 	}
 	p.Repairs = wroteBefore(&in, p)
+	p.keeps = keeps(&in, p)
 	return Decision{Action: Open, Plan: p}
 }
 

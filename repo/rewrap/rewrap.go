@@ -52,39 +52,24 @@ func sealedIn(d *manifest.Doc, depth int) []*manifest.Doc {
 }
 
 // Stale lists the envelopes, among those that an item names, whose wrap of h is for other keys than h has now; in byte order.
-func Stale(spec *seal.Spec, h seal.Holder) []string {
-	var stale []string
-	for _, id := range spec.Referenced() {
-		if w, ok := spec.Envelopes[id].Wraps[h.Name]; ok && !isFor(w, h.Recipients) {
-			stale = append(stale, id)
-		}
-	}
-	return stale
-}
+func Stale(spec *seal.Spec, h seal.Holder) []string { return spec.Stale(h) }
 
 // Make makes new wraps of h for the envelopes ids, which have one of h; envelope keys come from keys. spec stays as it is.
 func Make(spec *seal.Spec, h seal.Holder, ids []string, keys seal.Keys) ([]Wrap, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	// The other envelopes need not open with these keys.
-	part := *spec
-	part.Items, part.Envelopes = map[string]seal.Item{}, map[string]seal.Envelope{}
-	for name, item := range spec.Items {
-		if slices.Contains(ids, item.Envelope) {
-			part.Items[name] = item
-		}
+	checked, err := seal.Check(spec)
+	if err != nil {
+		return nil, err
 	}
-	for _, id := range ids {
-		part.Envelopes[id] = spec.Envelopes[id]
-	}
-	if _, err := seal.Rewrap(&part, h, keys); err != nil {
+	made, err := checked.MakeWraps(h, ids, keys)
+	if err != nil {
 		return nil, err
 	}
 	wraps := make([]Wrap, len(ids))
 	for i, id := range ids {
-		e := part.Envelopes[id]
-		wraps[i] = Wrap{Envelope: id, Commit: e.Commit, Holder: h.Name, Wrap: e.Wraps[h.Name]}
+		wraps[i] = Wrap{Envelope: id, Commit: spec.Envelopes[id].Commit, Holder: h.Name, Wrap: made[id]}
 	}
 	return wraps, nil
 }
