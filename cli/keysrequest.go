@@ -200,8 +200,8 @@ func requestStatus(kr *v1alpha1.Keyring, request v1alpha1.KeyRequest) *v1alpha1.
 	return nil
 }
 
-// keyOf is the key with this id as the Keyring shows it; the zero value where it does not.
-func keyOf(kr *v1alpha1.Keyring, id string) v1alpha1.KeyStatus {
+// keyStatusOf is the key with this id as the Keyring shows it; the zero value where it does not.
+func keyStatusOf(kr *v1alpha1.Keyring, id string) v1alpha1.KeyStatus {
 	for _, key := range kr.Status.Keys {
 		if key.ID == id {
 			return key
@@ -238,7 +238,7 @@ func (t *keyringTask) carryOut(ctx context.Context, request v1alpha1.KeyRequest,
 	if err := t.patch(ctx, func(kr *v1alpha1.Keyring) ([]cluster.PatchOp, error) { return requestOps(kr, request) }); err != nil {
 		return nil, err
 	}
-	r := &requestReport{Keyring: t.kr.Name, Key: request.Key, Do: request.Do, Reason: request.Reason, State: keyOf(t.kr, request.Key).State}
+	r := &requestReport{Keyring: t.kr.Name, Key: request.Key, Do: request.Do, Reason: request.Reason, State: keyStatusOf(t.kr, request.Key).State}
 	stays := "the request stays in spec.requests of keyring " + t.kr.Name + ", and its controller carries it out when it can"
 	if !t.o.wait {
 		t.say("%s", stays)
@@ -250,7 +250,7 @@ func (t *keyringTask) carryOut(ctx context.Context, request v1alpha1.KeyRequest,
 		if s == nil || t.kr.Status.ObservedGeneration < generation {
 			return false, cmp.Or(stalledMessage(t.kr), notReadyMessage(t.kr)), nil
 		}
-		r.Outcome, r.Message, r.State = s.Outcome, s.Message, keyOf(t.kr, request.Key).State
+		r.Outcome, r.Message, r.State = s.Outcome, s.Message, keyStatusOf(t.kr, request.Key).State
 		switch s.Outcome {
 		case v1alpha1.RequestRefused:
 			return false, "", t.refused(ctx, request, s.Message)
