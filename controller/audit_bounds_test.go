@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -51,7 +52,9 @@ func TestWhatIsGoneDoesNotWaitForTheLog(t *testing.T) {
 	}
 	seen := newMemory(func() float64 { return 0 })
 	waiters := newAuditWaiters(&away{errors.New("full")}, seen)
-	g := &gatherer{cache: fake.NewClientBuilder().WithScheme(known).Build(), seen: seen, noted: newNoted(), bodies: newBodies(seen, 1<<20), pace: newPace(), waiters: waiters, unwrapper: &unwrapper{}, now: time.Now}
+	kube := fake.NewClientBuilder().WithScheme(known).Build()
+	g := &gatherer{cache: kube, seen: seen, noted: newNoted(), bodies: newBodies(seen, 1<<20), pace: newPace(), waiters: waiters, unwrapper: &unwrapper{}, now: time.Now,
+		marks: newMarkStore(kube, kube, "home", time.Now, slog.New(slog.DiscardHandler))}
 	for i := range 3 {
 		key := types.NamespacedName{Namespace: "team", Name: fmt.Sprint(i)}
 		waiters.add(key)

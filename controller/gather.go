@@ -55,6 +55,7 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (in *un
 	o := &v1alpha1.GitSecret{}
 	if err := g.cache.Get(ctx, key, o); err != nil {
 		if apierrors.IsNotFound(err) {
+			g.leave(ctx, key)
 			g.seen.forget(key)
 			g.noted.forget(key)
 			g.bodies.drop(key)

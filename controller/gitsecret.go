@@ -24,8 +24,11 @@ type gitSecrets struct {
 	marks      marks
 	gone       *gone
 	unwrapper  *unwrapper
-	audit      audit.Log
-	log        *slog.Logger
+	macs       *valueMAC
+	// compromised is whenKeysChange's own.
+	compromised compromised
+	audit       audit.Log
+	log         *slog.Logger
 }
 
 // Reconcile looks at one object. An error is one of the caches or of the status; everything about the object itself is in its status.
@@ -52,12 +55,14 @@ func (r *gitSecrets) act(ctx context.Context, in *unseal.Input, d unseal.Decisio
 	switch d.Action {
 	case unseal.Report:
 		if d.Remember == nil {
+			r.claims(ctx, in, d)
 			return r.report.decided(ctx, in, d)
 		}
 		met := r.report.met(ctx, in, d)
 		if met {
-			r.remember(ctx, in, d.Remember)
+			d.Claims = d.Remember
 		}
+		r.claims(ctx, in, d)
 		res, err := r.report.decided(ctx, in, d)
 		if !met {
 			r.report.waits(in.Object)
@@ -66,6 +71,7 @@ func (r *gitSecrets) act(ctx context.Context, in *unseal.Input, d unseal.Decisio
 	case unseal.Open:
 		return r.begin(ctx, in, d)
 	}
+	r.claims(ctx, in, d)
 	return reconcile.Result{RequeueAfter: d.After}, nil
 }
 
@@ -74,6 +80,7 @@ func (r *gitSecrets) begin(ctx context.Context, in *unseal.Input, d unseal.Decis
 	p := r.unwrapper.come(keyOf(in.Object), d.Plan.Remote())
 	if !p.fetched {
 		if wait, news := r.gather.pace.wait(in.Object, in.Now); wait > 0 {
+			r.claims(ctx, in, d)
 			r.report.contested(ctx, in, news)
 			return reconcile.Result{RequeueAfter: wait}, nil
 		}
@@ -81,8 +88,9 @@ func (r *gitSecrets) begin(ctx context.Context, in *unseal.Input, d unseal.Decis
 	if p.missing == nil {
 		return r.open(ctx, in, d)
 	}
+	r.claims(ctx, in, d)
 	if out := r.unwrapper.ask(keyOf(in.Object), *p.missing); out != nil {
-		return r.report.tried(ctx, in, *out, nil)
+		return r.tried(ctx, in, d.Plan, *out, nil)
 	}
 	return reconcile.Result{RequeueAfter: unwrapLook}, nil
 }
@@ -93,10 +101,17 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, d unseal.Decisi
 	id, err := r.audit.Intent(ctx, r.report.operation(actionOf(p), in.Object, p, d.Signer), r.report.unmet(in, d)...)
 	if err != nil {
 		r.log.ErrorContext(ctx, "the audit log takes no intent", "gitsecret", keyOf(in.Object).String(), "error", err)
-		return r.report.tried(ctx, in, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: nothingOpened}, nil)
+		r.claims(ctx, in, d)
+		return r.tried(ctx, in, p, unseal.Outcome{Reason: unseal.AuditUnavailable, Message: nothingOpened}, nil)
 	}
 	r.report.noted.opens(in.Object, d)
 	out, conflict := r.unseal(ctx, in, p)
+	if conflict || out.Reason != unseal.Unsealed {
+		r.claims(ctx, in, d)
+	}
+	if !out.Exposure.Known {
+		out.Exposure = d.Exposure
+	}
 	r.report.rolledBack(ctx, in, out)
 	r.report.noBreakGlass(ctx, in, out)
 	recorded := outcomeOf(out)
@@ -105,9 +120,13 @@ func (r *gitSecrets) open(ctx context.Context, in *unseal.Input, d unseal.Decisi
 	}
 	end := r.record(ctx, in, id, recorded, began)
 	if !conflict {
-		res, err := r.report.tried(ctx, in, out, end)
+		res, err := r.tried(ctx, in, p, out, end)
 		if out.Reason == unseal.KeySourceUnavailable { // the ring need not change for it to come right
 			r.gather.seen.lookAgain(keyOf(in.Object))
+		}
+		if out.Reason == unseal.Unsealed && p.Unproved(in.Object) {
+			r.gather.seen.lookAgain(keyOf(in.Object))
+			res.RequeueAfter = proveNext
 		}
 		return res, err
 	}
@@ -137,17 +156,22 @@ func (r *gitSecrets) record(ctx context.Context, in *unseal.Input, id string, ou
 
 // unseal opens and writes. The values are gone when it returns.
 func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Plan) (out unseal.Outcome, conflict bool) {
-	contents, err := p.Open(seal.Target{Namespace: in.Object.Namespace, Name: in.Object.Name})
+	target, macs := seal.Target{Namespace: in.Object.Namespace, Name: in.Object.Name}, r.macs.get(ctx)
+	contents, err := p.Open(target)
 	if err != nil {
 		return refused(err), false
 	}
 	defer contents.Clear()
-	if held := r.hold(ctx, in, p); held != nil {
+	contents.MAC(target, macs)
+	if held := r.hold(ctx, in, p, contents.MACs); held != nil {
 		return *held, false
 	}
+	if p.Proves != nil {
+		r.opened(ctx, in, p, contents)
+		return p.Proved(contents), false
+	}
 	if out, ok := p.Kept(contents, in.Object, in.Secret); ok {
-		mark, _ := p.Remember()
-		r.remember(ctx, in, mark)
+		r.opened(ctx, in, p, contents)
 		return out, false
 	}
 	replaced := false
@@ -159,15 +183,14 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 		return unseal.Outcome{}, true
 	}
 	if err != nil {
-		r.undo(ctx, in, err)
+		r.undo(ctx, in, p, err)
 		return refused(err), false
 	}
 	if replaced { // what was deleted in vain is noted as any other that is gone
 		r.gone.replace(keyOf(in.Object), in.Secret.UID)
 	}
 	r.gather.seen.writing(in.Object, secret.UID, secret.ResourceVersion)
-	mark, _ := p.Remember()
-	r.remember(ctx, in, mark)
+	r.opened(ctx, in, p, contents)
 	return p.Written(contents, in.Object, secret), false
 }
 

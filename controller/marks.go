@@ -27,6 +27,8 @@ const (
 	markPrefix = "waxwing-marks-"
 	// labelMarks is on these ConfigMaps.
 	labelMarks = "waxwing.io/marks"
+	// forgottenKey is the key, in each ConfigMap, of what is remembered of the keys that forgotten marks spoke of. It is no object's.
+	forgottenKey = "_forgotten"
 	// maxMarkKey is the API server's limit of a key of a ConfigMap.
 	maxMarkKey = 253
 	// marksReload is how long after a failure the marks are read again at the soonest.
@@ -104,6 +106,13 @@ func (s *markStore) keep(ctx context.Context, object types.NamespacedName, mark 
 	return s.shardOf(key).stored(ctx, key)
 }
 
+// noteLeft remembers that an object is gone, unless its mark is another by now.
+func (s *markStore) noteLeft(key, was string, left unseal.Mark) {
+	if s.shardOf(key).replace(key, was, left.Text()) {
+		s.noted.Add(1)
+	}
+}
+
 // load reads all ConfigMaps once.
 func (s *markStore) load(ctx context.Context) error {
 	if s.loaded.Load() {
@@ -160,7 +169,7 @@ func markKey(object types.NamespacedName) string {
 	return object.Namespace + "__" + hex.EncodeToString(sum[:16])
 }
 
-// objectOf is the object of a markKey; ok is false where only its namespace can be told.
+// objectOf is the object of a markKey; ok is false where only its namespace can be told, which is empty for forgottenKey.
 func objectOf(key string) (object types.NamespacedName, ok bool) {
 	object.Namespace, object.Name, ok = strings.Cut(key, "_")
 	return object, ok && !strings.HasPrefix(object.Name, "_")

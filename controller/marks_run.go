@@ -218,6 +218,9 @@ func (s *markStore) queueWoken(ctx context.Context, objects client.Reader, add f
 // requests are those for the object of a markKey. Where the key does not tell its name, the objects of its namespace are looked through.
 func (s *markStore) requests(ctx context.Context, objects client.Reader, key string) []reconcile.Request {
 	object, ok := objectOf(key)
+	if object.Namespace == "" {
+		return nil
+	}
 	if ok {
 		return []reconcile.Request{{NamespacedName: object}}
 	}

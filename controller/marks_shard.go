@@ -55,6 +55,25 @@ func (sh *markShard) note(key, text string) bool {
 	return true
 }
 
+// replace is note where the text is still the one that it was.
+func (sh *markShard) replace(key, was, text string) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if old, ok := sh.texts[key]; sh.damaged[key] || !ok || old != was || old == text {
+		return false
+	}
+	sh.set(key, text)
+	sh.differs(key)
+	return true
+}
+
+// all is a copy of the texts.
+func (sh *markShard) all() map[string]string {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return maps.Clone(sh.texts)
+}
+
 // set takes a text, and notes whether it is a mark. sh.mu is held, as in the next ones.
 func (sh *markShard) set(key, text string) {
 	sh.texts[key] = text

@@ -201,7 +201,9 @@ func (sh *markShard) roomy() int { return sh.store.limit - sh.store.limit/8 }
 func (sh *markShard) compact() (compacted []string) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	long := slices.DeleteFunc(slices.Sorted(maps.Keys(sh.texts)), func(key string) bool { return len(sh.texts[key]) <= sh.store.limit/longMark })
+	long := slices.DeleteFunc(slices.Sorted(maps.Keys(sh.texts)), func(key string) bool {
+		return key == forgottenKey || len(sh.texts[key]) <= sh.store.limit/longMark
+	})
 	slices.SortStableFunc(long, func(a, b string) int { return len(sh.texts[b]) - len(sh.texts[a]) })
 	size := sh.bytes()
 	for _, key := range long {
@@ -221,16 +223,17 @@ func (sh *markShard) compact() (compacted []string) {
 	return compacted
 }
 
-// drop forgets objects that are gone.
+// drop forgets objects that are gone, but for the keys that they need.
 func (sh *markShard) drop(present func(markKey string) bool) (dropped []string) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	newest := map[string]string{}
+	newest, marks := map[string]string{}, map[string]unseal.Mark{}
 	for key, text := range sh.texts {
-		if mark, err := unseal.ParseMark(text); err == nil && !present(key) {
-			newest[key] = mark.Newest()
+		if mark, err := unseal.ParseMark(text); err == nil && key != forgottenKey && !present(key) {
+			newest[key], marks[key] = mark.Newest(), mark
 		}
 	}
+	forgotten, _ := unseal.ParseMark(sh.texts[forgottenKey])
 	gone := slices.SortedFunc(maps.Keys(newest), func(a, b string) int {
 		return strings.Compare(newest[a]+a, newest[b]+b)
 	})
@@ -243,6 +246,11 @@ func (sh *markShard) drop(present func(markKey string) bool) (dropped []string) 
 		sh.remove(key)
 		sh.differs(key)
 		dropped = append(dropped, key)
+		forgotten = forgotten.Remains(marks[key], sh.store.now())
+	}
+	if text := forgotten.Text(); !forgotten.Empty() && text != sh.texts[forgottenKey] && !sh.damaged[forgottenKey] {
+		sh.set(forgottenKey, text)
+		sh.differs(forgottenKey)
 	}
 	return dropped
 }

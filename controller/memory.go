@@ -43,6 +43,8 @@ type note struct {
 	// written is the Secret as this process left it last.
 	written secretVersion
 	tries   int
+	// claims is the generation of the object whose claims of keys are in its mark; 0: none is known to be.
+	claims int64
 	// full is the version of the object whose status was refused for its size.
 	full string
 }
@@ -206,6 +208,24 @@ func (m *memory) writing(o *v1alpha1.GitSecret, uid types.UID, version string) {
 		}
 		n.written = secretVersion{uid, version}
 	})
+}
+
+// claims notes that the marks have what the wraps of o claim.
+func (m *memory) claims(o *v1alpha1.GitSecret) {
+	m.change(keyOf(o), func(n *note) {
+		if n.uid != o.UID {
+			*n = note{uid: o.UID, tries: n.tries}
+		}
+		n.claims = o.Generation
+	})
+}
+
+// claimed says whether the marks have what the wraps of o claim.
+func (m *memory) claimed(o *v1alpha1.GitSecret) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, ok := m.notes[keyOf(o)]
+	return ok && n.uid == o.UID && n.claims == o.Generation
 }
 
 // lookAgain has the next look at the object be a whole one, because something has changed that a look does not tell apart.

@@ -54,7 +54,7 @@ func newMetrics(reg prometheus.Registerer, cache client.Reader, store *markStore
 	}
 	for _, c := range []prometheus.Collector{
 		m.total, m.seconds, m.retries, m.heldBack, m.events, m.rollbacks, newMarksCollector(store),
-		&population{cache: cache, objects: gitSecretsDesc(), keys: keysDesc(), ready: readyDesc()},
+		&population{cache: cache, objects: gitSecretsDesc(), keys: keysDesc(), ready: readyDesc(), exposed: exposedDesc()},
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
@@ -77,11 +77,16 @@ func readyDesc() *prometheus.Desc {
 	return prometheus.NewDesc("waxwing_keyring_ready", "Whether a Keyring is Ready (1) or not (0).", []string{"keyring"}, nil)
 }
 
+func exposedDesc() *prometheus.Desc {
+	return prometheus.NewDesc("waxwing_exposed_items", "Sealed values that a compromised key could ever have opened and that were not changed since, as the statuses have them.", nil, nil)
+}
+
 // population counts objects in the cache.
 type population struct {
 	cache         client.Reader
 	objects, keys *prometheus.Desc
 	ready         *prometheus.Desc
+	exposed       *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
@@ -89,6 +94,7 @@ func (p *population) Describe(ch chan<- *prometheus.Desc) {
 	ch <- p.objects
 	ch <- p.keys
 	ch <- p.ready
+	ch <- p.exposed
 }
 
 // Collect implements prometheus.Collector. It gives nothing while the cache cannot be read.
@@ -102,13 +108,16 @@ func (p *population) Collect(ch chan<- prometheus.Metric) {
 		for _, row := range unseal.Table() {
 			counts[[2]string{string(row.Ready), string(row.Reason)}] = 0
 		}
+		exposed := 0
 		for i := range all.Items {
+			exposed += len(all.Items[i].Status.Exposed)
 			shown := readyOf(all.Items[i].Status)
 			if _, ok := counts[shown]; !ok {
 				shown = [2]string{"none", "other"}
 			}
 			counts[shown]++
 		}
+		ch <- prometheus.MustNewConstMetric(p.exposed, prometheus.GaugeValue, float64(exposed))
 		for shown, n := range counts {
 			ch <- prometheus.MustNewConstMetric(p.objects, prometheus.GaugeValue, float64(n), shown[0], shown[1])
 		}

@@ -141,6 +141,7 @@ func (r *reporter) write(ctx context.Context, in *unseal.Input, old v1alpha1.Git
 	}
 	r.seen.wrote(o, version, next)
 	o.Status, o.ResourceVersion = next, version
+	r.exposed(ctx, in, old, next)
 	return nil
 }
 
@@ -172,7 +173,7 @@ func (r *reporter) tell(ctx context.Context, in *unseal.Input, out unseal.Outcom
 		return reconcile.Result{RequeueAfter: r.seen.retry(key)}, nil
 	}
 	r.seen.succeeded(key)
-	if (row.Keys || row.Reason == unseal.Unsealed) && r.ring.Load() != in.Ring {
+	if ring := r.ring.Load(); ring != in.Ring && (row.Keys || row.Reason == unseal.Unsealed || (ring != nil && len(ring.Compromised()) > 0)) {
 		// The keys changed while this was being decided: the signal that they did may have come before the status that it looks for.
 		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
 	}

@@ -10,8 +10,8 @@ import (
 
 // hold stores what is to be remembered of an object where a later decision hangs on it, before the Secret is written: a crash between the two forgets nothing.
 // The outcome is not nil where that cannot be done, and then the Secret must not be written.
-func (r *gitSecrets) hold(ctx context.Context, in *unseal.Input, p *unseal.Plan) *unseal.Outcome {
-	mark, durable := p.Remember()
+func (r *gitSecrets) hold(ctx context.Context, in *unseal.Input, p *unseal.Plan, macs unseal.MACs) *unseal.Outcome {
+	mark, durable := p.Remember(macs)
 	if !durable {
 		return nil
 	}
@@ -28,12 +28,20 @@ func (r *gitSecrets) remember(ctx context.Context, in *unseal.Input, mark *unsea
 	}
 }
 
+// opened notes what is to be remembered of an object that was opened, and whose Secret is as it should be.
+func (r *gitSecrets) opened(ctx context.Context, in *unseal.Input, p *unseal.Plan, c *unseal.Contents) {
+	mark, _ := p.Remember(c.MACs)
+	r.remember(ctx, in, mark)
+	r.gather.seen.claims(in.Object)
+}
+
 // undo forgets a version that was opened and that the Secret did not take for certain, so that Git may go back from it.
-func (r *gitSecrets) undo(ctx context.Context, in *unseal.Input, err error) {
+func (r *gitSecrets) undo(ctx context.Context, in *unseal.Input, p *unseal.Plan, err error) {
 	switch refused(err).Reason {
 	case unseal.ImmutableConflict, unseal.TargetConflict:
 		if in.Marks.Loaded && !in.Marks.Damaged {
-			r.remember(ctx, in, &in.Marks.Mark)
+			before := p.Before()
+			r.remember(ctx, in, &before)
 		}
 	}
 }

@@ -111,10 +111,6 @@ func unknownKind(err error) error {
 func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies) error {
 	live := &keyring.Live{}
 	log := newTermLog(recorder, termOf(cfg, mgr.GetAPIReader()), cfg.AuditAnchors.Others, cfg.Log)
-	rings := keyring.NewManager(keyring.Config{
-		Source: cfg.KeySource, Use: cfg.KeySourceUse, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live,
-		Backups: backups{mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace}, Restores: cfg.KeyRestores,
-	})
 	reader, listed, err := readers(mgr, cfg, bodies)
 	if err != nil {
 		return err
@@ -123,6 +119,11 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 	if err != nil {
 		return err
 	}
+	needs := &uses{store: store, objects: reader, seen: bodies.seen, now: cfg.Now}
+	rings := keyring.NewManager(keyring.Config{
+		Source: cfg.KeySource, Use: cfg.KeySourceUse, Uses: needs.of, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live,
+		Backups: backups{mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace}, Restores: cfg.KeyRestores,
+	})
 	marksChanged, err := store.whenMarksChange(mgr, reader, bodies.seen.lookAgain)
 	if err != nil {
 		return err
@@ -133,6 +134,9 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 	}
 	if err := newRotations(crmetrics.Registry, mgr.GetCache(), cfg.Now); err != nil {
 		return err
+	}
+	if err := crmetrics.Registry.Register(newUsesCollector(needs, live)); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
 	}
 	waiters := newAuditWaiters(recorder, bodies.seen)
 	events := mgr.GetEventRecorder(unseal.FieldManager)
@@ -152,6 +156,7 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 			noted: noted, seen: bodies.seen, bodies: bodies, ring: live, now: cfg.Now, log: cfg.Log,
 			waiters: waiters, stamped: cfg.AuditStamped,
 		},
+		macs:  &valueMAC{reader: mgr.GetAPIReader(), writer: mgr.GetClient(), home: cfg.Namespace, audit: log, rand: cfg.Rand, now: cfg.Now, log: cfg.Log},
 		marks: store, gone: newGone(), unwrapper: unwrapper, audit: log, log: cfg.Log, namespaces: listed,
 	}
 	lane, err := addOffers(mgr, cfg, gitSecrets, rings)

@@ -126,12 +126,14 @@ func (r *gitSecrets) concerned(ctx context.Context) []reconcile.Request {
 		return nil
 	}
 	ring := r.gather.ring.Load()
-	var requests []reconcile.Request
+	news := r.compromised.newly(ring)
+	requests := r.exposedBy(ctx, all.Items, news)
 	for i := range all.Items {
 		o := &all.Items[i]
 		if status, _ := r.gather.seen.latest(o); unseal.Woken(o, status, ring) {
 			requests = append(requests, reconcile.Request{NamespacedName: keyOf(o)})
 		}
 	}
+	r.compromised.ids = append(r.compromised.ids, news...)
 	return requests
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"filippo.io/age"
+
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/statement"
@@ -117,15 +119,16 @@ func (r *run) backupHead(glass []seal.Recipient) statement.Backup {
 	return b
 }
 
-// whereabouts of the private half, as a backup names them.
+// whereabouts of the private half, as a backup names them: what export gives is inside.
 func (k Key) whereabouts() string {
 	if k.State == Destroyed || k.identity == nil {
 		return statement.Gone
 	}
-	if _, err := k.export(); err != nil {
-		return statement.Elsewhere
+	switch k.identity.(type) {
+	case *age.X25519Identity, *age.HybridIdentity:
+		return statement.Inside
 	}
-	return statement.Inside
+	return statement.Elsewhere
 }
 
 // heldAgainst compares a stored backup with what one would say now: which keys only the stored one has inside, by whomever it is signed, and whether it is current.

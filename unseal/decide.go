@@ -63,6 +63,10 @@ type Decision struct {
 	Plan *Plan
 	// Remember, with Report, is what is to be remembered of an object that is as it was opened; nil: nothing new. It need not be durable at once.
 	Remember *Mark
+	// Claims is what is to be remembered of the object where neither Remember nor the Plan says more: the keys that its wraps name; nil: nothing new. It need not be durable at once.
+	Claims *Mark
+	// Exposure is that of the object if nothing is opened. An Outcome of Report has it too.
+	Exposure Exposure
 	// Unmet are the envelopes of a well-formed object that nothing is remembered of, see Mark.Unmet.
 	Unmet []string
 	// Signer is the fingerprint of the key whose signature the object has, where it was found to hold.
@@ -89,6 +93,9 @@ type Plan struct {
 	Adopts bool
 	// Repairs is true where the Secret was written from this generation before, as the status has it, and is not as it was written.
 	Repairs bool
+	// Proves is set where the Secret is as it should be, and the object is only opened to see that a key is not needed any more: nothing is to be written. It is the outcome
+	// so far, which stands if the object cannot be opened for a reason that passes.
+	Proves *Outcome
 
 	checked *seal.Checked
 	signer  string // the key that signed, in SSH wire format; empty: unsigned
@@ -102,6 +109,10 @@ type Plan struct {
 	remember     *Mark
 	// keeps is true where the Secret need not be written.
 	keeps    bool
+	sight    sight
+	before   Mark // what is remembered already
+	marked   bool // whether that could be read
+	claims   Mark // before, with the sight
 	permits  permits
 	programs map[string]program
 	after    time.Duration
@@ -121,9 +132,18 @@ func Decide(in Input) Decision {
 	if in.Object.DeletionTimestamp != nil {
 		return Decision{Action: Leave}
 	}
-	p := &Plan{}
-	d := decide(in, p)
-	d.Signer = p.fingerprint
+	p, s, claims := &Plan{}, sightOf(&in), in.Marks.Mark
+	var exposure Exposure
+	if !in.Marks.Damaged {
+		claims = claims.look(s)
+		exposure = claims.exposed(&in.Object.Spec, s)
+		exposure.Known, exposure.Short = exposure.Known && in.Marks.Loaded, in.NoRoom
+	}
+	d := decide(in, p, s, claims)
+	if !claims.equal(in.Marks.Mark) {
+		d.Claims = &claims
+	}
+	d.Exposure, d.Outcome.Exposure, d.Signer = exposure, exposure, p.fingerprint
 	if p.checked != nil && (d.Action == Open || d.Action == Report) {
 		d.Unmet = in.Marks.Mark.Unmet(&in.Object.Spec)
 	}
@@ -131,9 +151,9 @@ func Decide(in Input) Decision {
 }
 
 // decide does the work of Decide, on a plan that is empty.
-func decide(in Input, p *Plan) Decision {
+func decide(in Input, p *Plan, s sight, claims Mark) Decision {
 	o := in.Object
-	*p = Plan{Immutable: o.Spec.Immutable, Recreates: o.Spec.OnImmutable == seal.OnImmutableRecreate}
+	*p = Plan{Immutable: o.Spec.Immutable, Recreates: o.Spec.OnImmutable == seal.OnImmutableRecreate, sight: s, before: in.Marks.Mark, marked: in.Marks.Loaded, claims: claims}
 	for _, c := range []check{
 		checkStored, checkSuspended, checkNamespace, checkTarget,
 		checkFormat, checkSignature, checkScope, // in the order of section 9 of docs/format.md
@@ -151,6 +171,9 @@ func decide(in Input, p *Plan) Decision {
 	}
 	p.Secret = secretMetadata(o)
 	if kept, ok := unchanged(&in, p); ok {
+		if p.prove(&in, kept) {
+			return Decision{Action: Open, Plan: p}
+		}
 		return Decision{Action: Report, Outcome: kept, Remember: standing(&in, p)}
 	}
 	// Who may sign, and whether the object goes back, is judged when something is to be opened: what is in the cluster already stays.
@@ -160,6 +183,33 @@ func decide(in Input, p *Plan) Decision {
 	p.Repairs = wroteBefore(&in, p)
 	p.keeps = keeps(&in, p)
 	return Decision{Action: Open, Plan: p}
+}
+
+// prove makes the plan of an object whose Secret is as it should be one that ends the use of a key, if there is one to end.
+func (p *Plan) prove(in *Input, kept Outcome) bool {
+	only, uses, ok := p.claims.unproved(in, p)
+	if !ok {
+		return false
+	}
+	before := *p
+	p.permits, p.Keys = only, uses
+	if judge(in, p) != nil || p.rolledBack != "" {
+		*p = before // it stays as it is, whatever the rules of today say
+		return false
+	}
+	p.Proves = &kept
+	return true
+}
+
+// Unproved says whether there is still a use to end by opening the object again, once the plan is carried out.
+func (p *Plan) Unproved(o *v1alpha1.GitSecret) bool {
+	if p.remember == nil {
+		return false
+	}
+	all := *p
+	all.permits.only = ""
+	_, _, ok := p.remember.unproved(&Input{Object: o}, &all)
+	return ok
 }
 
 func checkSuspended(in *Input, _ *Plan) *Refusal {

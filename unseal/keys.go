@@ -32,6 +32,8 @@ type permits struct {
 	ring      *keyring.Ring
 	namespace string
 	scope     seal.For
+	// only is the keyring whose keys alone count; empty: all do.
+	only string
 }
 
 // Identity implements seal.Keys.
@@ -45,6 +47,9 @@ func (p permits) Identity(id string) (age.Identity, bool) {
 // obstacle of the key that stands in holder's wrap.
 func (p permits) obstacle(holder, id string) obstacle {
 	key, known := p.ring.Key(id)
+	if p.only != "" && key.Keyring != p.only {
+		return keyUnknown
+	}
 	if !known {
 		if _, damaged := p.ring.Unreadable(id); damaged {
 			return keyUnreadable
@@ -83,14 +88,21 @@ func checkKeys(in *Input, p *Plan) *Refusal {
 		return refuse(Pending, "", "the keys are being loaded")
 	}
 	p.permits = permits{ring: in.Ring, namespace: o.Namespace, scope: o.Spec.For}
+	var r *Refusal
+	p.Keys, r = p.permits.all(o)
+	return r
+}
+
+// all finds the key for each envelope.
+func (p permits) all(o *v1alpha1.GitSecret) (uses []v1alpha1.KeyUse, r *Refusal) {
 	for _, id := range o.Spec.Referenced() {
-		use, r := p.permits.choose(o.Spec.Envelopes[id], id)
+		use, r := p.choose(o.Spec.Envelopes[id], id)
 		if r != nil {
-			return r
+			return uses, r
 		}
-		p.Keys = append(p.Keys, use)
+		uses = append(uses, use)
 	}
-	return nil
+	return uses, nil
 }
 
 func (p permits) choose(e seal.Envelope, envelope string) (v1alpha1.KeyUse, *Refusal) {

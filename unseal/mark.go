@@ -18,6 +18,8 @@ const (
 	maxItemName = 40
 	// maxMarked bounds the items of a mark. Beyond it those are forgotten that the object does not have any more, the oldest first; see Mark.Floor.
 	maxMarked = 4096
+	// maxRemains bounds the keys that are remembered of forgotten marks.
+	maxRemains = 1024
 	// digestLength is that of 16 bytes in base64 without padding.
 	digestLength = 22
 )
@@ -47,6 +49,8 @@ type Mark struct {
 	Signed bool
 	// Signature is the digest of the last signature of an allowed signer. An object that still has it is not judged again when the signers change.
 	Signature string
+	// Ledger is what is remembered of keys.
+	Ledger
 }
 
 // Seen is what was opened of one item: ids of envelopes, which compare as text in the order in which they were made.
@@ -55,6 +59,14 @@ type Seen struct {
 	Newest string
 	// Accepted is an older one that the item has gone back to, and that was let through; empty: none.
 	Accepted string
+}
+
+// present is the envelope that the item was opened in last.
+func (s Seen) present() string {
+	if s.Accepted != "" {
+		return s.Accepted
+	}
+	return s.Newest
 }
 
 // seen is what was opened of an item, by markName.
@@ -78,14 +90,11 @@ func (m Mark) Newest() string {
 func (m Mark) Empty() bool { return m.equal(Mark{}) }
 
 func (m Mark) equal(o Mark) bool {
-	return maps.Equal(m.Items, o.Items) && m.Floor == o.Floor && m.Spent == o.Spent && m.Signed == o.Signed && m.Signature == o.Signature
+	return maps.Equal(m.Items, o.Items) && m.Floor == o.Floor && m.Spent == o.Spent && m.Signed == o.Signed && m.Signature == o.Signature && m.Ledger.equal(o.Ledger)
 }
 
 func (m Mark) clone() Mark {
-	m.Items = maps.Clone(m.Items)
-	if m.Items == nil {
-		m.Items = map[string]Seen{}
-	}
+	m.Items, m.Ledger = cloned(m.Items), m.Ledger.clone()
 	return m
 }
 
@@ -102,12 +111,62 @@ func (m Mark) Merge(earlier Mark) Mark {
 	if out.Signature == "" {
 		out.Signature = earlier.Signature
 	}
+	out.Ledger = out.Ledger.merge(earlier.Ledger)
+	for name, theirs := range earlier.Values {
+		if _, there := out.Items[name]; there {
+			ours, both := m.Values[name]
+			out.Values[name] = ours.merge(theirs, both, m.MACKey == earlier.MACKey, out.Items[name] == m.Items[name])
+		}
+	}
 	return out
 }
 
-// Compact forgets the items, and which of them were let go back, and leaves the floor.
+// Compact forgets the items, and which of them were let go back, and the envelopes; it leaves the floor, and the keys.
 func (m Mark) Compact() Mark {
-	m.Floor, m.Items = m.Newest(), nil
+	floor := m.Newest()
+	m = m.clone()
+	for name := range m.Items {
+		m.forget(name)
+	}
+	for id := range m.Envelopes {
+		m.drop(id)
+	}
+	m.Floor, m.Items, m.Rest, m.MACKey = floor, nil, "", ""
+	return m
+}
+
+// forget drops an item, and remembers which keys could have opened it.
+func (m *Mark) forget(name string) {
+	v, known := m.Values[name]
+	if known || len(m.Envelopes) > 0 {
+		m.Lost = union(m.Lost, union(v.Keys, m.Envelopes[m.Items[name].present()].Ever))
+	}
+	m.LostExposed = m.LostExposed || v.Exposed
+	delete(m.Values, name)
+	delete(m.Items, name)
+}
+
+// Left is what is remembered once the object is gone; news is false where that is known.
+func (m Mark) Left(now time.Time) (left Mark, news bool) {
+	left = m
+	left.Ledger = m.Ledger.left(now.Unix())
+	return left, !left.Ledger.equal(m.Ledger)
+}
+
+// Remains is m, which is of no object, with the keys that a mark speaks of which is being forgotten.
+func (m Mark) Remains(of Mark, now time.Time) Mark {
+	m.Ledger = m.Ledger.clone()
+	for id, need := range of.Needed() {
+		at := need.LastGone.Unix()
+		if need.Present {
+			at = now.Unix()
+		}
+		m.former(id, at)
+	}
+	ids := slices.SortedFunc(maps.Keys(m.Former), func(a, b string) int { return int(m.Former[b] - m.Former[a]) })
+	for _, id := range ids[min(len(ids), maxRemains):] {
+		delete(m.Former, id)
+	}
 	return m
 }
 
@@ -121,7 +180,7 @@ func (m Mark) bound(spec *seal.Spec) Mark {
 	slices.SortFunc(gone, func(a, b string) int { return strings.Compare(m.Items[a].Newest+a, m.Items[b].Newest+b) })
 	for len(m.Items) > maxMarked && len(gone) > 0 {
 		m.Floor = max(m.Floor, m.Items[gone[0]].Newest)
-		delete(m.Items, gone[0])
+		m.forget(gone[0])
 		gone = gone[1:]
 	}
 	return m

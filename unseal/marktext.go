@@ -12,8 +12,9 @@ import (
 // markVersion begins the text of a mark. A text that begins otherwise, such as that of a later controller, is not read.
 const markVersion = "1"
 
-// Text is the mark as it is stored: one line of words. The first is the version; "signed" or "signed=DIGEST", "floor=ENVELOPE" and "spent=ENVELOPE" may follow; then one word for each
-// envelope, ENVELOPE=ITEM,ITEM, or ENVELOPE/ACCEPTED=ITEM,ITEM for items that have gone back to an older one.
+// Text is the mark as it is stored: one line of words. The first is the version; "signed" or "signed=DIGEST", "floor=ENVELOPE" and "spent=ENVELOPE" may follow, and those of the
+// ledger (see ledgerWords); then one word for each envelope, ENVELOPE=ITEM,ITEM, or ENVELOPE/ACCEPTED=ITEM,ITEM for items that have gone back to an older one. An ITEM whose value is
+// known is NAME:MAC, NAME:MAC! if it is exposed, and NAME:MAC:KEYS if other keys could have opened it than those of its envelope.
 func (m Mark) Text() string {
 	words := []string{markVersion}
 	switch {
@@ -28,16 +29,22 @@ func (m Mark) Text() string {
 	if m.Spent != "" {
 		words = append(words, "spent="+m.Spent)
 	}
+	table := keyTable(m.keys())
+	words = append(words, m.ledgerWords(table)...)
 	groups := map[string][]string{}
-	for name, s := range m.Items {
+	for _, name := range slices.Sorted(maps.Keys(m.Items)) {
+		s, item := m.Items[name], name
 		envelopes := s.Newest
 		if s.Accepted != "" {
 			envelopes += "/" + s.Accepted
 		}
-		groups[envelopes] = append(groups[envelopes], name)
+		if v, known := m.Values[name]; known {
+			item += ":" + v.text(table)
+		}
+		groups[envelopes] = append(groups[envelopes], item)
 	}
 	for _, envelopes := range slices.Sorted(maps.Keys(groups)) {
-		words = append(words, envelopes+"="+strings.Join(slices.Sorted(slices.Values(groups[envelopes])), ","))
+		words = append(words, envelopes+"="+strings.Join(groups[envelopes], ","))
 	}
 	return strings.Join(words, " ")
 }
@@ -48,9 +55,10 @@ func ParseMark(text string) (Mark, error) {
 	if version != markVersion {
 		return Mark{}, errors.New("it is not a mark of this version")
 	}
-	m := Mark{Items: map[string]Seen{}}
+	m := Mark{Items: map[string]Seen{}, Ledger: Ledger{}.clone()}
+	var table keyTable
 	for _, word := range strings.Fields(rest) {
-		if !m.read(word) {
+		if !m.read(word, &table) {
 			return Mark{}, errors.New("it has a word that no mark has")
 		}
 	}
@@ -60,8 +68,11 @@ func ParseMark(text string) (Mark, error) {
 	return m, nil
 }
 
-func (m *Mark) read(word string) bool {
+func (m *Mark) read(word string, table *keyTable) bool {
 	key, value, _ := strings.Cut(word, "=")
+	if read, ours := m.Ledger.read(key, value, table); ours {
+		return read
+	}
 	switch key {
 	case "signed":
 		m.Signed, m.Signature = true, value
@@ -77,7 +88,13 @@ func (m *Mark) read(word string) bool {
 	if !isEnvelope(newest) || (back && (!isEnvelope(accepted) || accepted >= newest)) {
 		return false
 	}
-	for name := range strings.SplitSeq(value, ",") {
+	for item := range strings.SplitSeq(value, ",") {
+		name, about, known := strings.Cut(item, ":")
+		if v, ok := table.value(about); known && !ok {
+			return false
+		} else if known {
+			m.Values[name] = v
+		}
 		if _, twice := m.Items[name]; twice || !isMarkName(name) {
 			return false
 		}

@@ -39,8 +39,11 @@ func DecideOffers(in Input) Offering {
 	if o.DeletionTimestamp != nil || in.Ring == nil {
 		return Offering{}
 	}
-	p := &Plan{}
-	d := decide(in, p)
+	p, s, claims := &Plan{}, sightOf(&in), in.Marks.Mark
+	if !in.Marks.Damaged {
+		claims = claims.look(s)
+	}
+	d := decide(in, p, s, claims)
 	if d.Action != Report {
 		return Offering{}
 	}

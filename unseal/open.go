@@ -7,9 +7,12 @@ import (
 
 // Contents are the opened and rendered values of one Secret.
 type Contents struct {
-	values seal.Values
+	// sealed are the values of the items, values those and the rendered ones.
+	sealed, values seal.Values
 	// Keys are the keys that have opened the envelopes.
 	Keys []v1alpha1.KeyUse
+	// MACs are those of the items, if MAC has made them.
+	MACs MACs
 }
 
 // Open opens and renders. The caller must have a durable intent. The error is a *Refusal.
@@ -18,13 +21,20 @@ func (p *Plan) Open(target seal.Target) (*Contents, error) {
 	if err != nil {
 		return nil, fromSeal(err)
 	}
-	c := &Contents{values: opened.Values}
+	c := &Contents{sealed: opened.Values}
 	for _, use := range opened.Uses {
 		key, _ := p.permits.ring.Key(use.KeyID)
 		c.Keys = append(c.Keys, v1alpha1.KeyUse{Keyring: key.Keyring, ID: use.KeyID, Envelope: use.Envelope})
 	}
 	c.values = render(p.programs, opened.Values)
 	return c, nil
+}
+
+// MAC makes the MACs of the items of target; with a nil key there are none.
+func (c *Contents) MAC(target seal.Target, key *MACKey) {
+	if key != nil {
+		c.MACs = key.of(target, c.sealed)
+	}
 }
 
 // Data is the Secret's data. It shares memory with c, so it ends with Clear.

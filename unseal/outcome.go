@@ -27,6 +27,8 @@ type Outcome struct {
 	RolledBack string
 	// NoBreakGlass tells of envelopes that only the keyring opens, although it names who else should: an event says so once.
 	NoBreakGlass string
+	// Exposure is that of the object.
+	Exposure Exposure
 }
 
 // Outcome of a refusal.
@@ -44,7 +46,14 @@ func unsealed(items int, keys []v1alpha1.KeyUse, ref v1alpha1.SecretRef) Outcome
 // Written is the outcome of a Secret that was written by p with contents c.
 func (p *Plan) Written(c *Contents, o *v1alpha1.GitSecret, secret metav1.ObjectMeta) Outcome {
 	out := unsealed(len(p.Items), c.Keys, refTo(o, secret, contentOf(o)))
-	out.RolledBack, out.NoBreakGlass = p.rolledBack, p.noBreakGlass
+	out.RolledBack, out.NoBreakGlass, out.Exposure = p.rolledBack, p.noBreakGlass, p.Exposure(c.MACs)
+	return out
+}
+
+// Proved is the outcome of an object that was opened for Proves.
+func (p *Plan) Proved(c *Contents) Outcome {
+	out := *p.Proves
+	out.Keys, out.NoBreakGlass, out.Exposure = c.Keys, p.noBreakGlass, p.Exposure(c.MACs)
 	return out
 }
 
@@ -74,6 +83,7 @@ func (o Outcome) Status(old v1alpha1.GitSecretStatus, generation int64, now time
 	set(v1alpha1.ConditionReady, row.Ready, true)
 	set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, row.Then == Retrying)
 	set(v1alpha1.ConditionStalled, metav1.ConditionTrue, row.Then == Stalled)
+	o.Exposure.show(&next, generation, now)
 	if o.Reason == Unsealed {
 		next.Keys, next.Secret, next.OpenedWith = o.Keys, o.Secret, openedWith(o.Keys)
 	}

@@ -38,7 +38,7 @@ func checkRollback(in *Input, p *Plan) *Refusal {
 			back = append(back, item)
 		}
 	}
-	next := p.opened(in, mark)
+	next := p.opened(in)
 	if len(back) > 0 {
 		story := tellBack(in, back)
 		overrides, obstacle := p.override(in)
@@ -52,15 +52,14 @@ func checkRollback(in *Input, p *Plan) *Refusal {
 			p.rolledBack = "item " + clip(back[0]) + " " + story
 		}
 	}
-	if !next.equal(mark) {
-		p.remember = &next
-	}
+	p.remember = &next
 	return nil
 }
 
-// opened is the mark once the object has been opened.
-func (p *Plan) opened(in *Input, mark Mark) Mark {
-	next := mark.clone()
+// opened is the mark once the object has been opened, all but its values.
+func (p *Plan) opened(in *Input) Mark {
+	next := p.claims.clone()
+	next.Ledger = next.Ledger.opened(p.sight, p.Keys)
 	for _, item := range p.Items {
 		name, envelope := markName(item), in.Object.Spec.Items[item].Envelope
 		if seen := next.seen(name); envelope < seen.Newest {
@@ -82,7 +81,7 @@ func standing(in *Input, p *Plan) *Mark {
 		return nil
 	}
 	p.rules = rulesFor(in.Ring, in.Object.Namespace)
-	next := in.Marks.Mark.clone()
+	next := p.claims.clone()
 	for _, item := range p.Items {
 		name, envelope := markName(item), in.Object.Spec.Items[item].Envelope
 		if envelope > next.seen(name).Newest {
@@ -140,8 +139,31 @@ func tellBack(in *Input, back []string) string {
 	return story
 }
 
-// Remember is what is to be remembered of the object once the plan is carried out; nil: nothing new. Where durable is true it must be stored, and what was
-// remembered before too, after the values are opened and before the Secret is written.
-func (p *Plan) Remember() (mark *Mark, durable bool) {
-	return p.remember, len(p.rules.deny) > 0 || p.allowed()
+// Remember is what is to be remembered of the object once the plan is carried out, with the MACs of what was opened; nil: nothing new. Where durable is true it must be stored, and
+// what was remembered before too, after the values are opened and before the Secret is written.
+func (p *Plan) Remember(macs MACs) (mark *Mark, durable bool) {
+	durable = len(p.rules.deny) > 0 || p.allowed()
+	if p.remember == nil {
+		return nil, durable
+	}
+	next := p.remember.valued(p.before, p.sight, p.Items, macs)
+	next.exposed(p.checked.Spec(), p.sight)
+	if next.equal(p.before) {
+		return nil, durable
+	}
+	return &next, durable
+}
+
+// Before is what is to be remembered where the plan was not carried out after all: what was known, and what the object claims.
+func (p *Plan) Before() Mark { return p.claims }
+
+// Exposure is that of the object once it was opened.
+func (p *Plan) Exposure(macs MACs) Exposure {
+	if p.remember == nil {
+		return Exposure{}
+	}
+	next := p.remember.valued(p.before, p.sight, p.Items, macs)
+	exposure := next.exposed(p.checked.Spec(), p.sight)
+	exposure.Known = exposure.Known && p.marked
+	return exposure
 }

@@ -68,7 +68,7 @@ func TestWhoMaySign(t *testing.T) {
 			if d.Action != unseal.Open {
 				t.Fatalf("%s: %s", d.Outcome.Reason, d.Outcome.Message)
 			}
-			mark, durable := d.Plan.Remember()
+			mark, durable := d.Plan.Remember(unseal.MACs{})
 			if signed := mark != nil && mark.Signed; signed != c.marked || durable != c.waits {
 				t.Errorf("marked as signed: %v, durable: %v", signed, durable)
 			}
@@ -84,7 +84,7 @@ func TestASignatureIsNotJudgedAgain(t *testing.T) {
 	sign(t, o, people["alice"])
 	in := input(o, governed(t, mine, spec(people, "alice", "bob", "required")))
 	in.Marks = known(unseal.Mark{})
-	mark, _ := unseal.Decide(in).Plan.Remember()
+	mark, _ := unseal.Decide(in).Plan.Remember(unseal.MACs{})
 	in.Marks, in.Ring = known(*mark), governed(t, mine, spec(people, "bob", "required"))
 	if d := unseal.Decide(in); d.Action != unseal.Open {
 		t.Errorf("the signature that was accepted: %s", d.Outcome.Message)

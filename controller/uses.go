@@ -1,0 +1,182 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/unseal"
+)
+
+const (
+	// usesEvery is how often uses are counted at the most: it takes some 20 µs an object.
+	usesEvery = 2 * time.Second
+	// maxExamples is how many objects that need a key are named.
+	maxExamples = 10
+)
+
+// uses counts who needs which key: by the marks, which have what each object claims from its first look on, and the cache, which has the objects that there are.
+// Safe for concurrent use.
+type uses struct {
+	store   *markStore
+	objects client.Reader
+	seen    *memory
+	now     func() time.Time
+
+	mu      sync.Mutex
+	counted time.Time
+	last    keyring.Uses
+}
+
+// of implements keyring.UsesFunc. It has the uses of all keys, whichever keyring they are of: a key that is new to this controller's memory is among them.
+func (u *uses) of(ctx context.Context, _ string) (keyring.Uses, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if now := u.now(); u.counted.IsZero() || now.Sub(u.counted) >= usesEvery || now.Before(u.counted) {
+		last, err := u.count(ctx)
+		if err != nil {
+			return keyring.Uses{}, err
+		}
+		u.last, u.counted = last, now
+	}
+	return keyring.Uses{Unseen: u.last.Unseen, Keys: maps.Clone(u.last.Keys)}, nil
+}
+
+func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
+	if err := u.store.load(ctx); err != nil {
+		return keyring.Uses{}, err
+	}
+	var all v1alpha1.GitSecretList
+	if err := u.objects.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return keyring.Uses{}, fmt.Errorf("listing GitSecrets: %w", err)
+	}
+	c := tally{keys: map[string]*keyring.KeyUses{}, present: map[string]string{}, now: u.now()}
+	if n, ok := u.objects.(*namespaces); ok {
+		c.unread, c.served = n.unread(), n.names
+	}
+	for i := range all.Items {
+		o := &all.Items[i]
+		c.present[markKey(keyOf(o))] = keyOf(o).String()
+		if !u.seen.claimed(o) {
+			c.unseen++
+		}
+	}
+	for _, sh := range u.store.shards {
+		for key, text := range sh.all() {
+			c.add(key, text, func(left unseal.Mark) { u.store.noteLeft(key, text, left) })
+		}
+	}
+	return c.result(), nil
+}
+
+// tally is one count.
+type tally struct {
+	keys    map[string]*keyring.KeyUses
+	present map[string]string // NAMESPACE/NAME by markKey
+	// unread are namespaces that cannot be read at present; served all of them in namespaced mode, nil otherwise.
+	unread map[string]bool
+	served []string
+	now    time.Time
+
+	unseen, damaged int             // objects
+	foreign         map[string]bool // namespaces that are not read any more
+}
+
+// add counts what one mark says; left is told the mark of an object that is found to be gone.
+func (c *tally) add(key, text string, left func(unseal.Mark)) {
+	mark, err := unseal.ParseMark(text)
+	if err != nil {
+		c.damaged++
+		return
+	}
+	object, _ := objectOf(key)
+	name, there := c.present[key]
+	if !there && key != forgottenKey {
+		switch {
+		case c.unread[object.Namespace]: // what it was last
+			there, name = true, object.String()
+		case c.served != nil && !slices.Contains(c.served, object.Namespace):
+			there, name = true, object.String()
+			c.foreign = with(c.foreign, object.Namespace)
+		default:
+			if gone, news := mark.Left(c.now); news {
+				mark = gone
+				left(gone)
+			}
+		}
+	}
+	for id, need := range mark.Needed() {
+		k := c.keys[id]
+		if k == nil {
+			k = &keyring.KeyUses{}
+			c.keys[id] = k
+		}
+		if need.Present && there {
+			k.Objects++
+			k.Examples = append(k.Examples, name)
+		}
+		if need.Gone {
+			k.Gone++
+			if need.LastGone.After(k.LastGone) {
+				k.LastGone = need.LastGone
+			}
+		}
+	}
+}
+
+func with(set map[string]bool, name string) map[string]bool {
+	if set == nil {
+		set = map[string]bool{}
+	}
+	set[name] = true
+	return set
+}
+
+func (c *tally) result() keyring.Uses {
+	out := keyring.Uses{Keys: make(map[string]keyring.KeyUses, len(c.keys))}
+	for id, k := range c.keys {
+		slices.Sort(k.Examples)
+		k.Examples = slices.Clone(k.Examples[:min(len(k.Examples), maxExamples)])
+		out.Keys[id] = *k
+	}
+	var unseen []string
+	if c.unseen > 0 {
+		unseen = append(unseen, plural(c.unseen, "GitSecret was", "GitSecrets were")+" not looked at yet")
+	}
+	if c.damaged > 0 {
+		unseen = append(unseen, plural(c.damaged, "mark is", "marks are")+" damaged")
+	}
+	unseen = append(unseen, namesOf("cannot be read", c.unread)...)
+	unseen = append(unseen, namesOf("not read any more", c.foreign)...)
+	out.Unseen = strings.Join(unseen, "; ")
+	return out
+}
+
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+// namesOf says of namespaces what is the matter with them.
+func namesOf(what string, set map[string]bool) []string {
+	names := slices.Sorted(maps.Keys(set))
+	if len(names) == 0 {
+		return nil
+	}
+	const most = 5
+	more := ""
+	if n := len(names) - most; n > 0 {
+		names, more = names[:most], fmt.Sprintf(" and %d more", n)
+	}
+	return []string{"namespaces " + what + ": " + strings.Join(names, ", ") + more}
+}

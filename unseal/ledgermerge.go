@@ -1,0 +1,41 @@
+package unseal
+
+// merge joins l with an earlier one, all but their values: a key that one of them has counts.
+func (l Ledger) merge(earlier Ledger) Ledger {
+	out := l.clone()
+	if len(l.Envelopes) == 0 {
+		out.Rest = earlier.Rest
+	}
+	for id, theirs := range earlier.Envelopes {
+		if ours, both := out.Envelopes[id]; both {
+			theirs = Wrapped{Needs: union(ours.Needs, theirs.Needs), Ever: union(ours.Ever, theirs.Ever), Gone: ours.Gone}
+		}
+		out.Envelopes[id] = theirs
+	}
+	for id, at := range earlier.Former {
+		if ours, both := out.Former[id]; !both || (ours != 0 && ours < at) {
+			out.Former[id] = at
+		}
+	}
+	if out.MACKey == "" {
+		out.MACKey = earlier.MACKey
+	}
+	out.Lost, out.LostExposed = union(l.Lost, earlier.Lost), l.LostExposed || earlier.LostExposed
+	return out
+}
+
+// merge joins what is known of a value with what was earlier: both says that v is known, comparable that the MACs are made with one key, later that v is of an envelope that is
+// not older.
+func (v Valued) merge(earlier Valued, both, comparable, later bool) Valued {
+	switch {
+	case both && comparable && later && v.MAC != "" && earlier.MAC != "" && v.MAC != earlier.MAC:
+		return v // it has changed
+	case !both && comparable:
+		return earlier
+	}
+	out := Valued{MAC: v.MAC, Keys: union(v.Keys, earlier.Keys), Exposed: v.Exposed || earlier.Exposed}
+	if !later || v.MAC != earlier.MAC {
+		out.MAC = ""
+	}
+	return out
+}
