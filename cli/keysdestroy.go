@@ -118,7 +118,7 @@ func (t *keyringTask) confirmDestroy(ctx context.Context, key *foundKey, o *keys
 		t.say("%s", line)
 	}
 	t.say("nobody has looked at: other repositories, other branches and the history of Git, the files of other clusters, and backups of etcd and of Vault, which may still hold the key")
-	for _, line := range t.backups(ctx, o.namespace) {
+	for _, line := range t.backups(ctx, o.namespace, key.key.ID) {
 		t.say("%s", line)
 	}
 	if o.yes {
@@ -132,9 +132,4 @@ func (t *keyringTask) confirmDestroy(ctx context.Context, key *foundKey, o *keys
 		return failed("", "that is not its id: the key is as it was")
 	}
 	return nil
-}
-
-// backups say which backups of the keyring's keys are known.
-func (t *keyringTask) backups(ctx context.Context, namespace string) []string {
-	return []string{"whether there is a backup of the keys is not known here"}
 }

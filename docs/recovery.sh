@@ -32,7 +32,7 @@ keep() {
   # The key of the MACs in the marks is a secret: it is sealed, for break glass alone.
   rm -f "$1/value-mac.yaml"
   if kube get secret waxwing-value-mac -o name >/dev/null 2>&1; then
-    kube get secret waxwing-value-mac -o yaml | plain | seal -R "breakglass=$2" --out "$1/value-mac.yaml" -
+    kube get secret waxwing-value-mac -o yaml | plain | seal -r "breakglass=$(grep -o 'age1[a-z0-9]*' "$2" | head -n 1)" --out "$1/value-mac.yaml" -
   fi
   seal audit anchor -n "$namespace" -o json > "$1/anchors.json" || say "no anchor of an audit log"
 }

@@ -54,12 +54,20 @@ func withoutBlockEntry(data []byte, list *yaml.Node, index int) ([]byte, bool) {
 	item := list.Content[index]
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	at := item.Line - 1
-	if item.Kind != yaml.ScalarNode || at >= len(lines) || !bytes.HasPrefix(bytes.TrimLeft(lines[at], " "), []byte("- ")) || len(list.Content) == 1 {
+	if item.Kind != yaml.ScalarNode || at >= len(lines) || !bytes.HasPrefix(bytes.TrimLeft(lines[at], " "), []byte("- ")) {
 		return nil, false
 	}
 	first := at
 	for first > 0 && bytes.HasPrefix(bytes.TrimLeft(lines[first-1], " "), []byte("#")) {
 		first--
+	}
+	if len(list.Content) == 1 {
+		// The key above gets an empty list.
+		above := bytes.TrimRight(lines[max(first-1, 0)], " \r\n")
+		if first == 0 || !bytes.HasSuffix(above, []byte(":")) {
+			return nil, false
+		}
+		lines[first-1] = bytes.Join([][]byte{above, []byte(" []"), lines[first-1][len(above):]}, nil)
 	}
 	return bytes.Join(append(lines[:first:first], lines[at+1:]...), nil), true
 }

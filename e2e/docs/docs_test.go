@@ -87,7 +87,7 @@ func pages() map[string]page {
 			"bad signature   prod/db.yaml", "exit status 4", "unknown signer  prod/db.yaml", "exit status 5", `"findings": 0`,
 		}},
 		"recovery.md": {cluster: true, files: []string{"recovery.sh"}, wants: []string{"the backup has the private key and the statement key", "inside, proved", "prod-eu.backup.note", "has 1 key of the backup", "Deactivated",
-			"Compromised", "is destroyed", "renewed-not-a-secret", "example-not-a-secret", "condition met"}},
+			"Compromised", "is destroyed", "newer-not-a-secret", "example-not-a-secret", "condition met"}},
 		"signers.md":  {cluster: true, wants: []string{"requires it (hint: sign it: seal sign FILE)", "not among the signers of keyring", "gitsecret.waxwing.io/db condition met"}},
 		"rollback.md": {cluster: true, wants: []string{"goes back from envelope", `refuses that (hint: seal the value again`, "rollback    asks to go back from envelope", "1 signed=", "secret/db condition met"}},
 		"vault.md": {cluster: true, vault: true, wants: []string{"keyring.waxwing.io/team condition met", "vault:v1:", "keyring.waxwing.io/shop condition met", "waxrsa1", "keyring.waxwing.io/team-jwt condition met",
