@@ -21,6 +21,7 @@ import (
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/unseal"
 )
 
 const (
@@ -241,6 +242,20 @@ func (s *offerSigners) of(name string) (keyring.Offerer, error) {
 	}
 	s.mu.Unlock()
 	return ask()
+}
+
+// all says whether the keyrings still have the sets that wraps are due for, and can be signed for.
+func (s *offerSigners) all(due []unseal.Due) (current bool, err error) {
+	for _, d := range due {
+		offerer, err := s.of(d.Keyring)
+		if err != nil {
+			return false, err
+		}
+		if offerer.Set != d.Set.Set {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // verifierKey is the public half of a keyring's statement key; empty where none is known.

@@ -42,7 +42,8 @@ func (l *offerLane) deal(ctx context.Context, job offerJob, signers *offerSigner
 		return fmt.Errorf("reading GitSecret %s: %w", job.key, err)
 	}
 	if job.withdraw {
-		return l.put(ctx, o, nil, dealt{open: true})
+		_, err := l.put(ctx, o, nil, dealt{open: true})
+		return err
 	}
 	in, err := l.gather.around(ctx, o)
 	if err != nil {
@@ -56,15 +57,16 @@ func (l *offerLane) deal(ctx context.Context, job offerJob, signers *offerSigner
 	kept, due := l.kept(o, offering.Due, signers)
 	if len(due) == 0 {
 		l.unwrapper.forget(job.key)
-		return l.clear(ctx, in, kept, offering, signers)
-	}
-	if p := l.unwrapper.come(job.key, offering.Plan.Remote()); p.missing != nil {
+	} else if p := l.unwrapper.come(job.key, offering.Plan.Remote()); p.missing != nil {
 		l.unwrapper.ask(job.key, *p.missing)
 		l.index.later(job.key, l.now().Add(unwrapLook))
 		return nil
 	}
 	if err := l.seen(ctx, in, kept, offering, signers); err != nil {
 		return err
+	}
+	if len(due) == 0 {
+		return l.leave(ctx, o, kept)
 	}
 	return l.make(ctx, in, kept, due, offering, signers)
 }
@@ -99,19 +101,6 @@ func offersDue(o *v1alpha1.GitSecret, r v1alpha1.RewrapOffer, d unseal.Due, veri
 	})
 }
 
-// clear takes back what is not due any more.
-func (l *offerLane) clear(ctx context.Context, in *unseal.Input, kept []v1alpha1.RewrapOffer, offering unseal.Offering, signers *offerSigners) error {
-	o := in.Object
-	if len(kept) == len(o.Status.Rewrap) {
-		l.finish(o, o.ResourceVersion, o.Status.Rewrap, dealt{})
-		return nil
-	}
-	if err := l.seen(ctx, in, kept, offering, signers); err != nil {
-		return err
-	}
-	return l.put(ctx, o, kept, dealt{})
-}
-
 // seen notes the offered wraps that have come back from Git, of offers that are about to go.
 func (l *offerLane) seen(ctx context.Context, in *unseal.Input, kept []v1alpha1.RewrapOffer, offering unseal.Offering, signers *offerSigners) error {
 	o := in.Object
@@ -143,81 +132,92 @@ func (l *offerLane) seen(ctx context.Context, in *unseal.Input, kept []v1alpha1.
 
 // make opens the object and offers the wraps that are due, between an intent and an outcome in the audit log.
 func (l *offerLane) make(ctx context.Context, in *unseal.Input, kept []v1alpha1.RewrapOffer, due []unseal.Due, offering unseal.Offering, signers *offerSigners) error {
-	o, p := in.Object, offering.Plan
+	o := in.Object
 	if n := envelopesOf(due); n*leastOffered > statement.MaxOffer {
-		return l.refuse(ctx, o, kept, due, tooMuch(n))
+		l.refused(ctx, o, due, tooMuch(n))
+		return l.leave(ctx, o, kept)
 	}
-	for _, d := range due {
-		offerer, err := signers.of(d.Keyring)
-		if err != nil {
-			return err
-		}
-		if offerer.Set != d.Set.Set {
-			l.index.later(keyOf(o), l.now().Add(offerRetry)) // it has been replaced just now
-			return nil
-		}
+	if current, err := signers.all(due); err != nil || !current {
+		l.index.later(keyOf(o), l.now().Add(offerRetry)) // a keyring is being changed
+		return err
 	}
-	op := l.report.operation(audit.ActionRewrapOffered, o, p, offering.Signer)
-	op.Items = nil
-	id, err := l.audit.Intent(ctx, op)
+	id, err := l.audit.Intent(ctx, l.report.operation(audit.ActionRewrapOffered, o, offering.Plan, offering.Signer))
 	if err != nil {
 		return errors.Join(errOffersHeld, err)
 	}
-	offers, keys, refusal := l.sign(o, p, due, signers)
-	outcome := audit.Outcome{OK: refusal == nil, Keys: keys}
-	if refusal == nil {
-		err = l.put(ctx, o, append(offers, kept...), dealt{made: true})
-	} else {
-		outcome.Keys, outcome.Reason, outcome.Message = nil, string(refusal.Reason), refusal.Error()
-	}
-	if err != nil {
-		outcome = audit.Outcome{Reason: "NotStored", Message: "the status could not be written"}
+	made := l.sign(o, offering.Plan, due, signers)
+	outcome := audit.Outcome{OK: len(made.offers) > 0, Keys: made.keys, Reason: made.reason, Message: made.message}
+	if len(made.offers) > 0 {
+		var stored bool
+		if stored, err = l.put(ctx, o, append(made.offers, kept...), dealt{made: true, open: made.again}); !stored {
+			outcome = audit.Outcome{Reason: "NotStored", Message: "the object has changed meanwhile, or its status could not be written"}
+			made.offers = nil
+		}
 	}
 	// What was done is recorded also when the controller is about to stop.
 	if oerr := l.audit.Outcome(context.WithoutCancel(ctx), id, outcome); oerr != nil {
 		return errors.Join(errOffersHeld, oerr)
 	}
-	switch {
-	case err != nil:
+	if err != nil || outcome.Reason == "NotStored" {
 		return err
-	case refusal != nil && refusal.Reason == unseal.KeySourceUnavailable:
+	}
+	l.made.Add(float64(len(made.offers)))
+	if made.message != "" && !made.again {
+		l.refused(ctx, o, due, made.message)
+	}
+	switch {
+	case len(made.offers) > 0:
+		return nil
+	case made.again:
 		l.index.later(keyOf(o), l.now().Add(offerRetry))
 		return nil
-	case refusal != nil:
-		return l.refuse(ctx, o, kept, due, refusal.Error())
 	}
-	l.made.Add(float64(len(offers)))
-	return nil
+	return l.leave(ctx, o, kept)
 }
 
-// sign makes the offers, which hold nothing but wraps; keys are those that they are for.
-func (l *offerLane) sign(o *v1alpha1.GitSecret, p *unseal.Plan, due []unseal.Due, signers *offerSigners) (offers []v1alpha1.RewrapOffer, keys []audit.Key, refusal *unseal.Refusal) {
-	wraps, err := p.Rewrap(seal.Target{Namespace: o.Namespace, Name: o.Name}, due)
-	if errors.As(err, &refusal) {
-		return nil, nil, refusal
-	}
+// signed is what sign has made.
+type signed struct {
+	offers []v1alpha1.RewrapOffer
+	keys   []audit.Key // that the wraps are for
+	// reason and message say why something could not be made; again that it is tried once more.
+	reason, message string
+	again           bool
+}
+
+// sign makes the offers, which hold nothing but wraps. What is due of one keyring does not hinder what is due of another.
+func (l *offerLane) sign(o *v1alpha1.GitSecret, p *unseal.Plan, due []unseal.Due, signers *offerSigners) (made signed) {
 	size := 0
-	for i, d := range due {
+	for _, d := range due {
+		wraps, err := p.Rewrap(seal.Target{Namespace: o.Namespace, Name: o.Name}, d)
+		if refusal := (*unseal.Refusal)(nil); errors.As(err, &refusal) {
+			made.reason, made.message = string(refusal.Reason), refusal.Error()
+			made.again = made.again || refusal.Reason == unseal.KeySourceUnavailable
+			continue
+		}
 		offerer, err := signers.of(d.Keyring)
 		if err != nil {
-			return nil, nil, &unseal.Refusal{Reason: unseal.KeySourceUnavailable, Msg: err.Error()}
+			made.reason, made.message, made.again = string(unseal.KeySourceUnavailable), err.Error(), true
+			continue
 		}
-		offer := statement.Offer{Holder: d.Keyring, Set: d.Set.Set, At: l.now().UTC().Truncate(time.Second), Namespace: o.Namespace, Name: o.Name, Wraps: wraps[i]}
+		offer := statement.Offer{Holder: d.Keyring, Set: d.Set.Set, At: l.now().UTC().Truncate(time.Second), Namespace: o.Namespace, Name: o.Name, Wraps: wraps}
 		note, err := offer.Sign(offerer.Signer)
-		if size += len(note); err != nil || size > statement.MaxOffer {
-			return nil, nil, &unseal.Refusal{Reason: unseal.TooLarge, Msg: tooMuch(envelopesOf(due))}
+		if err != nil || size+len(note) > statement.MaxOffer {
+			made.reason, made.message = string(unseal.TooLarge), tooMuch(len(wraps))
+			continue
 		}
-		offers = append(offers, v1alpha1.RewrapOffer{Holder: d.Keyring, Set: int64(d.Set.Set), Note: string(note)})
-		for _, w := range wraps[i] {
+		if !fits(o, size+len(note)) {
+			made.reason, made.message = string(unseal.TooLarge), "the object has no room for them: run seal rewrap with a key that opens it, or split it"
+			continue
+		}
+		size += len(note)
+		made.offers = append(made.offers, v1alpha1.RewrapOffer{Holder: d.Keyring, Set: int64(d.Set.Set), Note: string(note)})
+		for _, w := range wraps {
 			for _, id := range w.Wrap.Keys {
-				keys = append(keys, audit.Key{Keyring: d.Keyring, ID: id, Envelope: w.Envelope})
+				made.keys = append(made.keys, audit.Key{Keyring: d.Keyring, ID: id, Envelope: w.Envelope})
 			}
 		}
 	}
-	if !fits(o, size) {
-		return nil, nil, &unseal.Refusal{Reason: unseal.TooLarge, Msg: "the object has no room for an offer of new wraps: run seal rewrap with a key that opens it, or split it"}
-	}
-	return offers, keys, nil
+	return made
 }
 
 func envelopesOf(due []unseal.Due) (n int) {
@@ -239,8 +239,8 @@ func fits(o *v1alpha1.GitSecret, size int) bool {
 	return err == nil && len(b)+size+size/8+offerMargin <= seal.MaxDocument
 }
 
-// refuse leaves out what cannot be offered, and says so once.
-func (l *offerLane) refuse(ctx context.Context, o *v1alpha1.GitSecret, kept []v1alpha1.RewrapOffer, due []unseal.Due, why string) error {
+// refused says once what cannot be offered.
+func (l *offerLane) refused(ctx context.Context, o *v1alpha1.GitSecret, due []unseal.Due, why string) {
 	what := uint64(1)
 	for _, d := range due {
 		what += d.Set.Set
@@ -252,15 +252,20 @@ func (l *offerLane) refuse(ctx context.Context, o *v1alpha1.GitSecret, kept []v1
 		l.log.WarnContext(ctx, "GitSecret "+EventRewrapNotOffered, "gitsecret", keyOf(o).String(), "uid", o.UID, "generation", o.Generation, "message", why)
 		l.report.events.say(o, corev1.EventTypeWarning, EventRewrapNotOffered, shorten("new wraps are not offered: "+why, maxEvent))
 	}
+}
+
+// leave leaves of the offers those that are as they should be.
+func (l *offerLane) leave(ctx context.Context, o *v1alpha1.GitSecret, kept []v1alpha1.RewrapOffer) error {
 	if len(kept) == len(o.Status.Rewrap) {
 		l.finish(o, o.ResourceVersion, o.Status.Rewrap, dealt{})
 		return nil
 	}
-	return l.put(ctx, o, kept, dealt{})
+	_, err := l.put(ctx, o, kept, dealt{})
+	return err
 }
 
 // put makes status.rewrap of o what next says, if o is still the version that was read. Somebody who is faster has it looked at again.
-func (l *offerLane) put(ctx context.Context, o *v1alpha1.GitSecret, next []v1alpha1.RewrapOffer, d dealt) error {
+func (l *offerLane) put(ctx context.Context, o *v1alpha1.GitSecret, next []v1alpha1.RewrapOffer, d dealt) (stored bool, err error) {
 	slices.SortFunc(next, func(a, b v1alpha1.RewrapOffer) int { return strings.Compare(a.Holder, b.Holder) })
 	status := *o.Status.DeepCopy()
 	status.Rewrap = next
@@ -268,13 +273,13 @@ func (l *offerLane) put(ctx context.Context, o *v1alpha1.GitSecret, next []v1alp
 	switch {
 	case apierrors.IsConflict(err):
 		l.index.later(keyOf(o), l.now().Add(firstRetry))
-		return nil
+		return false, nil
 	case err != nil:
-		return client.IgnoreNotFound(fmt.Errorf("writing the rewrap offers of %s: %w", keyOf(o), err))
+		return false, client.IgnoreNotFound(fmt.Errorf("writing the rewrap offers of %s: %w", keyOf(o), err))
 	}
 	l.report.seen.wrote(o, version, status)
 	l.finish(o, version, next, d)
-	return nil
+	return true, nil
 }
 
 // finish notes what o offers by now.

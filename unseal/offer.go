@@ -105,24 +105,17 @@ func (k ownKeys) opens(id string) bool {
 	return ok && key.Keyring == k.keyring && k.permits.obstacle(k.keyring, id) == none
 }
 
-// Rewrap opens everything, as Open does, and makes the wraps that are due, in their order; no value is left when it returns. The caller must have a durable intent. The error is a
-// *Refusal.
-func (p *Plan) Rewrap(target seal.Target, due []Due) ([][]statement.OfferedWrap, error) {
-	ask := make([]seal.Due, len(due))
-	for i, d := range due {
-		ask[i] = seal.Due{Holder: d.Set.SealHolder(), Envelopes: d.Envelopes, Keys: ownKeys{p.permits, d.Keyring}}
-	}
-	made, _, err := p.checked.OpenAndRewrap(target, p.permits, ask)
+// Rewrap opens everything, as Open does, and makes the wraps that are due; no value is left when it returns. The caller must have a durable intent. The error is a *Refusal.
+func (p *Plan) Rewrap(target seal.Target, d Due) ([]statement.OfferedWrap, error) {
+	made, err := p.checked.OpenAndRewrap(target, p.permits, d.Set.SealHolder(), d.Envelopes, ownKeys{p.permits, d.Keyring})
 	if err != nil {
 		return nil, fromSeal(err)
 	}
-	all := make([][]statement.OfferedWrap, len(due))
-	for i, d := range due {
-		for _, id := range d.Envelopes {
-			all[i] = append(all[i], statement.OfferedWrap{Envelope: id, Commit: p.checked.Spec().Envelopes[id].Commit, Wrap: made[i][id]})
-		}
+	wraps := make([]statement.OfferedWrap, len(d.Envelopes))
+	for i, id := range d.Envelopes {
+		wraps[i] = statement.OfferedWrap{Envelope: id, Commit: p.checked.Spec().Envelopes[id].Commit, Wrap: made[id]}
 	}
-	return all, nil
+	return wraps, nil
 }
 
 // OpenedByPresentKey is the use of a key by which an envelope of the object was opened, if the object has it with a wrap of the keyring for exactly its present keys, and that is the

@@ -59,63 +59,39 @@ func (c *Checked) MakeWraps(h Holder, ids []string, keys Keys) (map[string]Wrap,
 	return c.wrapsFor(h, ids, envelopeKeys)
 }
 
-// Due are wraps to be made, of Holder for Envelopes, whose present wraps of that holder have to open with Keys.
-type Due struct {
-	Holder    Holder
-	Envelopes []string
-	Keys      Keys
-}
-
-// OpenAndRewrap opens everything as Open does, and gives new wraps for each of due, by envelope, and no values. Who is not a holder of an envelope already, by a wrap that opens, does not
-// become one by it.
-func (c *Checked) OpenAndRewrap(target Target, keys Keys, due []Due) ([]map[string]Wrap, []Use, error) {
-	for _, d := range due {
-		if err := c.takes(d.Holder, d.Envelopes); err != nil {
-			return nil, nil, err
-		}
+// OpenAndRewrap opens everything as Open does and gives no value, but new wraps of h for the envelopes ids, as MakeWraps does. The present wraps of h there have to open with own: who is no
+// holder of an envelope already does not become one by somebody's writing his name beside the others.
+func (c *Checked) OpenAndRewrap(target Target, keys Keys, h Holder, ids []string, own Keys) (map[string]Wrap, error) {
+	if err := c.takes(h, ids); err != nil {
+		return nil, err
 	}
 	envelopeKeys, uses, err := c.openAll(target, keys, func(_ string, v Value) { clear(v.Bytes()) })
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer clearKeys(envelopeKeys)
-	all := make([]map[string]Wrap, len(due))
-	for i, d := range due {
-		if err := c.holds(d, uses); err != nil {
-			return nil, nil, err
-		}
-		if all[i], err = c.wrapsFor(d.Holder, d.Envelopes, envelopeKeys); err != nil {
-			return nil, nil, err
+	for _, id := range ids {
+		if err := c.holds(h.Name, id, own, uses); err != nil {
+			return nil, err
 		}
 	}
-	return all, uses, nil
+	return c.wrapsFor(h, ids, envelopeKeys)
 }
 
-// holds says whether the wraps of a holder open with its keys; uses are the wraps that were opened already.
-func (c *Checked) holds(d Due, uses []Use) error {
-	for _, id := range d.Envelopes {
-		opened := slices.ContainsFunc(uses, func(u Use) bool {
-			if u.Envelope != id || u.Holder != d.Holder.Name {
-				return false
-			}
-			_, own := d.Keys.Identity(u.KeyID)
-			return own
-		})
-		if opened {
+// holds says whether the wrap of a holder opens with its own keys; uses are the wraps that were opened already.
+func (c *Checked) holds(holder, id string, own Keys, uses []Use) error {
+	for _, keyID := range c.spec.Envelopes[id].Wraps[holder].Keys {
+		if _, ok := own.Identity(keyID); !ok {
 			continue
 		}
-		all := c.spec.Envelopes[id].Wraps[d.Holder.Name].Keys
-		n := slices.IndexFunc(all, func(keyID string) bool { _, own := d.Keys.Identity(keyID); return own })
-		if n < 0 {
-			return c.noKey(id)
+		if slices.Contains(uses, Use{Envelope: id, Holder: holder, KeyID: keyID}) {
+			return nil
 		}
-		key, err := c.openWrap(id, d.Holder.Name, all[n], d.Keys)
-		if err != nil {
-			return err
-		}
+		key, err := c.openWrap(id, holder, keyID, own)
 		clear(key)
+		return err
 	}
-	return nil
+	return c.noKey(id)
 }
 
 // takes says whether wraps of h, in the place of those that the envelopes have, break no rule of the format.
