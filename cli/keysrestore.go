@@ -114,6 +114,7 @@ type restoring struct {
 	backup   statement.Backup
 	contents statement.Contents
 	newest   []byte // the newest recipient set that the repository has
+	told     string // what the controller was heard to say
 }
 
 func (r *restoring) say(text string) { message(r.env.Stderr, "seal: ", text) }
@@ -183,6 +184,10 @@ func (r *restoring) confirm(ctx context.Context, kr *v1alpha1.Keyring) error {
 	there := map[string]string{}
 	for _, k := range kr.Status.Keys {
 		there[k.ID] = k.State
+	}
+	r.told = waitsFor(kr)
+	if c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Status != "True" {
+		there = nil // what a status shows of a keyring that is not well may be what was lost
 	}
 	for _, line := range describeBackup(r.backup) {
 		r.say(line)
@@ -258,7 +263,7 @@ var errTooLong = errors.New("it takes too long")
 
 // await asks until the Secret is gone and the keyring works. What is refused is taken back.
 func (r *restoring) await(ctx context.Context, uid string) error {
-	told, gone := "", 0
+	gone := 0
 	for {
 		there, refused, err := r.client.RestoreState(ctx, r.namespace, r.keyring, uid)
 		switch {
@@ -281,8 +286,8 @@ func (r *restoring) await(ctx context.Context, uid string) error {
 			case kerr == nil && !there && r.done(kr, uid, gone):
 				return nil
 			case kerr == nil:
-				if text := waitsFor(kr); text != "" && text != told {
-					told = text
+				if text := waitsFor(kr); text != "" && text != r.told {
+					r.told = text
 					r.say(text)
 				}
 			}

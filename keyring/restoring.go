@@ -190,7 +190,12 @@ func (a *asked) made() string { return a.backup.At.UTC().Format("2006-01-02 15:0
 
 func (r *run) dropFresh(ctx context.Context) error {
 	st := *r.inv.statement
-	return r.did("StatementKeyDropped", "deleted the statement key "+st.VerifierKey+", which nobody can have counted on: that of the backup takes its place", restores(r.src.(Mover).RemoveStatement(ctx, &st)))
+	err := restores(r.src.(Mover).RemoveStatement(ctx, &st))
+	if problem := (*Problem)(nil); errors.As(err, &problem) {
+		return &Problem{Where: st.Where, Msg: "is a new statement key that has to make room for that of the backup, and cannot be deleted: give the controller the right to for as long as this takes (Vault: the policy kv-remove.hcl), " +
+			"or take the keys alone (seal keys restore --keys-only)"}
+	}
+	return r.did("StatementKeyDropped", "deleted the statement key "+st.VerifierKey+", which nobody can have counted on: that of the backup takes its place", err)
 }
 
 // wanted is a key of the backup.
