@@ -107,12 +107,12 @@ type Plan struct {
 	// noBreakGlass tells of envelopes that only the keyring opens.
 	noBreakGlass string
 	remember     *Mark
+	sight        sight
+	before       Mark // what is remembered already
+	marked       bool // whether that could be read
+	claims       Mark // before, with the sight
 	// keeps is true where the Secret need not be written.
 	keeps    bool
-	sight    sight
-	before   Mark // what is remembered already
-	marked   bool // whether that could be read
-	claims   Mark // before, with the sight
 	permits  permits
 	programs map[string]program
 	after    time.Duration

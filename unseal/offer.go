@@ -39,11 +39,11 @@ func DecideOffers(in Input) Offering {
 	if o.DeletionTimestamp != nil || in.Ring == nil {
 		return Offering{}
 	}
-	p, s, claims := &Plan{}, sightOf(&in), in.Marks.Mark
+	p, seen, claims := &Plan{}, sightOf(&in), in.Marks.Mark
 	if !in.Marks.Damaged {
-		claims = claims.look(s)
+		claims = claims.look(seen)
 	}
-	d := decide(in, p, s, claims)
+	d := decide(in, p, seen, claims)
 	if d.Action != Report {
 		return Offering{}
 	}
