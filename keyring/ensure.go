@@ -38,6 +38,9 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	} else {
 		err = r.all(ctx)
 	}
+	if transient(err) == nil {
+		r.backed = r.backUp(ctx)
+	}
 	r.stopped = err
 	if err == nil && unusable != nil {
 		// The keys are well; that somebody's signature is refused is not.
@@ -89,6 +92,11 @@ type run struct {
 	made        string // the id of the key that this run has made
 	// stopped is why not all was done that was to be done; nil: all was.
 	stopped error
+
+	asked       *asked // what is to be taken from a backup; nil: nothing, or it was refused
+	refused     string // why it was
+	restoredAll string // what was taken, if all was
+	backed      *Backed
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -125,9 +133,15 @@ func (r *run) settle(ctx context.Context) error {
 			return unavailable(err)
 		}
 		if n == 0 {
-			most += r.moveSteps() + 2*len(r.inv.keys) + len(r.kr.Spec.Requests)
+			if err := r.askRestore(ctx); err != nil {
+				return err
+			}
+			most += r.moveSteps() + r.restoreSteps() + 2*len(r.inv.keys) + len(r.kr.Spec.Requests)
 		}
-		next := r.decide()
+		next, err := r.next(ctx)
+		if err != nil {
+			return err
+		}
 		switch next.Do {
 		case DoNothing:
 			return nil
@@ -188,6 +202,8 @@ func (r *run) step(ctx context.Context, next Next) error {
 		return r.recorded(ctx, audit.ActionPublish, "Keyring", r.keys(next.Key), func(ctx context.Context) ([]audit.Key, error) {
 			return nil, r.publish(ctx, next.Key)
 		})
+	case DoRestoreStatement, DoDropFresh, DoRestoreKey, DoRestoreState, DoRestoreSet, DoFinishRestore:
+		return r.restoreStep(ctx, next)
 	}
 	return r.change(ctx, next)
 }

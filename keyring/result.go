@@ -31,6 +31,10 @@ type Result struct {
 	LookAgain time.Time
 	// Move is what has become of spec.moveFrom; nil where there is none.
 	Move *Move
+	// Backup is how the backup of the keys does; nil where nobody keeps any, or it was not looked at.
+	Backup *Backed
+	// Restore is what has become of a request to take keys from a backup; nil where there is none.
+	Restore *Restored
 	// Done is what was done, in order, also before an error.
 	Done []Done
 }
@@ -46,7 +50,7 @@ func (r *run) result(err error) Result {
 	// A source that is behind the status takes nothing from it: that is all that is left to say which key is missing.
 	situation := r.situation()
 	res := Result{Done: r.done, Known: r.inv.complete() && !situation.behind()}
-	res.Move = r.moved(err)
+	res.Move, res.Backup, res.Restore = r.moved(err), r.backed, r.restored(err)
 	published := r.inv.published()
 	res.StatementKey, res.Note = published.VerifierKey, published.Note
 	res.Keys = statuses(r.inv.plain(), func(id string) *v1alpha1.KeyUses { return r.m.lastUses(r.kr.Name).shown(id, r.kr.Status.Keys) })

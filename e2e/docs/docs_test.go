@@ -63,6 +63,7 @@ type page struct {
 	cluster bool     // a cluster with Waxwing in it is there, as the first two sections of getting-started.md make it
 	install bool     // a cluster is there, and the page installs Waxwing itself
 	vault   bool     // a Vault is there, with nothing set up in it, and the environment is that of its administrator
+	files   []string // of docs/, which lie in the folder above that of the page's repository
 	wants   []string // in what the commands print
 }
 
@@ -85,6 +86,8 @@ func pages() map[string]page {
 			"ok              prod/db.yaml (GitSecret prod/db): signed by alice@example.org",
 			"bad signature   prod/db.yaml", "exit status 4", "unknown signer  prod/db.yaml", "exit status 5", `"findings": 0`,
 		}},
+		"recovery.md": {cluster: true, vault: true, files: []string{"recovery.sh"}, wants: []string{"the backup has the private key and the statement key", "inside, proved", "prod-eu.backup.note", "has 1 key of the backup", "Deactivated",
+			"Compromised", "gitsecret.waxwing.io/pos condition met", "is destroyed", "newer-not-a-secret", "example-not-a-secret", "condition met"}},
 		"signers.md":  {cluster: true, wants: []string{"requires it (hint: sign it: seal sign FILE)", "not among the signers of keyring", "gitsecret.waxwing.io/db condition met"}},
 		"rollback.md": {cluster: true, wants: []string{"goes back from envelope", `refuses that (hint: seal the value again`, "rollback    asks to go back from envelope", "1 signed=", "secret/db condition met"}},
 		"vault.md": {cluster: true, vault: true, wants: []string{"keyring.waxwing.io/team condition met", "vault:v1:", "keyring.waxwing.io/shop condition met", "waxrsa1", "keyring.waxwing.io/team-jwt condition met",
@@ -129,6 +132,15 @@ func TestPages(t *testing.T) {
 				forgetLogs(t, c)
 				env[len(env)-1] += c.Kubeconfig()
 				if err := os.CopyFS(filepath.Join(dir, "charts"), os.DirFS(filepath.Join(root, "charts"))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, file := range p.files {
+				content, err := os.ReadFile(filepath.Join(root, "docs", file))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, file), content, 0o755); err != nil {
 					t.Fatal(err)
 				}
 			}
