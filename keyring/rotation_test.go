@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -468,4 +469,22 @@ func TestAStatusListsNoMoreKeysThanItCanHold(t *testing.T) {
 	if res := b.mustEnsure(ring("default")); len(res.Keys) != 21 {
 		t.Errorf("%d keys", len(res.Keys))
 	}
+}
+
+// TestAKeyringDoesNotWaitForWhoeverKnowsUses has it never told who needs keys, as by a cache that is never filled.
+func TestAKeyringDoesNotWaitForWhoeverKnowsUses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // of the reconciler
+		defer cancel()
+		b, _ := newQuickBench(t, func(ctx context.Context, _ string) (keyring.Uses, error) {
+			<-ctx.Done()
+			return keyring.Uses{}, ctx.Err()
+		})
+		old := newClassical(t, keyring.Deactivated)
+		b.src.put(old)
+		res, err := b.m.Ensure(ctx, asks([3]string{old.ID, "Destroy", ""}))
+		if err != nil || !res.Ready || ctx.Err() != nil || !strings.Contains(res.Requests[0].Message, "it cannot be told now") {
+			t.Errorf("%+v, %v", res, err)
+		}
+	})
 }
