@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -148,16 +147,11 @@ func (o *auditRestartOptions) confirm(ctx context.Context, env *Env, a *clusterA
 	if o.yes {
 		return nil
 	}
-	answer, err := env.ask(ctx, fmt.Sprintf("Give up part %d of the log of %s? [y/N] ", part, a.replica), true)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, errNoTerminal):
-		return usage("if it is meant, give --yes", "nobody can be asked here")
-	case err != nil:
+	yes, err := env.confirmed(ctx, fmt.Sprintf("Give up part %d of the log of %s?", part, a.replica))
+	if err != nil {
 		return err
 	}
-	if text := strings.ToLower(strings.TrimSpace(string(answer))); text != "y" && text != "yes" {
+	if !yes {
 		return failed("", "not asked for: the log is as it was")
 	}
 	return nil

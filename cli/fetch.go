@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,7 @@ type fetchOptions struct {
 	namespace    string
 	statementKey string
 	save         bool
+	backup       string // where the backup is kept that --save renews too; empty: nowhere
 	clusterFlags
 }
 
@@ -87,6 +89,25 @@ func runKeysFetch(ctx context.Context, env *Env, o *fetchOptions) error {
 		warn(env.Stderr, "the statement key comes from a ConfigMap: compare it with somebody who may read Keyrings before you pin it")
 	}
 	_, _ = fmt.Fprintf(env.Stderr, "statement key: %s\n", key)
+	return o.renewBackup(ctx, env)
+}
+
+// renewBackup puts the keyring's backup where .seal.yaml says, if it says so and there is one.
+func (o *fetchOptions) renewBackup(ctx context.Context, env *Env) error {
+	if o.backup == "" {
+		return nil
+	}
+	client, err := o.client(env)
+	if err != nil {
+		return err
+	}
+	b, signed, err := backupFetch{env: env, client: client, keyring: o.keyring, namespace: o.namespace, key: o.statementKey}.fetch(ctx)
+	if err == nil {
+		err = keepBackup(ctx, env, o.backup, b, signed)
+	}
+	if err != nil {
+		return fmt.Errorf("the note is renewed, and the backup is not: %w", err)
+	}
 	return nil
 }
 
@@ -125,7 +146,7 @@ func (o *fetchOptions) pinned(env *Env) error {
 	}
 	for _, h := range holders {
 		if h.Name == o.keyring && h.StatementKey != "" {
-			o.out, o.statementKey = h.Note, h.StatementKey
+			o.out, o.statementKey, o.backup = h.Note, h.StatementKey, h.Backup
 			if err := notThroughLinks(filepath.Dir(h.Note), h.Note); err != nil {
 				return err
 			}
@@ -206,5 +227,24 @@ func checkNumber(ctx context.Context, path, name string, note []byte) error {
 		return failed("an older set names keys that were retired; if the keyring was restored on purpose, remove the file first",
 			"%s has set %d of holder %s, and the cluster gives set %d", name, old.Set, old.Holder, now.Set)
 	}
-	return nil
+	return sameSet(name, old, now)
+}
+
+// sameSet refuses two sets of one number that are not the same (docs/statements.md, section 4).
+func sameSet(name string, old, now statement.Recipients) error {
+	if old.Set != now.Set || old.Text() == now.Text() {
+		return nil
+	}
+	return failed("its statement key was restored from a backup, or copied: find out which of the two is right, with those who run the keyring, before you seal to either",
+		"%s and the cluster have different sets %d of holder %s: for %s, and for %s", name, old.Set, old.Holder, setKeys(old), setKeys(now))
+}
+
+// setKeys says which keys a set has, and when it was made.
+func setKeys(r statement.Recipients) string {
+	return fmt.Sprintf("%s of %s", shownKeys(setKeyIDs(r)), r.At.UTC().Format(time.RFC3339))
+}
+
+// setKeyIDs are the ids of a set's keys, in byte order.
+func setKeyIDs(r statement.Recipients) []string {
+	return recipientIDs(r.SealHolder())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/crypto/statement"
 )
 
 const envIdentities = "SEAL_IDENTITY_FILE"
@@ -27,7 +28,7 @@ type identityFlags struct {
 
 func (f *identityFlags) addTo(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&f.files, "identity", "i", nil,
-		"open with the private keys in `FILE`: as seal keys generate and age-keygen write it, under a passphrase or not, or an SSH key (ssh-ed25519, ssh-rsa); repeatable")
+		"open with the private keys in `FILE`: as seal keys generate and age-keygen write it, under a passphrase or not, an SSH key (ssh-ed25519, ssh-rsa), or a keyring's backup, which another -i opens; repeatable")
 	f.addPluginsTo(flags)
 }
 
@@ -47,10 +48,15 @@ func (f *identityFlags) identities(ctx context.Context, env *Env) ([]seal.Identi
 		return nil, usage("give -i FILE, or set "+envIdentities, "no identity given")
 	}
 	var all []seal.Identity
+	var backups []lockedBackup
 	for _, name := range files {
 		b, err := env.read(ctx, name, "identities", maxKeyFile)
 		if err != nil {
 			return nil, err
+		}
+		if statement.IsBackup(b) {
+			backups = append(backups, lockedBackup{shownName(name), b})
+			continue
 		}
 		encrypted := isAgeFile(b)
 		ids, err := f.parse(ctx, env, shownName(name), b)
@@ -59,6 +65,13 @@ func (f *identityFlags) identities(ctx context.Context, env *Env) ([]seal.Identi
 		}
 		if !encrypted {
 			warnReadable(env, name)
+		}
+		all = append(all, ids...)
+	}
+	for _, backup := range backups {
+		ids, err := backup.open(all)
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, ids...)
 	}

@@ -13,6 +13,12 @@ import (
 	"github.com/waxwing-io/waxwing/cli/replace"
 )
 
+const keysLong = `Make a key pair, fetch the recipients to seal to from a cluster, and list what is there.
+
+The keys of a cluster are in its keyrings, which hold them for the controller: they are rotated, taken
+out of use, called compromised, destroyed and moved by asking the controller for it in the Keyring. No
+private key ever comes here.`
+
 const generateLong = `Make a key pair for people (break glass, tests, a cluster-less setup): a private key that opens,
 and the recipient that belongs to it. The file is an age identity file, as age-keygen -pq writes
 it. Keys of a cluster are made by its controller and never leave it.
@@ -26,11 +32,16 @@ const generateExample = `  seal keys generate --out key.txt
 func newKeysCommand(env *Env) *cobra.Command {
 	cmd := group(env, &cobra.Command{
 		Use:     "keys COMMAND",
-		Short:   "Make, fetch, list and move keys",
-		Long:    "Make a key pair, fetch the recipients to seal to from a cluster, list what is there,\nor have a cluster's controller move a keyring's keys to another place.",
-		Example: "  seal keys fetch --out prod.note\n  seal keys generate --out key.txt",
+		Short:   "Make, fetch, list, rotate and retire keys",
+		Long:    keysLong,
+		Example: "  seal keys fetch --out prod.note\n  seal keys list --cluster\n  seal keys rotate\n  seal keys generate --out key.txt",
 	})
 	cmd.AddCommand(newKeysGenerateCommand(env), newKeysFetchCommand(env), newKeysListCommand(env), newKeysMoveCommand(env))
+	cmd.AddCommand(newKeysRotateCommand(env), newKeysCompromiseCommand(env), newKeysDestroyCommand(env), newKeysUsesCommand(env), newKeysExposedCommand(env))
+	for _, c := range stateCommands() {
+		cmd.AddCommand(newKeysStateCommand(env, c))
+	}
+	cmd.AddCommand(newKeysBackupCommand(env), newKeysRestoreCommand(env))
 	return cmd
 }
 

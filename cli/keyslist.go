@@ -26,11 +26,16 @@ const keysListLong = `List keys: those in files of recipients, signed notes and 
 .seal.yaml, SEAL_RECIPIENTS_FILE and SEAL_IDENTITY_FILE name. Of an identity file only the public half
 is shown. The key ids are those that GitSecrets name, and seal open where no identity fits.
 
-A note that .seal.yaml pins is verified under the pin; one given as FILE is not, and says so.`
+A note that .seal.yaml pins is verified under the pin; one given as FILE is not, and says so.
+
+With --cluster, or --keyring NAME, the keys of a cluster's keyrings: their states and since when, how old
+they are, how many uses are known (seal keys uses has more), and when the active one is replaced by
+itself.`
 
 const keysListExample = `  seal keys list
   seal keys list prod.note key.txt ~/.ssh/id_ed25519
-  seal keys list -o json | jq -r '.[].recipient'`
+  seal keys list -o json | jq -r '.[].recipient'
+  seal keys list --cluster`
 
 // listedKey is a line of the report.
 type listedKey struct {
@@ -49,6 +54,8 @@ type listedKey struct {
 type keysListOptions struct {
 	identities identityFlags
 	output     string
+	cluster    bool
+	keyringFlag
 }
 
 func newKeysListCommand(env *Env) *cobra.Command {
@@ -66,6 +73,8 @@ func newKeysListCommand(env *Env) *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&o.output, "output", "o", "text", "write `text|json`")
+	flags.BoolVar(&o.cluster, "cluster", false, "list the keys of a cluster's keyrings")
+	o.keyringFlag.addTo(flags)
 	o.identities.addPluginsTo(flags)
 	completeValues(cmd, "output", "text", "json")
 	return cmd
@@ -77,6 +86,12 @@ func runKeysList(ctx context.Context, env *Env, o *keysListOptions, files []stri
 	}
 	if err := once(files...); err != nil {
 		return err
+	}
+	if o.cluster || o.keyring != "" {
+		if len(files) > 0 {
+			return usage("", "files do not go with --cluster and --keyring")
+		}
+		return listClusterKeys(ctx, env, o)
 	}
 	var keys []listedKey
 	if len(files) == 0 {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -113,7 +112,7 @@ func runKeysMove(ctx context.Context, env *Env, o *keysMoveOptions, name string)
 	}
 	m := &keysMove{env: env, client: client, keysMoveOptions: o}
 	if m.kr, err = client.KeyringObject(ctx, name); err != nil {
-		return m.refused(name, err)
+		return keyringRefusal(name, err)
 	}
 	if o.source != "" || o.to != "" {
 		if err := m.begin(ctx); err != nil || o.manifest {
@@ -143,20 +142,6 @@ type keysMove struct {
 
 func (m *keysMove) say(text string) { message(m.env.Stderr, "seal: ", text) }
 
-// refused explains what the API server has said.
-func (m *keysMove) refused(name string, err error) error {
-	var status *cluster.StatusError
-	switch {
-	case errors.Is(err, cluster.ErrNoKeyring):
-		return failed("kubectl get keyrings lists them", "there is no Keyring %s", name)
-	case errors.As(err, &status) && status.Code == http.StatusConflict:
-		return failed("try again", "keyring %s was changed by somebody else in between", name)
-	case errors.As(err, &status) && status.Code == http.StatusForbidden:
-		return failed("the chart's ClusterRole waxwing-keyring-admin has the right to change Keyrings", "%v", err)
-	}
-	return withClusterHint(err)
-}
-
 // begin gives the Keyring its new source.
 func (m *keysMove) begin(ctx context.Context) error {
 	to, err := m.target(ctx)
@@ -179,7 +164,7 @@ func (m *keysMove) begin(ctx context.Context) error {
 	}
 	changed, err := m.client.PatchKeyring(ctx, m.kr, cluster.PatchOp{Op: "replace", Path: "/spec/source", Value: to}, cluster.PatchOp{Op: "add", Path: "/spec/moveFrom", Value: from})
 	if err != nil {
-		return m.refused(m.kr.Name, err)
+		return keyringRefusal(m.kr.Name, err)
 	}
 	m.kr = changed
 	m.say("the keys of " + m.kr.Name + " are being moved; nothing is sealed again")
@@ -208,26 +193,7 @@ func (m *keysMove) target(ctx context.Context) (to v1alpha1.KeySource, err error
 }
 
 // print prints the Keyring as one writes it.
-func (m *keysMove) print() error {
-	clean := &v1alpha1.Keyring{TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: "Keyring"}, Spec: m.kr.Spec}
-	clean.Name, clean.Labels, clean.Annotations = m.kr.Name, m.kr.Labels, m.kr.Annotations
-	delete(clean.Annotations, "kubectl.kubernetes.io/last-applied-configuration")
-	raw, err := json.Marshal(clean)
-	if err != nil {
-		return err
-	}
-	var doc map[string]any
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		return err
-	}
-	delete(doc, "status")
-	delete(doc["metadata"].(map[string]any), "creationTimestamp")
-	text, err := kubeyaml.Marshal(doc)
-	if err != nil {
-		return err
-	}
-	return m.env.writeOut(stdinArg, text, 0)
-}
+func (m *keysMove) print() error { return printKeyring(m.env, m.kr) }
 
 // moving is what the controller says of the move of this generation; nil: nothing yet.
 func (m *keysMove) moving() *metav1.Condition {
@@ -263,7 +229,7 @@ func (m *keysMove) await(ctx context.Context) error {
 		}
 		kr, err := m.client.KeyringObject(ctx, name)
 		if err != nil {
-			return m.refused(name, err)
+			return keyringRefusal(name, err)
 		}
 		m.kr = kr
 	}
@@ -286,7 +252,7 @@ func (m *keysMove) end(ctx context.Context) error {
 	}
 	changed, err := m.client.PatchKeyring(ctx, m.kr, cluster.PatchOp{Op: "remove", Path: "/spec/moveFrom"})
 	if err != nil {
-		return m.refused(name, err)
+		return keyringRefusal(name, err)
 	}
 	m.kr = changed
 	m.say("the keys of " + name + " have been moved")

@@ -33,7 +33,7 @@ ENVIRONMENT
   SEAL_RECIPIENTS_FILE  files of recipients for when neither -r nor -R is given
   SEAL_IDENTITY_FILE    identity files for when -i is not given
   VISUAL, EDITOR        the editor of seal edit
-  KUBECONFIG            the cluster of seal status, keys fetch, init, from-cluster, doctor and audit`
+  KUBECONFIG            the cluster of seal status, keys, init, from-cluster, doctor and audit`
 
 const rootExample = `  seal secret.yaml > sealed.yaml
   seal -w -R prod.note secret.yaml
@@ -90,6 +90,7 @@ func New(env Env) *cobra.Command {
 		newVerifyCommand(e),
 		newMergeDriverCommand(e),
 		newRewrapCommand(e),
+		newOffboardCommand(e),
 		newKeysCommand(e),
 		newInitCommand(e),
 		newInstallCommand(e),
@@ -112,7 +113,7 @@ func sortIntoGroups(root *cobra.Command) {
 	for _, group := range []struct{ title, commands string }{
 		{"Every day", "create set unset edit open rewrap sign"},
 		{"Look", "status explain diff log check verify doctor audit"},
-		{"Set up", "init install keys from-cluster"},
+		{"Set up", "init install keys offboard from-cluster"},
 		{others, "completion version"},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title + ":"})

@@ -75,4 +75,14 @@ func atMost(name string) cobra.PositionalArgs {
 	}
 }
 
+// atLeast wants one argument, which it calls name, or more.
+func atLeast(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usage(helpHint(cmd), "missing %s", name)
+		}
+		return nil
+	}
+}
+
 func helpHint(cmd *cobra.Command) string { return "see " + cmd.CommandPath() + " --help" }

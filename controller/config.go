@@ -59,6 +59,8 @@ type Config struct {
 
 	// KeySource opens the sources of keyrings.
 	KeySource keyring.SourceFunc
+	// KeyRestores has what people want to be taken into keyrings from backups; nil: nothing is.
+	KeyRestores keyring.Restores
 	// KeySourceUse hears which of them are in use; nil: nobody needs to know.
 	KeySourceUse func(keyring string, specs ...v1alpha1.KeySource)
 

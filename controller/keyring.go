@@ -78,7 +78,7 @@ func EnsureDefault(ctx context.Context, c client.Client) error {
 // SetupWithManager registers the reconciler: for Keyrings whose spec has changed, and for changed Secrets that hold their keys.
 func (r *KeyringReconciler) SetupWithManager(mgr manager.Manager) error {
 	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
-		_, ok := secretsource.KeyringOf(o.GetName())
+		_, ok := keyringByName(o.GetName())
 		return ok && o.GetNamespace() == r.Namespace
 	})
 	err := builder.ControllerManagedBy(mgr).
@@ -95,8 +95,16 @@ func (r *KeyringReconciler) SetupWithManager(mgr manager.Manager) error {
 	return nil
 }
 
+// keyringByName is the keyring that a Secret is about by its name: it has a key of it, or asks for some to be restored.
+func keyringByName(secret string) (name string, ok bool) {
+	if name, ok = secretsource.RestoreOf(secret); ok {
+		return name, true
+	}
+	return secretsource.KeyringOf(secret)
+}
+
 func keyringOfSecret(_ context.Context, o client.Object) []reconcile.Request {
-	name, ok := secretsource.KeyringOf(o.GetName())
+	name, ok := keyringByName(o.GetName())
 	if !ok {
 		return nil
 	}
@@ -126,7 +134,7 @@ func (r *KeyringReconciler) Reconcile(ctx context.Context, req reconcile.Request
 	if err := errors.Join(err, told); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: r.lookAgain(&kr.Spec, res.LookAgain)}, nil
+	return reconcile.Result{RequeueAfter: soonIfNotBackedUp(res.Backup, r.lookAgain(&kr.Spec, res.LookAgain))}, nil
 }
 
 // lookAgain is when to look again: when time alone has something done, such as a rotation, or else when that was not told.

@@ -77,6 +77,9 @@ func (r *KeyringReconciler) report(ctx context.Context, kr *v1alpha1.Keyring, re
 	changed := kr.DeepCopy()
 	changed.Status = keyringStatus(kr.Status, kr.Generation, res, r.Now())
 	setMoving(&changed.Status, kr.Generation, res.Move, r.Now())
+	setBackedUp(&changed.Status, kr.Generation, res.Backup, r.Now())
+	setRestoring(&changed.Status, kr.Generation, res.Restore, r.Now())
+	r.tellBackups(ctx, kr, &changed.Status)
 	changed.Status.Source = sourceName(kr.Spec.Source)
 	setDegraded(&changed.Status, kr.Generation, r.AuditEphemeral, r.Now())
 	if apiequality.Semantic.DeepEqual(kr.Status, changed.Status) {

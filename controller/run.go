@@ -120,7 +120,10 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 		return err
 	}
 	needs := &uses{store: store, objects: reader, seen: bodies.seen, now: cfg.Now}
-	rings := keyring.NewManager(keyring.Config{Source: cfg.KeySource, Use: cfg.KeySourceUse, Uses: needs.of, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live})
+	rings := keyring.NewManager(keyring.Config{
+		Source: cfg.KeySource, Use: cfg.KeySourceUse, Uses: needs.of, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live,
+		Backups: backups{mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace}, Restores: cfg.KeyRestores,
+	})
 	marksChanged, err := store.whenMarksChange(mgr, reader, bodies.seen.lookAgain)
 	if err != nil {
 		return err

@@ -32,10 +32,14 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	r := &run{m: m, kr: kr, inv: &inventory{}}
 	err := m.succeed(ctx, kr)
 	m.govern(kr, policy)
+	r.undestroyed = m.undestroyed(kr)
 	if err != nil {
 		err = &refusal{ReasonAuditUnavailable, false, err}
 	} else {
 		err = r.all(ctx)
+	}
+	if transient(err) == nil {
+		r.backed = r.backUp(ctx)
 	}
 	r.stopped = err
 	if err == nil && unusable != nil {
@@ -49,6 +53,7 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	if r.inv.keysRead {
 		m.use(kr.Name, specs(&kr.Spec)...)
 	}
+	m.keepUndestroyed(kr.Name, r.undestroyed)
 	r.count(ctx)
 	return r.result(err), transient(err)
 }
@@ -79,7 +84,7 @@ type run struct {
 	move *move  // nil without it, and where keys cannot be moved
 	inv  *inventory
 	done []Done
-	// undestroyed are keys that were to be destroyed in this run and could not be.
+	// undestroyed are keys that were to be destroyed, in this run or not long before, and could not be.
 	undestroyed []Undestroyed
 	uses        *Uses  // who needs the keys, as it was told after the last step
 	why         string // what the next operation is done for
@@ -87,6 +92,11 @@ type run struct {
 	made        string // the id of the key that this run has made
 	// stopped is why not all was done that was to be done; nil: all was.
 	stopped error
+
+	asked       *asked // what is to be taken from a backup; nil: nothing, or it was refused
+	refused     string // why it was
+	restoredAll string // what was taken, if all was
+	backed      *Backed
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -123,9 +133,15 @@ func (r *run) settle(ctx context.Context) error {
 			return unavailable(err)
 		}
 		if n == 0 {
-			most += r.moveSteps() + 2*len(r.inv.keys) + len(r.kr.Spec.Requests)
+			if err := r.askRestore(ctx); err != nil {
+				return err
+			}
+			most += r.moveSteps() + r.restoreSteps() + 2*len(r.inv.keys) + len(r.kr.Spec.Requests)
 		}
-		next := r.decide()
+		next, err := r.next(ctx)
+		if err != nil {
+			return err
+		}
 		switch next.Do {
 		case DoNothing:
 			return nil
@@ -140,8 +156,8 @@ func (r *run) settle(ctx context.Context) error {
 		problem, f := (*Problem)(nil), (*refusal)(nil)
 		switch isProblem := errors.As(err, &problem) && !errors.As(err, &f); {
 		case isProblem && next.Do == DoDestroy:
-			// Such as a Vault that does not give the right to it: all else goes on, and it is tried again with the next run.
-			r.undestroyed = append(r.undestroyed, Undestroyed{next.Key, problem.Error()})
+			// Such as a Vault that does not give the right to it: all else goes on.
+			r.undestroyed = append(r.undestroyed, Undestroyed{next.Key, problem.Error(), r.m.cfg.Now(), r.kr.Generation})
 			continue
 		case isProblem:
 			return &refusal{ReasonKeySourceUnavailable, true, err}
@@ -186,6 +202,8 @@ func (r *run) step(ctx context.Context, next Next) error {
 		return r.recorded(ctx, audit.ActionPublish, "Keyring", r.keys(next.Key), func(ctx context.Context) ([]audit.Key, error) {
 			return nil, r.publish(ctx, next.Key)
 		})
+	case DoRestoreStatement, DoDropFresh, DoRestoreKey, DoRestoreState, DoRestoreSet, DoFinishRestore:
+		return r.restoreStep(ctx, next)
 	}
 	return r.change(ctx, next)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/statement"
 )
 
-// Config is what a Manager works with. All fields but Use and Uses are required.
+// Config is what a Manager works with. All fields but Use, Uses, Backups and Restores are required.
 type Config struct {
 	// Source opens the sources that Keyrings name.
 	Source SourceFunc
@@ -22,6 +22,9 @@ type Config struct {
 	Use func(keyring string, specs ...v1alpha1.KeySource)
 	// Uses tells who needs the keys. Nil: nobody knows, and no key is destroyed but by a request that says so.
 	Uses UsesFunc
+	// Backups keeps backups of the keys, and Restores has those that people want to be taken from backups. Nil: there are none.
+	Backups  Backups
+	Restores Restores
 	// Audit takes an intent before each touch of a key and an outcome after it.
 	Audit audit.Log
 	// Now is the clock, Rand the random source of probes.
@@ -49,7 +52,8 @@ type held struct {
 	loaded bool
 	note   Published
 	// counted is who needs the keys, as it was told last; nil: it was not.
-	counted *counted
+	counted     *counted
+	undestroyed []Undestroyed
 	// sources are those that the Keyring named when all of it was read last.
 	sources []v1alpha1.KeySource
 }

@@ -31,6 +31,10 @@ type Result struct {
 	LookAgain time.Time
 	// Move is what has become of spec.moveFrom; nil where there is none.
 	Move *Move
+	// Backup is how the backup of the keys does; nil where nobody keeps any, or it was not looked at.
+	Backup *Backed
+	// Restore is what has become of a request to take keys from a backup; nil where there is none.
+	Restore *Restored
 	// Done is what was done, in order, also before an error.
 	Done []Done
 }
@@ -46,7 +50,7 @@ func (r *run) result(err error) Result {
 	// A source that is behind the status takes nothing from it: that is all that is left to say which key is missing.
 	situation := r.situation()
 	res := Result{Done: r.done, Known: r.inv.complete() && !situation.behind()}
-	res.Move = r.moved(err)
+	res.Move, res.Backup, res.Restore = r.moved(err), r.backed, r.restored(err)
 	published := r.inv.published()
 	res.StatementKey, res.Note = published.VerifierKey, published.Note
 	res.Keys = statuses(r.inv.plain(), func(id string) *v1alpha1.KeyUses { return r.m.lastUses(r.kr.Name).shown(id, r.kr.Status.Keys) })
@@ -133,10 +137,20 @@ func (r *run) requests(s Situation) []v1alpha1.RequestStatus {
 	return all
 }
 
-// statuses describes keys, newest first.
+// maxShown and maxDestroyedShown bound the keys that a status lists: one with a post-quantum recipient takes some 2 KiB, and etcd takes no object of 1.5 MiB.
+const maxShown, maxDestroyedShown = 200, 20
+
+// statuses describes keys, newest first; of those that are too many the oldest are left out.
 func statuses(keys []Key, uses func(id string) *v1alpha1.KeyUses) []v1alpha1.KeyStatus {
 	var all []v1alpha1.KeyStatus
+	var destroyed int
 	for _, k := range slices.SortedFunc(slices.Values(keys), func(a, b Key) int { return older(b, a) }) {
+		if k.State == Destroyed {
+			destroyed++
+		}
+		if len(all) >= maxShown && k.State != Active || k.State == Destroyed && destroyed > maxDestroyedShown {
+			continue
+		}
 		s := v1alpha1.KeyStatus{ID: k.ID, Recipient: k.Recipient, State: string(k.State), Created: metav1.NewTime(k.Created), WasClear: k.WasClear, Uses: uses(k.ID)}
 		if !k.Activated.IsZero() {
 			at := metav1.NewTime(k.Activated)

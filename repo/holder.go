@@ -21,6 +21,7 @@ type Holder struct {
 	StatementKey string   // the pin; empty for people
 	Note         string   // where the note of a pinned holder lies, absolute
 	Recipients   []string // of people
+	Backup       string   // where the backup of its keys is kept, absolute; empty: nowhere
 	File         string   // the .seal.yaml that defines it, as messages name it
 
 	shownNote string

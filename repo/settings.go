@@ -47,6 +47,8 @@ type Settings struct {
 type HolderText struct {
 	StatementKey string   `json:"statementKey,omitempty"`
 	Recipients   []string `json:"recipients,omitempty"`
+	// Backup is where the backup of a keyring's keys is kept, below the file's folder.
+	Backup string `json:"backup,omitempty"`
 }
 
 // Signer is somebody who may sign.
@@ -176,7 +178,12 @@ func (h HolderText) check(name string) string {
 	case len(h.Recipients) > seal.MaxRecipients:
 		return fmt.Sprintf("has %d recipients; at most %d can be", len(h.Recipients), seal.MaxRecipients)
 	}
-	if h.StatementKey == "" {
+	switch {
+	case h.Backup != "" && h.StatementKey == "":
+		return "has a backup, which only a keyring (statementKey) has"
+	case h.Backup != "" && !isPlace(h.Backup):
+		return fmt.Sprintf("backup: %q is no path of a file below this file's folder, such as .seal/%s.backup.note", h.Backup, name)
+	case h.StatementKey == "":
 		return ""
 	}
 	v, err := statement.NewVerifier(h.StatementKey)
@@ -229,6 +236,11 @@ func checkGlobs(field string, globs []string) string {
 
 func isGlob(g string) bool {
 	return g != "" && !strings.Contains(g, `\`) && !path.IsAbs(g) && !slices.Contains(strings.Split(g, "/"), "..") && doublestar.ValidatePattern(g)
+}
+
+// isPlace says whether p is the path of a file below the settings' folder.
+func isPlace(p string) bool {
+	return !strings.Contains(p, `\`) && !path.IsAbs(p) && path.Clean(p) == strings.TrimPrefix(p, "./") && path.Clean(p) != "." && !slices.Contains(strings.Split(p, "/"), "..")
 }
 
 // PublicKey is the signer's key.

@@ -24,6 +24,8 @@ type Tree struct {
 	mu   sync.Mutex
 	dirs map[string]chain
 	sets map[string]setRead // by the path of a holder's note
+	// replaced are contents of files of settings that count in place of those on the disk, by absolute path.
+	replaced map[string][]byte
 	// roots are those of the repositories that folders lie in; empty for none.
 	roots map[string]string
 }
@@ -31,6 +33,16 @@ type Tree struct {
 // NewTree is a Tree that has read nothing yet. Messages name files as seen from the folder from, which is absolute; empty for absolute names.
 func NewTree(from string) *Tree {
 	return &Tree{from: from, dirs: map[string]chain{}, sets: map[string]setRead{}, roots: map[string]string{}}
+}
+
+// Replace has data count as the content of the file of settings at path, which is absolute, in place of what is on the disk. It comes before the first question.
+func (t *Tree) Replace(path string, data []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.replaced == nil {
+		t.replaced = map[string][]byte{}
+	}
+	t.replaced[path] = data
 }
 
 // shown is how messages name a file.
@@ -132,7 +144,11 @@ func (t *Tree) root(dir string) (root string, ok bool) {
 func (t *Tree) readLayer(dir string) (*layer, error) {
 	path := filepath.Join(dir, SettingsName)
 	file := t.shown(path)
-	data, err := readRegular(path, file, maxSettings)
+	data, replaced := t.replaced[path]
+	var err error
+	if !replaced {
+		data, err = readRegular(path, file, maxSettings)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

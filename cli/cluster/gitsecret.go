@@ -15,6 +15,9 @@ import (
 // metadataList asks for a list without anything but metadata.
 const metadataList = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
+// metadataObject is to one object what metadataList is to a list.
+const metadataObject = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
 // GitSecrets calls each with the JSON of every GitSecret of a namespace, or of all for an empty one, which has to be one that Kubernetes allows. The bytes are
 // valid during the call only. ErrNotInstalled is for a cluster without the kind, a *StatusError for a refusal.
 func (c *Client) GitSecrets(ctx context.Context, namespace string, each func(doc []byte) error) error {

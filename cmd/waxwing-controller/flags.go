@@ -22,6 +22,7 @@ import (
 	"github.com/waxwing-io/waxwing/audit/serve"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/controller"
+	"github.com/waxwing-io/waxwing/keyring/secretsource"
 	"github.com/waxwing-io/waxwing/keyring/sources"
 )
 
@@ -136,6 +137,7 @@ func (o *options) wireKeys(clients kubernetes.Interface) {
 		Now: o.Now, Rand: o.Rand, Jitter: o.Jitter, Log: o.Log,
 	})
 	o.KeySource, o.KeySourceUse = o.sources.Open, o.sources.Use
+	o.KeyRestores = secretsource.NewRestores(core.Secrets(o.Namespace))
 }
 
 // wireAudit puts the audit log together: its files are in a folder, its name, key and anchor in the cluster.

@@ -218,3 +218,9 @@ func decodeBase64(s string) ([]byte, error) {
 	}
 	return base64.StdEncoding.Strict().DecodeString(s)
 }
+
+// CheckWrap applies section 6 to one wrap, without a key, and gives the class of its stanzas. Errors are ErrFormat.
+func CheckWrap(holder string, w Wrap) (Class, error) {
+	file, err := checkWrap("wraps", holder, w)
+	return file.class, err
+}

@@ -63,6 +63,7 @@ type page struct {
 	cluster bool     // a cluster with Waxwing in it is there, as the first two sections of getting-started.md make it
 	install bool     // a cluster is there, and the page installs Waxwing itself
 	vault   bool     // a Vault is there, with nothing set up in it, and the environment is that of its administrator
+	files   []string // of docs/, which lie in the folder above that of the page's repository
 	wants   []string // in what the commands print
 }
 
@@ -74,7 +75,11 @@ func pages() map[string]page {
 		"merge.md":           {wants: []string{"password: feature-not-a-secret", "token: main-not-a-secret", "items.user is changed on both sides", "user: feature-not-a-secret"}},
 		"explain.md":         {wants: []string{"db.yaml (GitSecret prod/db): would open where it stands", "your keys   yes, ", "error       spec.for: sealed for strict prod/db, not for staging/db", "exit 4"}},
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
-		"rewrap.md":          {wants: []string{"clusters/db.yaml (GitSecret prod/db): prod: stale", "example-not-a-secret"}},
+		"rotation.md": {cluster: true, wants: []string{"is active in place of", "Deactivated", "default (rewrap)", "no use known", "is destroyed", "Destroyed", "is suspended: it neither seals nor opens", "is not suspended any more", "is compromised; ",
+			"2 values of 1 object to renew", "nothing is exposed", "1 value of 1 GitSecret to renew", "renewBefore: "}},
+		"rewrap.md": {cluster: true, wants: []string{"db.yaml (GitSecret shop/db): default: stale: for ", "; offered", "exit status 5", "seal: renewed .seal/default.note: set 2 of holder default in place of set 1",
+			"seal: rewrapped 1 wrap in 1 file for default", "nothing is offered any more", "the Secret is the same", "seal: no wrap is stale in 1 GitSecret",
+			"clusters/db.yaml (GitSecret prod/db): prod: stale", "clusters/db.yaml: 1 wrap for prod", "example-not-a-secret"}},
 		"audit.md": {cluster: true, wants: []string{"log.started", "records, root", "ok: 1 log verified", "unseal", "GitSecret ledger/db", "ok: 1 proof verified", "[-]audit failed", "seal: asked for: ", "2/0 ", "log.restarted",
 			"volume lost, ticket 4711", "part 2: "}},
 		"status.md": {cluster: true, wants: []string{"orders/db   in sync      yes    ok      default     db.yaml", "orders/web  not applied  -      -       default     web.yaml", "2 objects: 1 ready, 1 not applied",
@@ -85,6 +90,8 @@ func pages() map[string]page {
 			"ok              prod/db.yaml (GitSecret prod/db): signed by alice@example.org",
 			"bad signature   prod/db.yaml", "exit status 4", "unknown signer  prod/db.yaml", "exit status 5", `"findings": 0`,
 		}},
+		"recovery.md": {cluster: true, vault: true, files: []string{"recovery.sh"}, wants: []string{"the backup has the private key and the statement key", "inside, proved", "prod-eu.backup.note", "has 1 key of the backup", "Deactivated",
+			"Compromised", "gitsecret.waxwing.io/pos condition met", "is destroyed", "newer-not-a-secret", "example-not-a-secret", "condition met"}},
 		"signers.md":  {cluster: true, wants: []string{"requires it (hint: sign it: seal sign FILE)", "not among the signers of keyring", "gitsecret.waxwing.io/db condition met"}},
 		"rollback.md": {cluster: true, wants: []string{"goes back from envelope", `refuses that (hint: seal the value again`, "rollback    asks to go back from envelope", "1 signed=", "secret/db condition met"}},
 		"vault.md": {cluster: true, vault: true, wants: []string{"keyring.waxwing.io/team condition met", "vault:v1:", "keyring.waxwing.io/shop condition met", "waxrsa1", "keyring.waxwing.io/team-jwt condition met",
@@ -129,6 +136,15 @@ func TestPages(t *testing.T) {
 				forgetLogs(t, c)
 				env[len(env)-1] += c.Kubeconfig()
 				if err := os.CopyFS(filepath.Join(dir, "charts"), os.DirFS(filepath.Join(root, "charts"))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, file := range p.files {
+				content, err := os.ReadFile(filepath.Join(root, "docs", file))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, file), content, 0o755); err != nil {
 					t.Fatal(err)
 				}
 			}
