@@ -96,7 +96,7 @@ func setUp(env *testscript.Env) error {
 type keys struct {
 	recipient, other, classical string
 	vkey, otherVkey             string
-	note, oldNote               []byte
+	note, oldNote, backup       []byte
 }
 
 func newKeys(dir string) (keys, error) {
@@ -148,6 +148,9 @@ func (k *keys) sign(dir string) error {
 	}
 	set.Set = 3
 	if k.oldNote, err = set.Sign(signer); err != nil {
+		return err
+	}
+	if err := k.backUp(dir, signerKey, signer); err != nil {
 		return err
 	}
 	return errors.Join(
