@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -226,5 +227,24 @@ func checkNumber(ctx context.Context, path, name string, note []byte) error {
 		return failed("an older set names keys that were retired; if the keyring was restored on purpose, remove the file first",
 			"%s has set %d of holder %s, and the cluster gives set %d", name, old.Set, old.Holder, now.Set)
 	}
-	return nil
+	return sameSet(name, old, now)
+}
+
+// sameSet refuses two sets of one number that are not the same (docs/statements.md, section 4).
+func sameSet(name string, old, now statement.Recipients) error {
+	if old.Set != now.Set || old.Text() == now.Text() {
+		return nil
+	}
+	return failed("its statement key was restored from a backup, or copied: find out which of the two is right, with those who run the keyring, before you seal to either",
+		"%s and the cluster have different sets %d of holder %s: for %s, and for %s", name, old.Set, old.Holder, setKeys(old), setKeys(now))
+}
+
+// setKeys says which keys a set has, and when it was made.
+func setKeys(r statement.Recipients) string {
+	return fmt.Sprintf("%s of %s", shownKeys(setKeyIDs(r)), r.At.UTC().Format(time.RFC3339))
+}
+
+// setKeyIDs are the ids of a set's keys, in byte order.
+func setKeyIDs(r statement.Recipients) []string {
+	return recipientIDs(r.SealHolder())
 }

@@ -62,6 +62,8 @@ func TestScripts(t *testing.T) {
 			"resign":   resign,
 			"signjson": signJSON,
 			"gone":     checkGone,
+			"cluster":  makeCluster,
+			"note":     makeNote,
 		},
 	})
 }
@@ -85,17 +87,20 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("CLASSICAL_RECIPIENT", k.classical)
 	env.Setenv("VKEY", k.vkey)
 	env.Setenv("OTHER_VKEY", k.otherVkey)
+	env.Setenv("SIGNER_KEY", k.signerKey)
+	env.Setenv("OTHER_SIGNER_KEY", k.otherSignerKey)
 	env.Setenv("HOME", env.WorkDir)
 	if err := givePeopleKeys(env, dir); err != nil {
 		return err
 	}
-	return errors.Join(serveCluster(env, k), setUpRepository(env, k))
+	return errors.Join(serveCluster(env, k), serveOffers(env), setUpRepository(env, k))
 }
 
 // keys are what a script can use: in the folder, key.txt opens what is sealed for r.txt or prod.note.
 type keys struct {
 	recipient, other, classical string
 	vkey, otherVkey             string
+	signerKey, otherSignerKey   string
 	note, oldNote, backup       []byte
 }
 
@@ -130,10 +135,10 @@ func (k *keys) sign(dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, k.otherVkey, err = statement.GenerateKey(rand.Reader, "prod"); err != nil {
+	if k.otherSignerKey, k.otherVkey, err = statement.GenerateKey(rand.Reader, "prod"); err != nil {
 		return err
 	}
-	k.vkey = vkey
+	k.signerKey, k.vkey = signerKey, vkey
 	signer, err := statement.NewSigner(signerKey)
 	if err != nil {
 		return err

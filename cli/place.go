@@ -17,6 +17,7 @@ type recipientSource struct {
 	env   *Env
 	given []seal.Holder
 	tree  *repo.Tree
+	set   func(repo.Holder) (repo.Set, error) // gives the recipients of a holder of the settings: tree's, unless a cluster has newer ones
 }
 
 // place is what holds for one file.
@@ -38,7 +39,7 @@ func (f *recipientFlags) source(ctx context.Context, env *Env) (*recipientSource
 	if err != nil {
 		return nil, err
 	}
-	return &recipientSource{env: env, given: given, tree: tree}, nil
+	return &recipientSource{env: env, given: given, tree: tree, set: tree.Set}, nil
 }
 
 // settings finds the settings of the repositories that files lie in.
@@ -63,7 +64,7 @@ func (s *recipientSource) at(name string) (*place, error) {
 	}
 	p := &place{rules: rules}
 	for _, h := range rules.Holders {
-		set, err := s.tree.Set(h)
+		set, err := s.set(h)
 		if err != nil {
 			return nil, err
 		}

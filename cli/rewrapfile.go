@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
-	"github.com/waxwing-io/waxwing/manifest"
 	"github.com/waxwing-io/waxwing/repo/rewrap"
 )
 
@@ -21,21 +20,21 @@ type fileRewrapper struct {
 func (f *fileRewrapper) all(todo []sealedObject) error {
 	f.out.holders, f.out.dropped = map[string]bool{}, map[string]int{}
 	keys := seal.NewIdentities(f.ids...)
-	var wraps []rewrap.Wrap
+	var changes []rewrap.Change
 	var errs []error
-	var texts []*manifest.Doc
 	for _, obj := range todo {
 		f.out.objects++
-		texts = append(texts, obj.text)
 		if f.o.fresh {
 			if f.only == nil || f.only(obj.doc) {
 				errs = append(errs, f.reseal(obj, keys))
 			}
 			continue
 		}
-		more, err := f.look(obj, keys)
+		wraps, err := f.look(obj, keys)
 		errs = append(errs, err)
-		wraps = append(wraps, more...)
+		if len(wraps) > 0 {
+			changes = append(changes, rewrap.Change{Doc: obj.text, Reads: obj.doc, Wraps: wraps})
+		}
 	}
 	if err := errors.Join(errs...); err != nil || f.o.check {
 		return err
@@ -43,12 +42,12 @@ func (f *fileRewrapper) all(todo []sealedObject) error {
 	if f.o.fresh {
 		return f.writeFresh()
 	}
-	n, err := rewrap.Replace(texts, wraps)
+	n, err := rewrap.Apply(changes)
 	f.out.changed += n
 	return err
 }
 
-// look finds what is wrong with an object, and makes the new wraps unless it is only to be told.
+// look finds what is wrong with an object, and gets the new wraps unless it is only to be told: those that the cluster offers, then those that an identity makes.
 func (f *fileRewrapper) look(obj sealedObject, keys seal.Keys) ([]rewrap.Wrap, error) {
 	spec := obj.doc.Spec()
 	var wraps []rewrap.Wrap
@@ -57,21 +56,51 @@ func (f *fileRewrapper) look(obj sealedObject, keys seal.Keys) ([]rewrap.Wrap, e
 			continue
 		}
 		f.out.known = f.out.known || holdersOf(spec)[h.Name]
-		if stale := rewrap.Stale(spec, h); len(stale) > 0 {
-			f.out.holders[h.Name] = true
-			f.out.findings = append(f.out.findings, obj.stale(h, stale))
-			if f.o.check {
-				continue
-			}
-			more, err := rewrap.Make(spec, h, stale, keys)
+		stale := rewrap.Stale(spec, h)
+		if len(stale) == 0 {
+			continue
+		}
+		finding, left := obj.stale(h, stale), stale
+		if f.cluster != nil {
+			var more []rewrap.Wrap
+			more, left = f.offered(obj, h, &finding)
+			wraps = append(wraps, more...)
+		}
+		f.out.findings = append(f.out.findings, finding)
+		switch {
+		case f.o.check:
+		case len(left) > 0 && len(f.ids) > 0:
+			more, err := rewrap.Make(spec, h, left, keys)
 			if err != nil {
 				return nil, obj.error(withIdentities(err, f.ids))
 			}
 			wraps = append(wraps, more...)
+		case len(left) > 0:
+			rest := obj.stale(h, left)
+			rest.Why, rest.hint = finding.Why, finding.hint
+			f.out.left = append(f.out.left, rest)
 		}
+	}
+	for _, w := range wraps {
+		f.out.holders[w.Holder] = true
 	}
 	f.compareHolders(obj)
 	return wraps, nil
+}
+
+// offered gives the wraps that the cluster offers for the stale envelopes of a finding, and the envelopes that are left. The finding says why.
+func (f *fileRewrapper) offered(obj sealedObject, h seal.Holder, finding *wrapFinding) (wraps []rewrap.Wrap, left []string) {
+	news := f.cluster.of(f.at, h.Name)
+	for _, id := range finding.Envelopes {
+		w, why := f.cluster.wrap(news, h, id, obj.doc)
+		if why.text != "" {
+			left = append(left, id)
+			finding.Why, finding.hint = why.text, why.hint
+			continue
+		}
+		wraps, finding.Offered = append(wraps, w), append(finding.Offered, id)
+	}
+	return wraps, left
 }
 
 // compareHolders finds holders that come or go, where the settings say who they are.
@@ -124,10 +153,7 @@ func (o sealedObject) stale(h seal.Holder, envelopes []string) wrapFinding {
 	}
 	slices.Sort(f.Keys)
 	f.Keys = slices.Compact(f.Keys)
-	for _, r := range h.Recipients {
-		f.Now = append(f.Now, r.KeyID())
-	}
-	slices.Sort(f.Now)
+	f.Now = recipientIDs(h)
 	f.Back = len(without(f.Now, before)) == 0
 	return f
 }

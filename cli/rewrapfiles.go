@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 
 	"golang.org/x/crypto/ssh"
 
@@ -21,6 +24,7 @@ type rewrapper struct {
 	job
 	o       *rewrapOptions
 	source  *recipientSource
+	cluster *clusterOffers // nil where no cluster was asked
 	ids     []seal.Identity
 	signer  ssh.Signer // nil to leave unsigned what is sealed anew
 	batch   replace.Batch
@@ -31,6 +35,7 @@ type rewrapper struct {
 // rewrapped is what is kept of one file.
 type rewrapped struct {
 	findings []wrapFinding
+	left     []wrapFinding   // what stays stale
 	objects  int             // GitSecrets that were looked at
 	known    bool            // one of them has a wrap of the holder that --holder names
 	changed  int             // wraps that were replaced, or GitSecrets that were sealed anew
@@ -45,12 +50,13 @@ const (
 	problemStale  = "stale"     // for other keys than the holder has now
 	problemAbsent = "missing"   // the settings name a holder that the object is not sealed for
 	problemGone   = "no holder" // the object is sealed for somebody whom the settings do not name
+	problemNote   = "old note"  // the cluster has newer recipients than the note of the repository
 )
 
-// wrapFinding is one thing that is wrong, as --check reports it.
+// wrapFinding is one thing that is wrong, or is left so, as reports have it.
 type wrapFinding struct {
 	File      string   `json:"file"`
-	Document  int      `json:"document"` // counted from 1
+	Document  int      `json:"document,omitempty"` // counted from 1; absent for a note
 	Item      []int    `json:"item,omitempty"`
 	Namespace string   `json:"namespace,omitempty"`
 	Name      string   `json:"name"`
@@ -60,8 +66,11 @@ type wrapFinding struct {
 	Keys      []string `json:"keys,omitempty"`      // key ids that they are for
 	Now       []string `json:"now,omitempty"`       // key ids of the holder
 	Back      bool     `json:"back,omitempty"`      // the wraps were for those keys before: somebody may have put back an older note
+	Offered   []string `json:"offered,omitempty"`   // envelopes for which the cluster offers wraps
+	Why       string   `json:"why,omitempty"`       // why it does not for the others
 
 	label string
+	hint  string
 }
 
 func (r *rewrapper) rewrapAll(ctx context.Context) error {
@@ -82,20 +91,50 @@ func (r *rewrapper) rewrapAll(ctx context.Context) error {
 		return err
 	case r.o.check:
 		return r.report()
+	}
+	if err := r.write(ctx); err != nil {
+		return err
+	}
+	return r.tell()
+}
+
+// write writes what was made: the file that --out names, or all files and notes together.
+func (r *rewrapper) write(ctx context.Context) error {
+	switch {
+	case r.o.dryRun:
+		return nil
 	case r.o.out != "":
-		if err := r.env.writeOut(r.o.out, r.results[0].out, sealedMode); err != nil {
-			return err
-		}
-	default:
-		if err := r.batch.Sync(ctx); err != nil {
-			return withWayOut(err)
-		}
-		if err := withWayOut(r.batch.Commit()); err != nil {
+		return r.env.writeOut(r.o.out, r.results[0].out, sealedMode)
+	}
+	for _, n := range r.notes() {
+		if err := saveNote(&r.batch, n); err != nil {
 			return err
 		}
 	}
-	r.tell()
-	return nil
+	if err := r.batch.Sync(ctx); err != nil {
+		return withWayOut(err)
+	}
+	return withWayOut(r.batch.Commit())
+}
+
+// notes are those that are to be renewed.
+func (r *rewrapper) notes() []*holderNews {
+	if r.cluster == nil || r.o.out != "" {
+		return nil
+	}
+	return r.cluster.renewed()
+}
+
+// saveNote stages the note of a holder.
+func saveNote(batch *replace.Batch, n *holderNews) error {
+	dir := filepath.Dir(n.holder.Note)
+	if err := notThroughLinks(dir, n.holder.Note); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, folderMode); err != nil {
+		return fmt.Errorf("making the folder of notes: %w", err)
+	}
+	return withWayOut(batch.Write(n.holder.Note, n.note, sealedMode))
 }
 
 // rewrapOne works on one file.
@@ -136,7 +175,7 @@ func (r *rewrapper) rewrapOne(ctx context.Context, i int, in input) error {
 	case r.o.out != "":
 		r.results[i].out = out
 		return nil
-	case bytes.Equal(data, out):
+	case bytes.Equal(data, out), r.o.dryRun:
 		return nil
 	}
 	if err := r.hold(len(data)); err != nil {

@@ -19,7 +19,8 @@ const maxBodies = 96 << 20
 // bodies keeps what the cache does not, the sealed part of each GitSecret, from the watch event that brought it until the object was looked at. So the first
 // look costs no request, and an object that is settled costs next to no memory. Safe for concurrent use.
 type bodies struct {
-	seen *memory
+	seen   *memory
+	offers *offers
 
 	mu    sync.Mutex
 	room  int
@@ -33,7 +34,7 @@ type body struct {
 }
 
 func newBodies(seen *memory, room int) *bodies {
-	return &bodies{seen: seen, room: room, specs: map[types.NamespacedName]body{}}
+	return &bodies{seen: seen, offers: newOffers(), room: room, specs: map[types.NamespacedName]body{}}
 }
 
 // put keeps the spec of an object that came whole, as from a list. One without envelopes has none to keep: informers give an object more than once to their

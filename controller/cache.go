@@ -87,6 +87,8 @@ func (b *bodies) slim(obj any) (any, error) {
 	}
 	b.seen.shown(o)
 	b.put(o)
+	o.Status.Rewrap = slimOffers(o.Status.Rewrap)
+	b.offers.shown(o)
 	o.ManagedFields = slimManagers(o.ManagedFields)
 	keepMarks(o)
 	s := &o.Spec

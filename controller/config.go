@@ -52,6 +52,8 @@ type Config struct {
 	AuditAddress, AuditCertFile, AuditKeyFile string
 	// Workers is how many GitSecrets are looked at at a time.
 	Workers int
+	// OffersAtMost is how many GitSecrets have rewrap offers at a time; 0: none are made.
+	OffersAtMost int
 	// Elect has several replicas agree on the one that works.
 	Elect Election
 
@@ -94,6 +96,8 @@ func (c *Config) check() error {
 		return errors.New("no audit log: set --audit-log; nothing is opened without one")
 	case c.Workers < 1:
 		return errors.New("--workers must be at least 1")
+	case c.OffersAtMost < 0:
+		return errors.New("--rewrap-offers must not be negative; 0 makes none")
 	case (c.AuditCertFile == "") != (c.AuditKeyFile == ""):
 		return errors.New("--audit-tls-cert-file and --audit-tls-key-file go together")
 	case slices.Contains(c.Namespaces, c.Namespace):

@@ -59,6 +59,7 @@ func (g *gatherer) gather(ctx context.Context, key types.NamespacedName) (in *un
 			g.seen.forget(key)
 			g.noted.forget(key)
 			g.bodies.drop(key)
+			g.bodies.offers.forget(key)
 			g.pace.forget(key)
 			g.waiters.forget(key)
 			g.unwrapper.forget(key)

@@ -42,7 +42,9 @@ func (r *gitSecrets) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		}
 		return reconcile.Result{RequeueAfter: again}, err
 	}
-	return r.act(ctx, in, unseal.Decide(*in))
+	res, err := r.act(ctx, in, unseal.Decide(*in))
+	r.gather.bodies.offers.looked(in.Object, in.Ring)
+	return res, err
 }
 
 // act does what was decided.
@@ -167,6 +169,10 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 	if p.Proves != nil {
 		r.opened(ctx, in, p, contents)
 		return p.Proved(contents), false
+	}
+	if out, ok := p.Kept(contents, in.Object, in.Secret); ok {
+		r.opened(ctx, in, p, contents)
+		return out, false
 	}
 	replaced := false
 	secret, err := r.writer.write(ctx, p, contents, in.Secret, func(reason, message string) {

@@ -111,6 +111,7 @@ func (m *memory) latest(o *v1alpha1.GitSecret) (status v1alpha1.GitSecretStatus,
 
 // wrote notes that the status of o was written, which gave it a version.
 func (m *memory) wrote(o *v1alpha1.GitSecret, version string, status v1alpha1.GitSecretStatus) {
+	status.Rewrap = slimOffers(status.Rewrap)
 	m.change(keyOf(o), func(n *note) {
 		if n.uid != o.UID {
 			*n = note{uid: o.UID, tries: n.tries}

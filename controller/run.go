@@ -159,13 +159,17 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 		macs:  &valueMAC{reader: mgr.GetAPIReader(), writer: mgr.GetClient(), home: cfg.Namespace, audit: log, rand: cfg.Rand, now: cfg.Now, log: cfg.Log},
 		marks: store, gone: newGone(), unwrapper: unwrapper, audit: log, log: cfg.Log, namespaces: listed,
 	}
+	lane, err := addOffers(mgr, cfg, gitSecrets, rings)
+	if err != nil {
+		return err
+	}
 	return errors.Join(
 		mgr.Add(log),
 		mgr.Add(unwrapper),
 		addDefaultKeyring(mgr, cfg),
 		mgr.Add(&rewind{live: mgr.GetAPIReader(), log: cfg.Log}),
 		keyrings.SetupWithManager(mgr),
-		gitSecrets.setup(mgr, cfg.Workers, rings.Changed(), marksChanged, waiters.source(), unwrapper.source()),
+		gitSecrets.setup(mgr, cfg.Workers, rings.Changed(), marksChanged, waiters.source(), unwrapper.source(), lane.source()),
 		serveRecipients(mgr, cfg.RecipientsAddress, rings),
 		serveAudit(mgr, cfg),
 		addHealth(mgr, cfg, live, recorder),

@@ -83,16 +83,20 @@ func newUnwrapper(ring *keyring.Live, log audit.Log, seen *memory, cfg Config) *
 // source starts the work, and queues objects again, before those that wait since a start.
 func (u *unwrapper) source() source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.ctx = ctx
-		u.queue = func(keys []types.NamespacedName) {
+		u.begin(ctx, func(keys []types.NamespacedName) {
 			for _, key := range keys {
 				queue.Add(reconcile.Request{NamespacedName: key})
 			}
-		}
+		})
 		return nil
 	})
+}
+
+// begin starts the work. queue is given the objects that need not wait any more.
+func (u *unwrapper) begin(ctx context.Context, queue func([]types.NamespacedName)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ctx, u.queue = ctx, queue
 }
 
 // Start implements manager.Runnable. It asks for nothing more when ctx has ended, and returns when the audit log has what was asked for.

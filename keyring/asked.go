@@ -134,6 +134,8 @@ func (s Situation) outcome(r v1alpha1.KeyRequest, waits string) (outcome, messag
 		return v1alpha1.RequestDone, fmt.Sprintf("the key is %s%s", k.State, since(k))
 	case illegal(k.State, r.Do) != "":
 		return v1alpha1.RequestRefused, illegal(k.State, r.Do)
+	case r.Do == v1alpha1.RequestDestroy && s.undestroyed(k.ID) != "":
+		return v1alpha1.RequestWaiting, s.undestroyed(k.ID)
 	case waits != "":
 		return v1alpha1.RequestWaiting, waits
 	case r.Do == v1alpha1.RequestDestroy && s.Moving, r.Do == v1alpha1.RequestDeactivate && s.held() != "":

@@ -56,7 +56,7 @@ func TestACrashAnywhereIsPickedUp(t *testing.T) {
 }
 
 // mustBeWhole holds a source against what may never be otherwise: one active key, published, and no number for two sets.
-func mustBeWhole(t *testing.T, src *memorySource, res keyring.Result) {
+func mustBeWhole(t testing.TB, src *memorySource, res keyring.Result) {
 	t.Helper()
 	active := src.inState(keyring.Active)
 	set, err := statement.OpenRecipients([]byte(res.Note), res.StatementKey)

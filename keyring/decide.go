@@ -66,6 +66,8 @@ type Situation struct {
 	Moving bool
 	// Uses is who needs the keys, as it was told after the last change; nil: nobody was asked.
 	Uses *Uses
+	// Undestroyed are keys that were to be destroyed and cannot be now: nothing is asked for them.
+	Undestroyed []Undestroyed
 }
 
 // Next is Decide's answer.

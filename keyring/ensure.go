@@ -82,10 +82,12 @@ type run struct {
 	move *move  // nil without it, and where keys cannot be moved
 	inv  *inventory
 	done []Done
-	uses *Uses  // who needs the keys, as it was told after the last step
-	why  string // what the next operation is done for
-	by   string // the field manager that has asked for it; empty: nobody has
-	made string // the id of the key that this run has made
+	// undestroyed are keys that were to be destroyed in this run and could not be.
+	undestroyed []Undestroyed
+	uses        *Uses  // who needs the keys, as it was told after the last step
+	why         string // what the next operation is done for
+	by          string // the field manager that has asked for it; empty: nobody has
+	made        string // the id of the key that this run has made
 	// stopped is why not all was done that was to be done; nil: all was.
 	stopped error
 
@@ -149,10 +151,15 @@ func (r *run) settle(ctx context.Context) error {
 		}
 		r.by, r.why, r.uses = r.behind(next), next.Why, nil
 		err = r.step(ctx, next)
-		if problem, f := (*Problem)(nil), (*refusal)(nil); errors.As(err, &problem) && !errors.As(err, &f) {
+		problem, f := (*Problem)(nil), (*refusal)(nil)
+		switch isProblem := errors.As(err, &problem) && !errors.As(err, &f); {
+		case isProblem && next.Do == DoDestroy:
+			// Such as a Vault that does not give the right to it: all else goes on, and it is tried again with the next run.
+			r.undestroyed = append(r.undestroyed, Undestroyed{next.Key, problem.Error()})
+			continue
+		case isProblem:
 			return &refusal{ReasonKeySourceUnavailable, true, err}
-		}
-		if err != nil && !errors.Is(err, ErrConflict) {
+		case err != nil && !errors.Is(err, ErrConflict):
 			return err
 		}
 	}

@@ -53,6 +53,8 @@ type held struct {
 	note   Published
 	// counted is who needs the keys, as it was told last; nil: it was not.
 	counted *counted
+	// sources are those that the Keyring named when all of it was read last.
+	sources []v1alpha1.KeySource
 }
 
 // Published is a signed recipient set as it is served: public data.
@@ -147,7 +149,7 @@ func (m *Manager) keep(kr *v1alpha1.Keyring, found *inventory, note Published) {
 		h.part.Keys = found.over(h.part.Keys)
 	}
 	if found.complete() {
-		h.note, h.part.Set = note, statement.Recipients{}
+		h.note, h.part.Set, h.sources = note, statement.Recipients{}, specs(kr.Spec.DeepCopy())
 		if note.Note != "" {
 			h.part.Set = *found.set
 		}

@@ -159,6 +159,7 @@ func (inv *inventory) side() Side {
 func (r *run) situation() Situation {
 	s := r.inv.situation()
 	s.Shown, s.Now, s.Rotation, s.Requests, s.Uses = r.kr.Status.ActiveKey, r.m.cfg.Now(), RotationOf(&r.kr.Spec), r.kr.Spec.Requests, r.uses
+	s.Undestroyed = r.undestroyed
 	s.Moving = r.move != nil && r.move.inv.side().Left() != ""
 	return s
 }

@@ -96,6 +96,12 @@ func (b *moveBench) mustHaveMoved(res keyring.Result) {
 	}
 	want.Move = &keyring.Move{Done: true, Message: "nothing is left in spec.moveFrom: take it out of the Keyring (seal keys move default --finish)"}
 	res.Done = nil
+	var clear []string
+	for _, k := range slices.Backward(b.before.Keys) {
+		clear = append(clear, k.ID[:16])
+	}
+	want.Message = b.before.Message + "; have lain in a Secret in the clear, so that backups of etcd may hold them: " + strings.Join(clear, ", ") +
+		" (rotate, seal anew what they could open with seal rewrap --fresh, and destroy them)"
 	if diff := cmp.Diff(want, res); diff != "" {
 		b.t.Error(diff)
 	}

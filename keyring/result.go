@@ -83,11 +83,22 @@ func (r *run) result(err error) Result {
 		}
 		res.Message += "; cannot be used: " + describe(r.inv.faults)
 	}
+	for _, u := range r.undestroyed {
+		res.Message += "; key " + display(u.Key) + " is to be destroyed and stays: " + u.Why
+	}
+	if clear := onceClear(r.inv.plain()); len(clear) > 0 {
+		res.Message += "; have lain in a Secret in the clear, so that backups of etcd may hold them: " + displays(clear) + " (rotate, seal anew what they could open with seal rewrap --fresh, and destroy them)"
+	}
 	res.Message = bounded(res.Message)
 	if res.Move != nil {
 		res.Move.Message = bounded(res.Move.Message)
 	}
 	return res
+}
+
+// onceClear lists the keys that have lain in the clear and still open something, oldest first.
+func onceClear(keys []Key) []string {
+	return ids(slices.DeleteFunc(slices.SortedFunc(slices.Values(keys), older), func(k Key) bool { return !k.WasClear || k.State == Destroyed }))
 }
 
 // maxMessage bounds a message in bytes: the API server refuses a status with one of 32 KiB, and sources have names that others have chosen.

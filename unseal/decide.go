@@ -111,9 +111,11 @@ type Plan struct {
 	before       Mark // what is remembered already
 	marked       bool // whether that could be read
 	claims       Mark // before, with the sight
-	permits      permits
-	programs     map[string]program
-	after        time.Duration
+	// keeps is true where the Secret need not be written.
+	keeps    bool
+	permits  permits
+	programs map[string]program
+	after    time.Duration
 }
 
 // comesRight says whether a refusal only tells that the controller has just been started. It must not turn objects that are well into ones that wait.
@@ -179,6 +181,7 @@ func decide(in Input, p *Plan, s sight, claims Mark) Decision {
 		return Decision{Action: Report, Outcome: r.Outcome()}
 	}
 	p.Repairs = wroteBefore(&in, p)
+	p.keeps = keeps(&in, p)
 	return Decision{Action: Open, Plan: p}
 }
 

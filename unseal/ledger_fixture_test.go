@@ -204,6 +204,9 @@ func (c *cluster) remove(name string) {
 	c.t.Helper()
 	delete(c.objects, name)
 	delete(c.secrets, name)
+	if c.marks[name] == "" {
+		return
+	}
 	if left, news := c.mark(name).Left(c.now); news {
 		c.marks[name] = left.Text()
 	}

@@ -45,7 +45,7 @@ func unsealed(items int, keys []v1alpha1.KeyUse, ref v1alpha1.SecretRef) Outcome
 
 // Written is the outcome of a Secret that was written by p with contents c.
 func (p *Plan) Written(c *Contents, o *v1alpha1.GitSecret, secret metav1.ObjectMeta) Outcome {
-	out := unsealed(len(p.Items), c.Keys, refTo(o, secret))
+	out := unsealed(len(p.Items), c.Keys, refTo(o, secret, contentOf(o)))
 	out.RolledBack, out.NoBreakGlass, out.Exposure = p.rolledBack, p.noBreakGlass, p.Exposure(c.MACs)
 	return out
 }
@@ -57,8 +57,8 @@ func (p *Plan) Proved(c *Contents) Outcome {
 	return out
 }
 
-func refTo(o *v1alpha1.GitSecret, secret metav1.ObjectMeta) v1alpha1.SecretRef {
-	return v1alpha1.SecretRef{Name: secret.Name, UID: string(secret.UID), ResourceVersion: secret.ResourceVersion, Generation: o.Generation}
+func refTo(o *v1alpha1.GitSecret, secret metav1.ObjectMeta, content string) v1alpha1.SecretRef {
+	return v1alpha1.SecretRef{Name: secret.Name, UID: string(secret.UID), ResourceVersion: secret.ResourceVersion, Generation: o.Generation, Content: content}
 }
 
 // Status is old with the outcome in it, for the generation that it speaks of. Transition times stay where a condition's status stays; conditions are as

@@ -102,7 +102,7 @@ func unchanged(in *Input, p *Plan) (Outcome, bool) {
 	if ref.ResourceVersion != s.ResourceVersion && !p.intact(s) {
 		return Outcome{}, false
 	}
-	return unsealed(len(p.Items), o.Status.Keys, refTo(o, *s)), true
+	return unsealed(len(p.Items), o.Status.Keys, refTo(o, *s, ref.Content)), true
 }
 
 // openedBy says whether each envelope was opened by a key that may still open it.

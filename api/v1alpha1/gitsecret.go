@@ -76,6 +76,9 @@ type SecretRef struct {
 	ResourceVersion string `json:"resourceVersion"`
 	// generation of the GitSecret that the Secret was written from.
 	Generation int64 `json:"generation"`
+	// content is a digest of all in the GitSecret that the Secret is made from, the ciphertexts and not the wraps among it: while it stays, a change of the GitSecret leaves the Secret as it is.
+	// +optional
+	Content string `json:"content,omitempty"`
 }
 
 // GitSecretList is a list of GitSecrets.

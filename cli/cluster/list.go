@@ -66,12 +66,26 @@ func (c *Client) listPage(ctx context.Context, from *url.URL, accept string, eac
 	return token, nil
 }
 
+// ReadList calls each with the JSON of every object of a list as the API server or kubectl writes it, one after the other. The bytes are valid during the call only.
+func ReadList(r io.Reader, each func(item []byte) error) error {
+	limited := &io.LimitedReader{R: r, N: maxPage}
+	_, err := readList(limited, each)
+	switch {
+	case limited.N == 0:
+		return fmt.Errorf("is longer than %d MiB", maxPage>>20)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errNoList
+	}
+	return err
+}
+
 // readList reads a list without holding more than one of its items, and gives the token of the next page.
 func readList(r io.Reader, each func(item []byte) error) (token string, err error) {
 	d := json.NewDecoder(r)
 	if err := delimiter(d, '{'); err != nil {
 		return "", err
 	}
+	found := false
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
@@ -85,6 +99,7 @@ func readList(r io.Reader, each func(item []byte) error) (token string, err erro
 			}
 			token = meta.Continue
 		case "items":
+			found = true
 			if err := readItems(d, each); err != nil {
 				return "", err
 			}
@@ -94,6 +109,9 @@ func readList(r io.Reader, each func(item []byte) error) (token string, err erro
 				return "", err
 			}
 		}
+	}
+	if !found {
+		return "", errNoList
 	}
 	return token, delimiter(d, '}')
 }
@@ -119,7 +137,7 @@ func readItems(d *json.Decoder, each func(item []byte) error) error {
 	return delimiter(d, ']')
 }
 
-var errNoList = errors.New("no list")
+var errNoList = errors.New("is not a list of objects as JSON")
 
 func delimiter(d *json.Decoder, want json.Delim) error {
 	got, err := d.Token()

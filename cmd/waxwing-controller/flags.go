@@ -94,6 +94,7 @@ func (o *options) addFlags(cmd *cobra.Command, env func(string) string) {
 	f.StringVar(&o.serviceAccount, "service-account", env("POD_SERVICE_ACCOUNT"), "the controller's own ServiceAccount, of which it makes tokens to log in to Vault with (default: $POD_SERVICE_ACCOUNT)")
 	f.StringVar(&o.vaultTokens, "vault-tokens", "", "folder of files with tokens for Vault, which something else writes and renews; keyrings name the files (default: there is none)")
 	f.IntVar(&o.Workers, "workers", 16, "how many GitSecrets are looked at at a time; they mostly wait for the API server")
+	f.IntVar(&o.OffersAtMost, "rewrap-offers", 500, "how many GitSecrets have offers of new wraps in their status at a time, after a key rotation, for seal rewrap or an agent to put into Git; 0: none are made")
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "where to serve /metrics; 0: nowhere")
 	f.StringVar(&o.HealthAddress, "health-bind-address", ":8081", "where to serve /healthz and /readyz; 0: nowhere")
 	f.StringVar(&o.RecipientsAddress, "recipients-bind-address", ":8082", "where to serve the public keys, /v1/recipients; 0: nowhere")

@@ -164,14 +164,17 @@ func (c *Checked) checkEnvelope(id string) error {
 			return err
 		}
 		if c.class != "" && file.class != c.class {
-			return &Error{Kind: ErrFormat, Field: field + ".wraps." + holder, Msg: "mixes post-quantum and classical wraps in one object",
-				Hint: "seal all values again for recipients of one class"}
+			return mixes(field + ".wraps." + holder)
 		}
 		c.class = file.class
 		ce.wraps[holder] = file
 	}
 	c.envelopes[id] = ce
 	return nil
+}
+
+func mixes(field string) error {
+	return &Error{Kind: ErrFormat, Field: field, Msg: "mixes post-quantum and classical wraps in one object", Hint: "seal all values again for recipients of one class"}
 }
 
 func checkWrap(field, holder string, w Wrap) (ageFile, error) {
@@ -214,4 +217,10 @@ func decodeBase64(s string) ([]byte, error) {
 		return nil, base64.CorruptInputError(0)
 	}
 	return base64.StdEncoding.Strict().DecodeString(s)
+}
+
+// CheckWrap applies section 6 to one wrap, without a key, and gives the class of its stanzas. Errors are ErrFormat.
+func CheckWrap(holder string, w Wrap) (Class, error) {
+	file, err := checkWrap("wraps", holder, w)
+	return file.class, err
 }

@@ -18,28 +18,41 @@ type Opened struct {
 
 // Open opens every item of c at target with keys, in the order of section 9 from step 3 on (the signature of step 2 is VerifySignature's part). It is all or nothing.
 func (c *Checked) Open(target Target, keys Keys) (*Opened, error) {
-	if !c.spec.For.Allows(target) {
-		return nil, c.spec.For.mismatch(target)
-	}
-	envelopeKeys, uses, err := c.openEnvelopes(keys)
+	values := make(Values, len(c.items))
+	envelopeKeys, uses, err := c.openAll(target, keys, func(name string, v Value) { values[name] = v })
+	clearKeys(envelopeKeys)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		for _, k := range envelopeKeys {
-			clear(k)
-		}
-	}()
-	values := make(Values, len(c.items))
+	return &Opened{Values: values, Uses: uses}, nil
+}
+
+// openAll gives take each value, in the order of the items' names, and the keys of the envelopes, which the caller clears.
+func (c *Checked) openAll(target Target, keys Keys, take func(name string, v Value)) (map[string][]byte, []Use, error) {
+	if !c.spec.For.Allows(target) {
+		return nil, nil, c.spec.For.mismatch(target)
+	}
+	envelopeKeys, uses, err := c.openEnvelopes(keys)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.items)) {
 		id := c.spec.Items[name].Envelope
 		v, err := openItem(c.envelopes[id].place, envelopeKeys[id], name, c.items[name])
 		if err != nil {
-			return nil, err
+			clearKeys(envelopeKeys)
+			return nil, nil, err
 		}
-		values[name] = v
+		take(name, v)
 	}
-	return &Opened{Values: values, Uses: uses}, nil
+	return envelopeKeys, uses, nil
+}
+
+// clearKeys overwrites the keys of envelopes with zeros.
+func clearKeys(keys map[string][]byte) {
+	for _, k := range keys {
+		clear(k)
+	}
 }
 
 func tooLarge(n int) error {
@@ -68,25 +81,35 @@ func (c *Checked) openEnvelopes(keys Keys) (map[string][]byte, []Use, error) {
 	return opened, uses, nil
 }
 
-// openEnvelope unwraps with the first key id that keys knows, and checks the commit; there is no second try.
+// openEnvelope unwraps with the first key id that keys knows; there is no second try.
 func (c *Checked) openEnvelope(id string, keys Keys) ([]byte, Use, error) {
 	holder, keyID, ok := c.chosen(id, keys)
 	if !ok {
 		return nil, Use{}, c.noKey(id)
 	}
-	e, field := c.envelopes[id], "envelopes."+id+".wraps."+holder
-	identity, ok := keys.Identity(keyID)
-	if !ok {
-		return nil, Use{}, c.noKey(id)
-	}
-	key, err := unwrap(field, e.wraps[holder], c.spec.Envelopes[id].Wraps[holder].Keys, identity)
+	key, err := c.openWrap(id, holder, keyID, keys)
 	if err != nil {
 		return nil, Use{}, err
 	}
-	if !hmac.Equal(e.place.commitment(key), e.commit) {
-		return nil, Use{}, tampered("envelopes."+id, "the envelope was moved or changed after it was sealed")
-	}
 	return key, Use{Envelope: id, Holder: holder, KeyID: keyID}, nil
+}
+
+// openWrap unwraps the key of an envelope by one holder's wrap, and checks the commit.
+func (c *Checked) openWrap(id, holder, keyID string, keys Keys) ([]byte, error) {
+	identity, ok := keys.Identity(keyID)
+	if !ok {
+		return nil, c.noKey(id)
+	}
+	e := c.envelopes[id]
+	key, err := unwrap("envelopes."+id+".wraps."+holder, e.wraps[holder], c.spec.Envelopes[id].Wraps[holder].Keys, identity)
+	if err != nil {
+		return nil, err
+	}
+	if !hmac.Equal(e.place.commitment(key), e.commit) {
+		clear(key)
+		return nil, tampered("envelopes."+id, "the envelope was moved or changed after it was sealed")
+	}
+	return key, nil
 }
 
 // chosen is the wrap that an envelope is opened with, and the key.

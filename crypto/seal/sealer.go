@@ -69,52 +69,6 @@ func Remove(spec *Spec, names ...string) error {
 	return next.commit(spec)
 }
 
-// Rewrap replaces one holder's wraps, in every envelope that has one and that an item names, by wraps for the holder's present recipients. Values, other holders and the
-// signature stay. Envelope keys come from keys, and their commits are checked. It gives the number of wraps that it replaced.
-func Rewrap(spec *Spec, h Holder, keys Keys) (int, error) {
-	c, err := Check(spec)
-	if err != nil {
-		return 0, err
-	}
-	if err := checkHolders([]Holder{h}); err != nil {
-		return 0, err
-	}
-	next, n := spec.clone(), 0
-	for _, id := range spec.Referenced() {
-		old, ok := spec.Envelopes[id].Wraps[h.Name]
-		if !ok {
-			continue
-		}
-		key, _, err := c.openEnvelope(id, keys)
-		if err != nil {
-			return 0, err
-		}
-		w, err := newWrap(key, h)
-		clear(key)
-		if err != nil {
-			return 0, err
-		}
-		if w.WrappedBefore = wrappedBefore(old, w.Keys); len(w.WrappedBefore) > MaxWrappedBefore {
-			return 0, &Error{Kind: ErrFormat, Field: "envelopes." + id + ".wraps." + h.Name, Msg: fmt.Sprintf("was rewrapped from more than %d keys", MaxWrappedBefore),
-				Hint: "reseal: a new envelope starts a new list"}
-		}
-		next.Envelopes[id].Wraps[h.Name] = w
-		n++
-	}
-	if _, err := Check(next); err != nil {
-		return 0, err
-	}
-	*spec = *next
-	return n, nil
-}
-
-// wrappedBefore is what section 10 says of a rewrap.
-func wrappedBefore(old Wrap, now []string) []string {
-	all := slices.Concat(old.WrappedBefore, old.Keys)
-	slices.Sort(all)
-	return slices.DeleteFunc(slices.Compact(all), func(id string) bool { return slices.Contains(now, id) })
-}
-
 // Reseal opens everything and seals it into one new envelope: new envelope key, new ciphertexts, the same place. The signature is dropped.
 func (s Sealer) Reseal(spec *Spec, target Target, holders []Holder, keys Keys) error {
 	c, err := Check(spec)

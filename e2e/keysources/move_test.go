@@ -169,6 +169,10 @@ func (m *mover) mustHaveMoved(before, res keyring.Result, live *keyring.Live, fr
 		want.Keys[i].WasClear = from == "secret"
 	}
 	want.Move, want.Done, res.Done = &keyring.Move{Done: true, Message: "nothing is left in spec.moveFrom: take it out of the Keyring (seal keys move " + moved + " --finish)"}, nil, nil
+	if told := strings.Contains(res.Message, "have lain in a Secret in the clear"); told != (from == "secret") || !strings.HasPrefix(res.Message, before.Message) {
+		m.t.Errorf("the message: %s", res.Message)
+	}
+	want.Message = res.Message
 	if diff := cmp.Diff(want, res); diff != "" {
 		m.t.Error(diff)
 	}

@@ -1,8 +1,9 @@
 // Package rewrap puts new wraps into the text of sealed files.
 //
-// It finds the GitSecrets of a file, says which of their wraps are stale, and replaces wraps by envelope id and commit. It guarantees that an edit changes the
-// lines of those wraps and no others, that all else of an object stays as it was, signature included, and that an object which does not check afterwards is not
-// changed at all. It opens nothing and makes no wraps (crypto/seal does, or the controller), and reads and writes no files.
+// It finds the GitSecrets of a file, says which of their wraps are stale, and replaces wraps by envelope id and commit: by those that were made with an identity, or
+// that a keyring offers and has signed. It guarantees that an edit changes the lines of those wraps and no others, that all else of an object stays as it was, signature
+// included, that an object which does not check afterwards is not changed at all, and that what is offered is for exactly the recipients of a set that verifies under a
+// pinned key. It opens nothing and makes no wraps (crypto/seal does, or the controller), reads and writes no files, and asks no cluster.
 package rewrap
 
 import (
@@ -51,154 +52,183 @@ func sealedIn(d *manifest.Doc, depth int) []*manifest.Doc {
 }
 
 // Stale lists the envelopes, among those that an item names, whose wrap of h is for other keys than h has now; in byte order.
-func Stale(spec *seal.Spec, h seal.Holder) []string {
-	now := make([]string, len(h.Recipients))
-	for i, r := range h.Recipients {
-		now[i] = r.KeyID()
-	}
-	slices.Sort(now)
-	var stale []string
-	for _, id := range spec.Referenced() {
-		if w, ok := spec.Envelopes[id].Wraps[h.Name]; ok && !slices.Equal(slices.Sorted(slices.Values(w.Keys)), now) {
-			stale = append(stale, id)
-		}
-	}
-	return stale
-}
+func Stale(spec *seal.Spec, h seal.Holder) []string { return spec.Stale(h) }
 
 // Make makes new wraps of h for the envelopes ids, which have one of h; envelope keys come from keys. spec stays as it is.
 func Make(spec *seal.Spec, h seal.Holder, ids []string, keys seal.Keys) ([]Wrap, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	// The other envelopes need not open with these keys.
-	part := *spec
-	part.Items, part.Envelopes = map[string]seal.Item{}, map[string]seal.Envelope{}
-	for name, item := range spec.Items {
-		if slices.Contains(ids, item.Envelope) {
-			part.Items[name] = item
-		}
+	checked, err := seal.Check(spec)
+	if err != nil {
+		return nil, err
 	}
-	for _, id := range ids {
-		part.Envelopes[id] = spec.Envelopes[id]
-	}
-	if _, err := seal.Rewrap(&part, h, keys); err != nil {
+	made, err := checked.MakeWraps(h, ids, keys)
+	if err != nil {
 		return nil, err
 	}
 	wraps := make([]Wrap, len(ids))
 	for i, id := range ids {
-		e := part.Envelopes[id]
-		wraps[i] = Wrap{Envelope: id, Commit: e.Commit, Holder: h.Name, Wrap: e.Wraps[h.Name]}
+		wraps[i] = Wrap{Envelope: id, Commit: spec.Envelopes[id].Commit, Holder: h.Name, Wrap: made[id]}
 	}
 	return wraps, nil
 }
 
+// Change is an object of a file with the wraps to put into it.
+type Change struct {
+	Doc   *manifest.Doc  // as Sealed gives it
+	Reads *seal.Document // what it reads as
+	Wraps []Wrap         // of envelopes that it has, with these commits and holders; no two for one place
+}
+
 // Replace puts wraps into the objects docs of a file, which are as Sealed gives them: into each that has the envelope, by id and commit, and a wrap of the holder in it. It
-// gives the number of wraps that it replaced. After an error the documents before it may have changed: drop the file.
+// gives the number of wraps that it replaced. Of several for one place the last one counts. After an error the documents before it may have changed: drop the file.
 func Replace(docs []*manifest.Doc, wraps []Wrap) (int, error) {
-	byEnvelope := map[string][]Wrap{}
+	byEnvelope := map[string]map[string]Wrap{}
 	for _, w := range wraps {
-		byEnvelope[w.Envelope] = append(byEnvelope[w.Envelope], w)
-	}
-	n := 0
-	for len(docs) > 0 {
-		same := 1
-		for same < len(docs) && docs[same].SameText(docs[0]) {
-			same++
+		if byEnvelope[w.Envelope] == nil {
+			byEnvelope[w.Envelope] = map[string]Wrap{}
 		}
-		done, err := replaceIn(docs[:same], byEnvelope)
-		if err != nil {
-			return 0, err
-		}
-		n, docs = n+done, docs[same:]
+		byEnvelope[w.Envelope][w.Holder] = w
 	}
-	return n, nil
-}
-
-// part is what an edit needs to know of an object. What it becomes is checked, so what it is need not be.
-type part struct {
-	Spec seal.Spec `json:"spec"`
-}
-
-// replaceIn edits objects of one document.
-func replaceIn(docs []*manifest.Doc, byEnvelope map[string][]Wrap) (int, error) {
-	var edits []manifest.Edit
-	expect := map[*manifest.Doc]*seal.Spec{}
+	var changes []Change
 	for _, d := range docs {
 		b, err := d.JSON()
 		if err != nil {
 			return 0, err
 		}
-		var p part
-		if err := json.Unmarshal(b, &p); err != nil {
-			return 0, fmt.Errorf("%s: %w", d.Label(), errors.New("its envelopes cannot be read"))
-		}
-		more, err := editsFor(d, p, byEnvelope)
+		// One that is left alone need not be in order.
+		spec, err := readSpec(d, b)
 		if err != nil {
 			return 0, err
 		}
-		if len(more) == 0 {
+		wraps := fitting(spec, byEnvelope)
+		if len(wraps) == 0 {
 			continue
 		}
-		edits = append(edits, more...)
-		expect[d] = with(&p.Spec, byEnvelope)
+		doc, err := seal.ParseDocument(b)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", d.Label(), err)
+		}
+		changes = append(changes, Change{Doc: d, Reads: doc, Wraps: wraps})
+	}
+	return Apply(changes)
+}
+
+// fitting are the wraps that an object has a place for.
+func fitting(spec *seal.Spec, byEnvelope map[string]map[string]Wrap) []Wrap {
+	var out []Wrap
+	for _, id := range slices.Sorted(maps.Keys(spec.Envelopes)) {
+		e := spec.Envelopes[id]
+		for _, holder := range slices.Sorted(maps.Keys(byEnvelope[id])) {
+			w := byEnvelope[id][holder]
+			if _, ok := e.Wraps[holder]; ok && e.Commit == w.Commit {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+// Apply makes changes to the objects of one file, in their order, and gives the number of wraps that it replaced. After an error the documents before it may have changed: drop
+// the file.
+func Apply(changes []Change) (int, error) {
+	n := 0
+	for len(changes) > 0 {
+		same := 1
+		for same < len(changes) && changes[same].Doc.SameText(changes[0].Doc) {
+			same++
+		}
+		done, err := apply(changes[:same])
+		if err != nil {
+			return 0, err
+		}
+		n, changes = n+done, changes[same:]
+	}
+	return n, nil
+}
+
+// apply edits objects of one document.
+func apply(changes []Change) (int, error) {
+	var edits []manifest.Edit
+	want := make([]*seal.Spec, len(changes))
+	for i, c := range changes {
+		var err error
+		if want[i], err = c.want(); err != nil {
+			return 0, err
+		}
+		for _, w := range c.Wraps {
+			b, err := json.Marshal(w.Wrap)
+			if err != nil {
+				return 0, fmt.Errorf("encoding JSON: %w", err)
+			}
+			edits = append(edits, manifest.Edit{Doc: c.Doc, Path: []string{"spec", "envelopes", w.Envelope, "wraps", w.Holder}, JSON: b})
+		}
 	}
 	if err := manifest.SetAll(edits); err != nil {
 		return 0, err
 	}
-	for _, d := range docs {
-		if want, ok := expect[d]; ok {
-			if err := check(d, want); err != nil {
-				return 0, err
-			}
+	for i, c := range changes {
+		if err := c.check(want[i]); err != nil {
+			return 0, err
 		}
 	}
 	return len(edits), nil
 }
 
-func editsFor(d *manifest.Doc, p part, byEnvelope map[string][]Wrap) ([]manifest.Edit, error) {
-	var edits []manifest.Edit
-	for _, id := range slices.Sorted(maps.Keys(p.Spec.Envelopes)) {
-		e := p.Spec.Envelopes[id]
-		for _, w := range byEnvelope[id] {
-			if _, ok := e.Wraps[w.Holder]; !ok || e.Commit != w.Commit {
-				continue
-			}
-			b, err := json.Marshal(w.Wrap)
-			if err != nil {
-				return nil, fmt.Errorf("encoding JSON: %w", err)
-			}
-			edits = append(edits, manifest.Edit{Doc: d, Path: []string{"spec", "envelopes", id, "wraps", w.Holder}, JSON: b})
+// want is what the object has to become, checked: it was, so only what is new has to be.
+func (c Change) want() (*seal.Spec, error) {
+	want, mixed := c.Reads.Spec().DeepCopy(), false
+	for _, w := range c.Wraps {
+		e, ok := want.Envelopes[w.Envelope]
+		if !ok || e.Commit != w.Commit {
+			return nil, fmt.Errorf("%s: has no such envelope as a new wrap is for", c.Doc.Label())
+		}
+		class, err := seal.CheckWrap(w.Holder, w.Wrap)
+		if err != nil {
+			return nil, fmt.Errorf("%s: with its new wraps: %w", c.Doc.Label(), err)
+		}
+		mixed = mixed || class != c.Reads.Class()
+		e.Wraps[w.Holder] = w.Wrap
+	}
+	if mixed {
+		if _, err := seal.Check(want); err != nil {
+			return nil, fmt.Errorf("%s: with its new wraps: %w", c.Doc.Label(), err)
 		}
 	}
-	return edits, nil
+	return want, nil
 }
 
-// with is spec with the wraps in their places.
-func with(spec *seal.Spec, byEnvelope map[string][]Wrap) *seal.Spec {
-	next := spec.DeepCopy()
-	for id, e := range next.Envelopes {
-		for _, w := range byEnvelope[id] {
-			if _, ok := e.Wraps[w.Holder]; ok && e.Commit == w.Commit {
-				e.Wraps[w.Holder] = w.Wrap
-			}
-		}
-	}
-	return next
-}
-
-// check holds what an object now reads as against what it has to be.
-func check(d *manifest.Doc, want *seal.Spec) error {
-	b, err := d.JSON()
+// check holds what the object now reads as against what it has to be.
+func (c Change) check(want *seal.Spec) error {
+	b, err := c.Doc.JSON()
 	if err != nil {
 		return err
 	}
-	doc, err := seal.ParseDocument(b)
+	if len(b) > seal.MaxDocument {
+		return fmt.Errorf("%s: with its new wraps: %w", c.Doc.Label(), seal.DocumentTooLarge(len(b)))
+	}
+	got, err := readSpec(c.Doc, b)
 	if err != nil {
-		return fmt.Errorf("%s: with its new wraps: %w", d.Label(), err)
+		return err
 	}
-	if !reflect.DeepEqual(doc.Spec(), want) {
-		return fmt.Errorf("%s: %w", d.Label(), errors.New("the new wraps cannot be written into this file"))
+	if reflect.DeepEqual(got, want) {
+		return nil
 	}
-	return nil
+	// Members that are null are none to the format, and the slower reader knows that.
+	if doc, err := seal.ParseDocument(b); err == nil && reflect.DeepEqual(doc.Spec(), want) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", c.Doc.Label(), errors.New("the new wraps cannot be written into this file"))
+}
+
+// readSpec reads the spec of an object without checking it.
+func readSpec(d *manifest.Doc, doc []byte) (*seal.Spec, error) {
+	var part struct {
+		Spec seal.Spec `json:"spec"`
+	}
+	if err := json.Unmarshal(doc, &part); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.Label(), errors.New("its envelopes cannot be read"))
+	}
+	return &part.Spec, nil
 }
