@@ -214,9 +214,24 @@ func TestKeyringsSayHowTheyAre(t *testing.T) {
 	transit := v1alpha1.KeySource{VaultTransit: &v1alpha1.VaultTransitSource{Vault: connection("https://vault:8200", v1alpha1.VaultAuth{TokenFile: &v1alpha1.VaultTokenFileAuth{Name: "team"}})}}
 	sealed := v1alpha1.KeySource{Secret: &v1alpha1.SecretSource{EncryptedBy: &v1alpha1.KeyEncryption{Transit: &v1alpha1.TransitEncryption{Vault: connection("http://vault:8200",
 		v1alpha1.VaultAuth{AppRole: &v1alpha1.VaultAppRoleAuth{SecretID: v1alpha1.SecretName{Name: "approle"}}})}}}}
+	now := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	rotating := func(next time.Time, k *v1alpha1.Keyring) *v1alpha1.Keyring {
+		at := metav1.NewTime(next)
+		k.Status.NextRotation = &at
+		return k
+	}
+	asked := keyring(2, ready)
+	asked.Spec.Requests = []v1alpha1.KeyRequest{{Key: "77aa0000000000000000000000000001", Do: "Destroy"}, {Key: "77aa0000000000000000000000000002", Do: "Suspend"}}
+	asked.Status.Requests = []v1alpha1.RequestStatus{{Key: "77aa0000000000000000000000000001", Do: "Destroy", Outcome: "Refused", Message: "2 objects need it"},
+		{Key: "77aa0000000000000000000000000002", Do: "Suspend", Outcome: "Done"}}
+	asked.Status.Keys = []v1alpha1.KeyStatus{{ID: "3f2a91c0000000000000000000000002", State: "Compromised"}}
 	for want, k := range map[string]*v1alpha1.Keyring{
-		"ok prod is ready: sealing to key k; ok prod: its keys are in the Vault at \"https://vault:8200\"; the controller logs in by the token file team":                                  in(transit, keyring(2, ready)),
-		"ok prod is ready: sealing to key k; warn prod: its keys are encrypted by a key in the Vault at \"http://vault:8200\"; the controller logs in by AppRole, with the Secret approle": in(sealed, keyring(2, ready)),
+		"ok prod is ready: sealing to key k; ok prod: its key is replaced on 2026-11-27":                                                                                                                      rotating(now.AddDate(0, 0, 1), keyring(2, ready)),
+		"ok prod is ready: sealing to key k; ok prod: its key is replaced on 2026-11-25":                                                                                                                      rotating(now.Add(-time.Minute), keyring(2, ready)),
+		"ok prod is ready: sealing to key k; warn prod: its key was to be replaced 3 days ago, and has not been":                                                                                              rotating(now.AddDate(0, 0, -3), keyring(2, ready)),
+		"ok prod is ready: sealing to key k; warn prod: to destroy key 77aa000000000000 is refused: 2 objects need it; warn prod: key 3f2a91c000000000 is compromised, and still opens what is sealed for it": asked,
+		"ok prod is ready: sealing to key k; ok prod: its keys are in the Vault at \"https://vault:8200\"; the controller logs in by the token file team":                                                     in(transit, keyring(2, ready)),
+		"ok prod is ready: sealing to key k; warn prod: its keys are encrypted by a key in the Vault at \"http://vault:8200\"; the controller logs in by AppRole, with the Secret approle":                    in(sealed, keyring(2, ready)),
 		"fail prod is not ready: KeySourceUnavailable: it is locked; ok prod: its keys are in the Vault at \"https://vault:8200\"; the controller logs in by Kubernetes auth, role waxwing": in(kv, keyring(2,
 			metav1.Condition{Type: "Ready", Status: "False", Reason: "KeySourceUnavailable", Message: "it is locked"})),
 		"ok prod is ready: sealing to key k":                                        keyring(2, ready),
@@ -225,7 +240,7 @@ func TestKeyringsSayHowTheyAre(t *testing.T) {
 		"ok prod is ready: sealing to key k; warn prod is degraded: NoVolume: gone": keyring(2, ready, metav1.Condition{Type: "Degraded", Status: "True", Reason: "NoVolume", Message: "gone"}),
 	} {
 		var got []string
-		for _, d := range keyringDiagnoses(k) {
+		for _, d := range keyringDiagnoses(k, now) {
 			got = append(got, judged(d))
 		}
 		if strings.Join(got, "; ") != want {

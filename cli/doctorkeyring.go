@@ -44,7 +44,7 @@ func (c *clusterDoctor) checkKeyrings(ctx context.Context, holders []repo.Holder
 func (c *clusterDoctor) checkPinned(ctx context.Context, h repo.Holder) bool {
 	k, err := asked(ctx, c.doctor, func(ctx context.Context) (*v1alpha1.Keyring, error) { return c.client.KeyringObject(ctx, h.Name) })
 	if err == nil {
-		c.results = append(c.results, keyringDiagnoses(k)...)
+		c.results = append(c.results, keyringDiagnoses(k, c.env.Now())...)
 	}
 	published, err := asked(ctx, c.doctor, func(ctx context.Context) (*cluster.Published, error) { return c.client.Keyring(ctx, h.Name, c.home) })
 	var refusal *cluster.StatusError
@@ -76,13 +76,13 @@ func (c *clusterDoctor) checkUnpinned(ctx context.Context) {
 		return
 	}
 	for i := range all {
-		c.results = append(c.results, keyringDiagnoses(&all[i])...)
+		c.results = append(c.results, keyringDiagnoses(&all[i], c.env.Now())...)
 	}
 	c.say("keyring", healthWarn, "seal init --keyring "+shown(all[0].Name)+" pins one", "no keyring is pinned here: each command needs -R")
 }
 
 // keyringDiagnoses say how a keyring is, by its conditions.
-func keyringDiagnoses(k *v1alpha1.Keyring) (all []diagnosis) {
+func keyringDiagnoses(k *v1alpha1.Keyring, now time.Time) (all []diagnosis) {
 	conditions := map[string]metav1.Condition{}
 	for _, c := range k.Status.Conditions {
 		conditions[c.Type] = c
@@ -106,7 +106,7 @@ func keyringDiagnoses(k *v1alpha1.Keyring) (all []diagnosis) {
 	if c := conditions[conditionDegraded]; c.Status == metav1.ConditionTrue {
 		all = append(all, diagnosis{"keyring", healthWarn, k.Name + " is degraded: " + text(c), describe})
 	}
-	return all
+	return append(all, rotationDiagnoses(k, now)...)
 }
 
 // sourceHint says where to read on.

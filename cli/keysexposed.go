@@ -115,7 +115,7 @@ func compromisedKeys(rings []v1alpha1.Keyring) map[string]bool {
 }
 
 func newExposedReport(keys map[string]bool, files *keyFiles, live *keyObjects) *exposedReport {
-	r := &exposedReport{Keys: []string{}, Exposed: keyuse.Exposures(files.files, live.objects, keys), Unseen: slices.Concat([]string{}, files.warnings, live.unseen)}
+	r := &exposedReport{Keys: []string{}, Exposed: keyuse.Exposures(files.files, live.objects, keys), Unseen: append(append([]string{}, files.warnings...), live.unseen...)}
 	for id := range keys {
 		r.Keys = append(r.Keys, id)
 	}

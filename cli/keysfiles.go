@@ -70,7 +70,7 @@ func keyFilesIn(ctx context.Context, env *Env, args []string) (*keyFiles, error)
 	}
 	if unread != nil {
 		for _, err := range split(unread) {
-			found.warnings = append(found.warnings, "not looked at: "+err.Error())
+			found.warnings = append(found.warnings, err.Error())
 		}
 	}
 	found.files = slices.Concat(all...)

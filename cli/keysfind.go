@@ -32,7 +32,7 @@ func (f *keyringFlag) addTo(flags *pflag.FlagSet) {
 
 func (f *keyringFlag) check() error {
 	if f.keyring != "" && !secret.ValidName(f.keyring) {
-		return usage("kubectl get keyrings lists them", "%s cannot be the name of a keyring", shown(f.keyring))
+		return usage("kubectl get keyrings lists them", "no keyring can be called %s", shown(f.keyring))
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func keyIDPrefix(text string) (string, error) {
 	if id := strings.ToLower(text); keyIDPrefixRE.MatchString(id) {
 		return id, nil
 	}
-	return "", usage("give the first 8 digits of its id at least, or its recipient; seal keys list --cluster lists the keys", "%s names no key", shown(text))
+	return "", usage("give the first 8 digits of its id at least, or its recipient; seal keys list --cluster lists the keys", "no key can be called %s", shown(text))
 }
 
 // find gives the one key that the user calls text.

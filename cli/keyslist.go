@@ -89,7 +89,7 @@ func runKeysList(ctx context.Context, env *Env, o *keysListOptions, files []stri
 	}
 	if o.cluster || o.keyring != "" {
 		if len(files) > 0 {
-			return usage("", "FILEs do not go with --cluster and --keyring")
+			return usage("", "files do not go with --cluster and --keyring")
 		}
 		return listClusterKeys(ctx, env, o)
 	}

@@ -103,17 +103,17 @@ func keyAge(k clusterKey, now time.Time) string {
 	return spanWords(max(now.Sub(created), 0))
 }
 
-// usesText is how many uses of a key are known; what could not be looked at is a plus sign.
+// usesText is how many uses of a key are known.
 func usesText(u *v1alpha1.KeyUses) string {
 	if u == nil {
 		return "-"
 	}
 	text := fmt.Sprint(u.Objects)
-	if u.Gone > 0 {
-		text += fmt.Sprintf(" (%d gone)", u.Gone)
-	}
 	if u.Unseen != "" {
-		text += "+?"
+		text += " or more"
+	}
+	if u.Gone > 0 {
+		text += fmt.Sprintf(", %d gone", u.Gone)
 	}
 	return text
 }

@@ -105,7 +105,7 @@ func (t *keyringTask) patch(ctx context.Context, ops func(kr *v1alpha1.Keyring) 
 func (t *keyringTask) await(ctx context.Context, stays string, done func() (bool, string, error)) error {
 	ends := time.NewTimer(t.o.timeout)
 	defer ends.Stop()
-	told := ""
+	told, last := "", false
 	for {
 		ok, text, err := done()
 		if ok || err != nil {
@@ -115,17 +115,19 @@ func (t *keyringTask) await(ctx context.Context, stays string, done func() (bool
 			told = text
 			t.say("%s", told)
 		}
+		if last {
+			return failed(stays, "keyring %s: not done within %s: %s", t.kr.Name, t.o.timeout, cmp.Or(told, "the controller has not looked at it; is it running?"))
+		}
 		select {
 		case <-ctx.Done():
-			t.say("%s", stays)
-			return ctx.Err()
 		case <-ends.C:
-			return failed(stays, "keyring %s: not done within %s: %s", t.kr.Name, spanWords(t.o.timeout), cmp.Or(told, "the controller has not looked at it; is it running?"))
+			last = true
 		case <-time.After(requestPoll):
 		}
 		kr, err := readKeyring(ctx, t.client, t.kr.Name)
 		if ctx.Err() != nil {
 			t.say("%s", stays)
+			return ctx.Err()
 		}
 		if err != nil {
 			return err
@@ -134,7 +136,7 @@ func (t *keyringTask) await(ctx context.Context, stays string, done func() (bool
 	}
 }
 
-// stalled is what a person has to mend before the controller goes on; empty where nothing is.
+// stalledMessage is what a person has to mend before the controller goes on; empty where nothing is.
 func stalledMessage(kr *v1alpha1.Keyring) string {
 	c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionStalled)
 	if c == nil || c.ObservedGeneration != kr.Generation {
@@ -143,7 +145,7 @@ func stalledMessage(kr *v1alpha1.Keyring) string {
 	return c.Message
 }
 
-// notReady is what the controller says of a Keyring that is not ready; empty where it is.
+// notReadyMessage is what the controller says of a Keyring that is not ready; empty where it is.
 func notReadyMessage(kr *v1alpha1.Keyring) string {
 	c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady)
 	if c == nil || c.Status == "True" || c.ObservedGeneration != kr.Generation {
@@ -198,8 +200,8 @@ func requestStatus(kr *v1alpha1.Keyring, request v1alpha1.KeyRequest) *v1alpha1.
 	return nil
 }
 
-// keyOf is the key with this id as the Keyring shows it; the zero value where it does not.
-func keyOf(kr *v1alpha1.Keyring, id string) v1alpha1.KeyStatus {
+// keyStatusOf is the key with this id as the Keyring shows it; the zero value where it does not.
+func keyStatusOf(kr *v1alpha1.Keyring, id string) v1alpha1.KeyStatus {
 	for _, key := range kr.Status.Keys {
 		if key.ID == id {
 			return key
@@ -236,7 +238,7 @@ func (t *keyringTask) carryOut(ctx context.Context, request v1alpha1.KeyRequest,
 	if err := t.patch(ctx, func(kr *v1alpha1.Keyring) ([]cluster.PatchOp, error) { return requestOps(kr, request) }); err != nil {
 		return nil, err
 	}
-	r := &requestReport{Keyring: t.kr.Name, Key: request.Key, Do: request.Do, Reason: request.Reason, State: keyOf(t.kr, request.Key).State}
+	r := &requestReport{Keyring: t.kr.Name, Key: request.Key, Do: request.Do, Reason: request.Reason, State: keyStatusOf(t.kr, request.Key).State}
 	stays := "the request stays in spec.requests of keyring " + t.kr.Name + ", and its controller carries it out when it can"
 	if !t.o.wait {
 		t.say("%s", stays)
@@ -248,7 +250,7 @@ func (t *keyringTask) carryOut(ctx context.Context, request v1alpha1.KeyRequest,
 		if s == nil || t.kr.Status.ObservedGeneration < generation {
 			return false, cmp.Or(stalledMessage(t.kr), notReadyMessage(t.kr)), nil
 		}
-		r.Outcome, r.Message, r.State = s.Outcome, s.Message, keyOf(t.kr, request.Key).State
+		r.Outcome, r.Message, r.State = s.Outcome, s.Message, keyStatusOf(t.kr, request.Key).State
 		switch s.Outcome {
 		case v1alpha1.RequestRefused:
 			return false, "", t.refused(ctx, request, s.Message)

@@ -78,7 +78,7 @@ func runKeysRotate(ctx context.Context, env *Env, o *requestFlags) error {
 		return err
 	}
 	if o.manifest {
-		before := renewBefore(env.Now(), keyOf(kr, old))
+		before := renewBefore(env.Now(), keyStatusOf(kr, old))
 		if kr.Spec.Rotation == nil {
 			kr.Spec.Rotation = &v1alpha1.Rotation{}
 		}
@@ -123,7 +123,7 @@ func renewBefore(now time.Time, key v1alpha1.KeyStatus) metav1.Time {
 
 // rotateOps asks for another key, unless that has happened meanwhile.
 func (t *keyringTask) rotateOps(kr *v1alpha1.Keyring, old string) ([]cluster.PatchOp, error) {
-	if key := keyOf(kr, old); key.State == stateActive {
+	if key := keyStatusOf(kr, old); key.State == stateActive {
 		before := renewBefore(t.env.Now(), key)
 		if kr.Spec.Rotation == nil {
 			return []cluster.PatchOp{{Op: "add", Path: "/spec/rotation", Value: v1alpha1.Rotation{RenewBefore: &before}}}, nil

@@ -207,7 +207,7 @@ func runCode(ts *testscript.TestScript, neg bool, args []string) {
 
 // reports says whether the command is one whose findings are data: they go to standard output, and the exit code is not 0.
 func reports(args []string) bool {
-	return len(args) > 0 && slices.Contains([]string{"verify", "check", "doctor", "explain", "status"}, args[0]) || slices.Contains(args, "--check")
+	return len(args) > 0 && slices.Contains([]string{"verify", "check", "doctor", "explain", "status"}, args[0]) || slices.Contains(args, "exposed") || slices.Contains(args, "--check")
 }
 
 // checkMode is the script command "mode OCTAL FILE".

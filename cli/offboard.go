@@ -128,7 +128,7 @@ func (b *offboarding) write(ctx context.Context) error {
 		return err
 	}
 	r := &rewrapper{
-		o: &rewrapOptions{fresh: true, namespace: b.o.namespace}, job: job{env: b.env}, source: &recipientSource{env: b.env, tree: tree},
+		o: &rewrapOptions{fresh: true, namespace: b.o.namespace}, job: job{env: b.env}, source: &recipientSource{env: b.env, tree: tree, set: tree.Set},
 		only: b.couldOpen,
 	}
 	defer r.batch.Discard()

@@ -87,7 +87,7 @@ func (r *offboardReport) text(t *reportText) {
 		t.note(0, "no value to renew: nothing here is sealed for it, or was before a rewrap")
 	}
 	for _, text := range r.Unseen {
-		t.note(0, text)
+		t.note(0, "not looked at: "+text)
 	}
 	t.note(0, "not looked at: other branches and the history of Git, which keep what the key could open, and other repositories")
 }

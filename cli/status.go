@@ -20,7 +20,8 @@ for the keys that its holders have now. No key is needed, nothing is changed, an
            (the controller has not looked at this version), deleting
   SECRET   ok, old (of an earlier version), changed (after it was written), missing, none (never written);
            with a question mark it is the controller's word alone
-  SEALED   for whom; "rewrap" where that is for keys which are no longer sealed to
+  SEALED   for whom; "rewrap" where that is for keys which are no longer sealed to, "exposed" where a
+           compromised key could ever have opened a value of it
 
 FILEs are taken as they are, folders with all manifests below them; the current folder if none is given.
 The cluster is asked for the namespaces that occur in them, or for that of -n, or for all with -A; its
@@ -33,8 +34,8 @@ EXIT STATUS
   0  all that was looked at is in Git and in the cluster as it should be
   1  a file cannot be read, or the cluster cannot be asked; what is known is shown
   5  an object is not applied, not in sync, broken, not ready (but for suspended ones), of no known
-     namespace, its Secret is old, changed or missing, or it is sealed for a compromised key; what is
-     only in the cluster, is for another cluster or has to be rewrapped does not count`
+     namespace, its Secret is old, changed or missing, or it is sealed for a compromised key or exposed
+     to one; what is only in the cluster, is for another cluster or has to be rewrapped does not count`
 
 const statusExample = `  seal status
   seal status clusters/prod --context prod

@@ -160,7 +160,11 @@ func sealedCell(row *standing.Row) cell {
 		}
 		parts = append(parts, part)
 	}
-	return cell{dashed(strings.Join(parts, ", ")), code}
+	text := dashed(strings.Join(parts, ", "))
+	if len(row.Exposed) > 0 {
+		text, code = text+"; exposed", red
+	}
+	return cell{text, code}
 }
 
 // table writes rows in columns, as wide as they have to be.
@@ -242,10 +246,10 @@ func statusHint(row *standing.Row) string {
 		return "Secret " + string(row.Secret) + ": the controller puts it right by itself; if it stays so, seal doctor --cluster"
 	case row.Ready == standing.Yes && row.Secret == standing.SecretOld:
 		return "Secret old: is the controller running? seal doctor --cluster"
-	case hasWraps(row, standing.WrapsCompromised):
-		return "compromised: renew the values: seal edit, or seal the Secret again"
+	case hasWraps(row, standing.WrapsCompromised), len(row.Exposed) > 0:
+		return "compromised, exposed: renew the values at their sources, and set them with seal set or seal edit; seal keys exposed lists them"
 	case row.NeedsRewrap() && row.File != "":
-		return "rewrap: seal keys fetch --keyring NAME --save, then seal rewrap FILE; values stay as they are"
+		return "rewrap: seal rewrap FILE takes new wraps from the cluster; values stay as they are"
 	}
 	return ""
 }

@@ -48,31 +48,28 @@ func follow(n *yaml.Node, path []any) *yaml.Node {
 	return n
 }
 
-// withoutBlockEntry drops the line of an entry "- TEXT", and the lines of comments above it that belong to it and not to the list.
+// withoutBlockEntry drops the line of an entry "- TEXT", and the lines of comments right above it. One that was about the list is missed in the diff; one that stayed would call somebody else by the wrong
+// name, and nobody would see it there.
 func withoutBlockEntry(data []byte, list *yaml.Node, index int) ([]byte, bool) {
 	item := list.Content[index]
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	at := item.Line - 1
-	if item.Kind != yaml.ScalarNode || at >= len(lines) || !bytes.HasPrefix(bytes.TrimLeft(lines[at], " "), []byte("- ")) || len(list.Content) == 1 {
+	if item.Kind != yaml.ScalarNode || at >= len(lines) || !bytes.HasPrefix(bytes.TrimLeft(lines[at], " "), []byte("- ")) {
 		return nil, false
 	}
 	first := at
-	if index > 0 || commented(list) > 1 {
-		for first > 0 && bytes.HasPrefix(bytes.TrimLeft(lines[first-1], " "), []byte("#")) {
-			first--
+	for first > 0 && bytes.HasPrefix(bytes.TrimLeft(lines[first-1], " "), []byte("#")) {
+		first--
+	}
+	if len(list.Content) == 1 {
+		// The key above gets an empty list.
+		above := bytes.TrimRight(lines[max(first-1, 0)], " \r\n")
+		if first == 0 || !bytes.HasSuffix(above, []byte(":")) {
+			return nil, false
 		}
+		lines[first-1] = bytes.Join([][]byte{above, []byte(" []"), lines[first-1][len(above):]}, nil)
 	}
 	return bytes.Join(append(lines[:first:first], lines[at+1:]...), nil), true
-}
-
-// commented counts the entries of a list that have a comment above them: a single one may be about the list.
-func commented(list *yaml.Node) (n int) {
-	for _, item := range list.Content {
-		if item.HeadComment != "" {
-			n++
-		}
-	}
-	return n
 }
 
 // withoutFlowEntry drops an entry of [A, B], with a comma.

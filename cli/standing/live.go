@@ -18,6 +18,7 @@ type Live struct {
 	// Message of the condition Ready, where that is not true.
 	Message string
 	Opened  []v1alpha1.KeyUse // with which keys, as the status says
+	Exposed []string          // items whose value a compromised key could ever have opened, as the status says
 	secret  *v1alpha1.SecretRef
 	current bool // the Secret was written from this generation
 }
@@ -46,7 +47,7 @@ func ReadLive(doc []byte) (Live, error) {
 	if err := json.Unmarshal(doc, &o); err != nil {
 		return Live{}, err
 	}
-	l := Live{Sealed: Sealed{Namespace: o.Namespace, Name: o.Name}, Opened: o.Status.Keys, secret: o.Status.Secret}
+	l := Live{Sealed: Sealed{Namespace: o.Namespace, Name: o.Name}, Opened: o.Status.Keys, Exposed: o.Status.Exposed, secret: o.Status.Secret}
 	l.current = l.secret != nil && l.secret.Generation == o.Generation
 	l.sealed(&o.Spec)
 	conditions := map[string]metav1.Condition{}

@@ -26,6 +26,8 @@ type Row struct {
 	Secret    Secret     `json:"secret,omitempty"`
 	// Opened are the keys that opened the present values, as the status says.
 	Opened []v1alpha1.KeyUse `json:"openedWith,omitempty"`
+	// Exposed are the items of the cluster's version whose value a compromised key could ever have opened, as the status says.
+	Exposed []string `json:"exposed,omitempty"`
 	// SealedFor are the holders of the version in Git, or of the cluster's where Git has none.
 	SealedFor []SealedFor `json:"sealedFor"`
 	// Wrong says that this row makes a finding, and Why in a word why.
@@ -47,7 +49,7 @@ func (j *joiner) row(f *File, o *Live) Row {
 	var people map[string][]string
 	if o != nil {
 		r.Namespace, r.Name, holders = o.Namespace, o.Name, o.Holders
-		r.Git, r.Ready, r.Reason, r.Message, r.Opened = ClusterOnly, o.Ready, o.Reason, o.Message, o.Opened
+		r.Git, r.Ready, r.Reason, r.Message, r.Opened, r.Exposed = ClusterOnly, o.Ready, o.Reason, o.Message, o.Opened, o.Exposed
 		if !o.Since.IsZero() {
 			r.Since = &o.Since
 		}
@@ -121,6 +123,7 @@ const (
 	whyDeleting    = "being deleted"
 	whySecret      = "with a Secret that is not as it was written"
 	whyCompromised = "sealed for a compromised key"
+	whyExposed     = "exposed to a compromised key"
 	whyUnknown     = "not known"
 )
 
@@ -158,6 +161,8 @@ func (r *Row) why() string {
 		return whySecret
 	case slices.ContainsFunc(r.SealedFor, func(h SealedFor) bool { return h.Wraps == WrapsCompromised }):
 		return whyCompromised
+	case len(r.Exposed) > 0:
+		return whyExposed
 	}
 	return ""
 }

@@ -238,6 +238,12 @@ func told(rows []Row) string {
 	return strings.Join(out, "\n")
 }
 
+// exposed is an object with a value to renew.
+func exposed(l Live) Live {
+	l.Exposed = []string{"a"}
+	return l
+}
+
 func TestJoin(t *testing.T) {
 	inProd := func(short string) File { return file(t, "prod", "db", "strict", short) }
 	here := func(name, scope, short string) Live { return live(t, "prod", name, scope, short, ready, nil) }
@@ -278,6 +284,7 @@ func TestJoin(t *testing.T) {
 		"the same content in another namespace is no match":       {[]File{file(t, "prod", "db", "cluster", base)}, Look{All: true, Objects: []Live{live(t, "stage", "db", "cluster", base, ready, nil)}}, "prod/db not-applied db.yaml WRONG: not applied"},
 		"a missing Secret is":  {[]File{inProd(base)}, Look{Objects: []Live{db}, Secrets: map[Key]Written{}}, "prod/db in-sync yes missing db.yaml WRONG: with a Secret that is not as it was written"},
 		"a compromised key is": {[]File{inProd(base)}, Look{Objects: []Live{db}, Keyrings: map[string]Keyring{"prod": {Asked: true, Found: true, States: map[string]string{"k1": "Compromised"}}}}, "prod/db in-sync yes ok db.yaml WRONG: sealed for a compromised key"},
+		"an exposed value is":  {[]File{inProd(base)}, Look{Objects: []Live{exposed(db)}}, "prod/db in-sync yes ok db.yaml WRONG: exposed to a compromised key"},
 		"an old key is not":    {[]File{inProd(base)}, Look{Objects: []Live{db}, Keyrings: map[string]Keyring{"prod": {Asked: true, Found: true, States: map[string]string{"k1": "Deactivated"}}}}, "prod/db in-sync yes ok db.yaml"},
 	}
 	for name, tc := range cases {

@@ -52,7 +52,7 @@ func (s Summary) Text() string {
 	if s.Ready > 0 {
 		parts = append(parts, fmt.Sprintf("%d ready", s.Ready))
 	}
-	for _, what := range []string{whyBroken, whyNotApplied, whyDiffers, whyStalled, whyWaiting, whyNotReady, whyUnseen, whyDeleting, whySecret, whyCompromised,
+	for _, what := range []string{whyBroken, whyNotApplied, whyDiffers, whyStalled, whyWaiting, whyNotReady, whyUnseen, whyDeleting, whySecret, whyCompromised, whyExposed,
 		"suspended", "for another cluster", whyUnknown} {
 		if n := s.By[what]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))

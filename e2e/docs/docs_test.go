@@ -75,6 +75,8 @@ func pages() map[string]page {
 		"merge.md":           {wants: []string{"password: feature-not-a-secret", "token: main-not-a-secret", "items.user is changed on both sides", "user: feature-not-a-secret"}},
 		"explain.md":         {wants: []string{"db.yaml (GitSecret prod/db): would open where it stands", "your keys   yes, ", "error       spec.for: sealed for strict prod/db, not for staging/db", "exit 4"}},
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
+		"rotation.md": {cluster: true, wants: []string{"is active in place of", "Deactivated", "default (rewrap)", "no use known", "is destroyed", "Destroyed", "is suspended: it neither seals nor opens", "is not suspended any more", "is compromised; ",
+			"2 values of 1 object to renew", "nothing is exposed", "1 value of 1 GitSecret to renew", "renewBefore: "}},
 		"rewrap.md":          {wants: []string{"clusters/db.yaml (GitSecret prod/db): prod: stale", "example-not-a-secret"}},
 		"audit.md": {cluster: true, wants: []string{"log.started", "records, root", "ok: 1 log verified", "unseal", "GitSecret ledger/db", "ok: 1 proof verified", "[-]audit failed", "seal: asked for: ", "2/0 ", "log.restarted",
 			"volume lost, ticket 4711", "part 2: "}},
