@@ -173,7 +173,7 @@ func TestThePageOfTheKindsHasAHeadingForEverything(t *testing.T) {
 		"Fields of GitSecret":     fieldsOf(t, "waxwing.io_gitsecrets.yaml"),
 		"Fields of Keyring":       keyringFields,
 		"Fields of vault":         connection,
-		"Conditions of GitSecret": slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return c == "Degraded" || c == "Moving" }),
+		"Conditions of GitSecret": slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return slices.Contains([]string{"Degraded", "Moving", v1alpha1.ConditionBackedUp, v1alpha1.ConditionRestoring}, c) }),
 		"Conditions of Keyring":   slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return c == v1alpha1.ConditionExposed }),
 		"Reasons of GitSecret":    reasons,
 		"Reasons of Keyring":      append(constants(t, "../keyring", "Reason"), slices.DeleteFunc(constants(t, "../api/v1alpha1", "Reason"), func(r string) bool { return r == v1alpha1.ReasonKeyCompromised })...),
