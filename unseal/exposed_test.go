@@ -80,8 +80,8 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 		"the mark is lost before": {sealed, {"lost", func(c *cluster) { delete(c.marks, "db"); c.look("db") }, nil}, compromised, {"looked at again", func(c *cluster) { c.look("db") }, both},
 			{"renewed", apply(renewed), []string{"user"}}},
 		"the mark is lost, and it is resealed": {sealed, compromised, {"resealed", func(c *cluster) { delete(c.marks, "db"); c.apply("db", resealed) }, both}, {"renewed", apply(renewed), []string{"user"}}},
-		"the mark is lost after a rewrap": {sealed, compromised, {"rewrapped", apply(quiet), both}, {"lost", func(c *cluster) { delete(c.marks, "db"); c.look("db") }, both}},
-		"the keys are not there":          {sealed, compromised, {"away", func(c *cluster) { c.keys = c.keys[:0]; c.look("db") }, both}},
+		"the mark is lost after a rewrap":      {sealed, compromised, {"rewrapped", apply(quiet), both}, {"lost", func(c *cluster) { delete(c.marks, "db"); c.look("db") }, both}},
+		"the keys are not there":               {sealed, compromised, {"away", func(c *cluster) { c.keys = c.keys[:0]; c.look("db") }, both}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, bad, good)
