@@ -136,6 +136,27 @@ func TestAShortenedMarkForgetsNoKey(t *testing.T) {
 	}
 }
 
+// TestAShortenedMarkKnowsWhatItWasWrappedFor holds that what a mark has lost of its values counts for them, also when that is found to matter later.
+func TestAShortenedMarkKnowsWhatItWasWrappedFor(t *testing.T) {
+	bad, good := newKey(t, "prod-eu"), newKey(t, "prod-eu")
+	c := newCluster(t, bad, good)
+	first := c.sealed("db", map[string]string{"user": "u"}, bad)
+	c.apply("db", first)
+	quiet := c.rewrapped(first, good)
+	for _, e := range quiet.Envelopes {
+		w := e.Wraps["prod-eu"]
+		w.WrappedBefore = nil
+		e.Wraps["prod-eu"] = w
+	}
+	c.apply("db", quiet)
+	c.marks["db"] = c.mark("db").Compact().Text()
+	c.states[bad.KeyID()] = keyring.Compromised
+	c.look("db")
+	if got := shown(t, c); len(got) != 1 {
+		t.Errorf("exposed: %q: %s", got, c.marks["db"])
+	}
+}
+
 // TestWhatIsSaidOfExposedItems holds the words, and that a status is not filled with names.
 func TestWhatIsSaidOfExposedItems(t *testing.T) {
 	for want, e := range map[string]unseal.Exposure{
