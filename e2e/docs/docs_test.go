@@ -77,7 +77,7 @@ func pages() map[string]page {
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
 		"rotation.md": {cluster: true, wants: []string{"is active in place of", "Deactivated", "default (rewrap)", "no use known", "is destroyed", "Destroyed", "is suspended: it neither seals nor opens", "is not suspended any more", "is compromised; ",
 			"2 values of 1 object to renew", "nothing is exposed", "1 value of 1 GitSecret to renew", "renewBefore: "}},
-		"rewrap.md":          {wants: []string{"clusters/db.yaml (GitSecret prod/db): prod: stale", "example-not-a-secret"}},
+		"rewrap.md": {wants: []string{"clusters/db.yaml (GitSecret prod/db): prod: stale", "example-not-a-secret"}},
 		"audit.md": {cluster: true, wants: []string{"log.started", "records, root", "ok: 1 log verified", "unseal", "GitSecret ledger/db", "ok: 1 proof verified", "[-]audit failed", "seal: asked for: ", "2/0 ", "log.restarted",
 			"volume lost, ticket 4711", "part 2: "}},
 		"status.md": {cluster: true, wants: []string{"orders/db   in sync      yes    ok      default     db.yaml", "orders/web  not applied  -      -       default     web.yaml", "2 objects: 1 ready, 1 not applied",
