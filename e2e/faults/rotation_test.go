@@ -135,7 +135,14 @@ func TestARotationIsKilledAtEveryWrite(t *testing.T) {
 						ph.begin(r)
 						begun = true
 					}
-					p.dies("killed at " + kind)
+					process := p.running()
+					harness.Eventually(w.ctx, t, "it is killed at "+kind, func(context.Context) error {
+						if process.Running() {
+							r.asksAgain()
+							return errors.New("it runs")
+						}
+						return nil
+					})
 					fault.Remove()
 					p.start()
 				}
