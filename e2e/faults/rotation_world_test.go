@@ -285,9 +285,10 @@ type sets struct {
 	stop []func()
 	done sync.WaitGroup
 
-	mu   sync.Mutex
-	text map[uint64]string
-	errs []error
+	mu    sync.Mutex
+	text  map[uint64]string
+	ended bool
+	errs  []error
 }
 
 // recordSets begins to watch the statement key's Secret and the ConfigMap of the recipients: every set that was ever signed or published is in one of their versions.
@@ -315,7 +316,9 @@ func (w *world) recordSets() *sets {
 					}
 				default:
 					s.mu.Lock()
-					s.errs = append(s.errs, fmt.Errorf("the watch of recipient sets ended: %+v", e.Object))
+					if !s.ended {
+						s.errs = append(s.errs, fmt.Errorf("the watch of recipient sets ended: %+v", e.Object))
+					}
 					s.mu.Unlock()
 				}
 			}
@@ -340,6 +343,9 @@ func (s *sets) note(signed []byte) {
 // check ends the record and holds that there were n sets at least, and never two under one number.
 func (s *sets) check(n int) {
 	s.w.t.Helper()
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
 	for _, stop := range s.stop {
 		stop()
 	}
