@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -113,6 +114,7 @@ type restoring struct {
 	backup   statement.Backup
 	contents statement.Contents
 	newest   []byte // the newest recipient set that the repository has
+	told     string // what the controller was heard to say
 }
 
 func (r *restoring) say(text string) { message(r.env.Stderr, "seal: ", text) }
@@ -183,6 +185,10 @@ func (r *restoring) confirm(ctx context.Context, kr *v1alpha1.Keyring) error {
 	for _, k := range kr.Status.Keys {
 		there[k.ID] = k.State
 	}
+	r.told = waitsFor(kr)
+	if c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Status != "True" {
+		there = nil // what a status shows of a keyring that is not well may be what was lost
+	}
 	for _, line := range describeBackup(r.backup) {
 		r.say(line)
 	}
@@ -190,7 +196,7 @@ func (r *restoring) confirm(ctx context.Context, kr *v1alpha1.Keyring) error {
 		id := displayID16(k)
 		switch state, known := there[k.Recipient.KeyID()]; {
 		case known:
-			r.say(fmt.Sprintf("key %s is there already (%s), and stays as it is", id, state))
+			r.say(fmt.Sprintf("key %s is there already, as the Keyring shows (%s), and stays as it is", id, state))
 		case k.Private == statement.Inside && k.State == "Compromised":
 			r.say(fmt.Sprintf("key %s comes back as Compromised: it opens, and what it could open is exposed", id))
 		case k.Private == statement.Inside && k.State == "Suspended":
@@ -257,7 +263,7 @@ var errTooLong = errors.New("it takes too long")
 
 // await asks until the Secret is gone and the keyring works. What is refused is taken back.
 func (r *restoring) await(ctx context.Context, uid string) error {
-	told := ""
+	gone := 0
 	for {
 		there, refused, err := r.client.RestoreState(ctx, r.namespace, r.keyring, uid)
 		switch {
@@ -270,15 +276,18 @@ func (r *restoring) await(ctx context.Context, uid string) error {
 			return failed("", "keyring %s: %s", r.keyring, refused)
 		}
 		if err == nil {
+			if !there {
+				gone++
+			}
 			kr, kerr := r.client.KeyringObject(ctx, r.keyring)
 			switch {
 			case kerr != nil && ctx.Err() == nil:
 				return withClusterHint(kerr)
-			case kerr == nil && !there && r.done(kr):
+			case kerr == nil && !there && r.done(kr, uid, gone):
 				return nil
 			case kerr == nil:
-				if text := waitsFor(kr); text != "" && text != told {
-					told = text
+				if text := waitsFor(kr); text != "" && text != r.told {
+					r.told = text
 					r.say(text)
 				}
 			}
@@ -293,7 +302,7 @@ func (r *restoring) await(ctx context.Context, uid string) error {
 
 // waitsFor is what the controller says that hinders it.
 func waitsFor(kr *v1alpha1.Keyring) string {
-	if c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionRestoring); c != nil {
+	if c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionRestoring); c != nil && c.Status == "True" {
 		return c.Message
 	}
 	if c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Status != "True" {
@@ -302,24 +311,28 @@ func waitsFor(kr *v1alpha1.Keyring) string {
 	return ""
 }
 
-// done says so once the keyring shows all keys of the backup, and one to seal to.
-func (r *restoring) done(kr *v1alpha1.Keyring) bool {
-	states := map[string]string{}
+// lateStatus is how often the Keyring is asked for what became of a request that is gone, before its keys alone have to say it: the controller may have ended in between.
+const lateStatus = 20
+
+// done says so once the controller has said that all keys of this request are there, and one is sealed to.
+func (r *restoring) done(kr *v1alpha1.Keyring, uid string, gone int) bool {
+	states := map[string]bool{}
 	for _, k := range kr.Status.Keys {
-		states[k.ID] = k.State
+		states[k.ID] = true
 	}
-	n := 0
+	n, missing := 0, 0
 	for _, k := range r.backup.Keys {
-		if k.Private != statement.Inside {
-			continue
+		if k.Private == statement.Inside {
+			n++
+			if !states[k.Recipient.KeyID()] {
+				missing++
+			}
 		}
-		if states[k.Recipient.KeyID()] == "" {
-			return false
-		}
-		n++
 	}
+	c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionRestoring)
+	said := c != nil && c.Reason == v1alpha1.ReasonRestoreDone && strings.Contains(c.Message, "(request "+uid+")")
 	ready := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady)
-	if kr.Status.ActiveKey == "" || ready == nil || ready.Status != "True" || (!r.keysOnly && r.backup.StatementPrivate == statement.Inside && kr.Status.StatementKey != r.backup.StatementKey) {
+	if (!said && (gone < lateStatus || missing > 0)) || kr.Status.ActiveKey == "" || ready == nil || ready.Status != "True" {
 		return false
 	}
 	r.say(fmt.Sprintf("keyring %s has %s of the backup, and seals to key %s", r.keyring, countOf(n, "key"), kr.Status.ActiveKey))

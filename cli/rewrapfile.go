@@ -33,7 +33,7 @@ func (f *fileRewrapper) all(todo []sealedObject) error {
 		wraps, err := f.look(obj, keys)
 		errs = append(errs, err)
 		if len(wraps) > 0 {
-			changes = append(changes, rewrap.Change{Doc: obj.text, Spec: obj.doc.Spec(), Wraps: wraps})
+			changes = append(changes, rewrap.Change{Doc: obj.text, Reads: obj.doc, Wraps: wraps})
 		}
 	}
 	if err := errors.Join(errs...); err != nil || f.o.check {

@@ -83,18 +83,23 @@ func setBackedUp(s *v1alpha1.KeyringStatus, generation int64, b *keyring.Backed,
 	})
 }
 
-// setRestoring says what has become of a request to restore keys; without one the condition goes.
+// setRestoring says what has become of a request to restore keys. What was done last stays; a request that was taken back goes.
 func setRestoring(s *v1alpha1.KeyringStatus, generation int64, restore *keyring.Restored, now time.Time) {
 	if restore == nil {
-		apimeta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionRestoring)
+		if apimeta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionRestoring) {
+			apimeta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionRestoring)
+		}
 		return
 	}
-	reason := v1alpha1.ReasonRestoreInProgress
-	if restore.Refused {
+	status, reason := metav1.ConditionTrue, v1alpha1.ReasonRestoreInProgress
+	switch {
+	case restore.Refused:
 		reason = v1alpha1.ReasonRestoreRefused
+	case restore.Done:
+		status, reason = metav1.ConditionFalse, v1alpha1.ReasonRestoreDone
 	}
 	apimeta.SetStatusCondition(&s.Conditions, metav1.Condition{
-		Type: v1alpha1.ConditionRestoring, Status: metav1.ConditionTrue, ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
+		Type: v1alpha1.ConditionRestoring, Status: status, ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
 		Reason: reason, Message: restore.Message,
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit/audittest"
 	"github.com/waxwing-io/waxwing/audit/tiles"
+	"github.com/waxwing-io/waxwing/keyring"
 )
 
 // TestMetricsAreNamedAndDocumented holds the metrics against Prometheus' own rules of names and help texts, and against the table of docs/api.md, both ways.
@@ -40,6 +41,11 @@ func TestMetricsAreNamedAndDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := newRotations(reg, objects, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	live := &keyring.Live{}
+	live.Store(keyring.NewRing([]keyring.Part{{Keyring: "default", Keys: []keyring.Key{{Keyring: "default", ID: "a"}}}}, nil))
+	if err := reg.Register(newUsesCollector(&uses{last: keyring.Uses{Keys: map[string]keyring.KeyUses{"a": {Objects: 1}}}}, live)); err != nil {
 		t.Fatal(err)
 	}
 	gauges, err := newConditionMetrics(reg, Config{Version: "v1"})

@@ -65,6 +65,10 @@ func newReporting(t *testing.T, refuse error) *reporting {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
+	macs, err := unseal.NewMACKey(make([]byte, unseal.MACKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
 	m, err := newMetrics(prometheus.NewRegistry(), kube, newMarkStore(kube, kube, "home", time.Now, quiet))
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +76,7 @@ func newReporting(t *testing.T, refuse error) *reporting {
 	seen, told, log := newMemory(func() float64 { return 0 }), events.NewFakeRecorder(10), &slowLog{answer: make(chan error, 1)}
 	return &reporting{
 		gitSecrets: &gitSecrets{
-			gather: &gatherer{seen: seen, now: time.Now}, unwrapper: &unwrapper{}, audit: log, log: quiet,
+			gather: &gatherer{seen: seen, now: time.Now}, unwrapper: &unwrapper{}, macs: &valueMAC{key: macs}, audit: log, log: quiet,
 			report: &reporter{
 				status: kube, events: newAnnouncer(told, func() {}, time.Now), audit: log, metrics: m, seen: seen, bodies: newBodies(seen, 1<<20), ring: &keyring.Live{}, waiters: newAuditWaiters(&audit.Recorder{}, seen),
 				now: time.Now, log: quiet,

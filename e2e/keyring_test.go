@@ -56,11 +56,13 @@ type keyringBench struct {
 	log       *audit.Recorder
 	live      *keyring.Live
 	manager   *keyring.Manager
+	now       func() time.Time
+	uses      keyring.UsesFunc
 }
 
 func newKeyringBench(t *testing.T) *keyringBench {
 	t.Helper()
-	b := &keyringBench{Cluster: harness.Start(t), t: t, logPath: filepath.Join(t.TempDir(), "audit"), live: &keyring.Live{}}
+	b := &keyringBench{Cluster: harness.Start(t), t: t, logPath: filepath.Join(t.TempDir(), "audit"), live: &keyring.Live{}, now: time.Now}
 	b.namespace = b.Namespace(t)
 	b.secrets = b.Clientset().CoreV1().Secrets(b.namespace)
 	b.source = secretsource.New(b.secrets, time.Now, rand.Reader)
@@ -71,7 +73,7 @@ func newKeyringBench(t *testing.T) *keyringBench {
 }
 
 func (b *keyringBench) newManager(src keyring.Source) *keyring.Manager {
-	return keyring.NewManager(keyring.Config{Source: keyring.ClearSecrets(src), Audit: b.log, Now: time.Now, Rand: rand.Reader, Live: b.live})
+	return keyring.NewManager(keyring.Config{Source: keyring.ClearSecrets(src), Uses: b.uses, Audit: b.log, Now: b.now, Rand: rand.Reader, Live: b.live})
 }
 
 func keyringNamed(name string) *v1alpha1.Keyring {
@@ -546,7 +548,7 @@ func (b *keyringBench) keyringController() client.Client {
 	}
 	r := &controller.KeyringReconciler{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: b.namespace, Manager: b.manager,
-		Recorder: mgr.GetEventRecorder("waxwing-controller"), Now: time.Now, Log: slog.New(slog.DiscardHandler), Jitter: func() float64 { return 0 },
+		Recorder: mgr.GetEventRecorder("waxwing-controller"), Now: b.now, Log: slog.New(slog.DiscardHandler), Jitter: func() float64 { return 0 },
 	}
 	if err := r.SetupWithManager(mgr); err != nil {
 		b.t.Fatal(err)

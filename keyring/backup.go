@@ -104,9 +104,6 @@ func backed(b statement.Backup) *Backed {
 func (r *run) backupHead(glass []seal.Recipient) statement.Backup {
 	st := r.inv.statement
 	b := statement.Backup{Holder: r.kr.Name, At: r.m.cfg.Now(), StatementKey: st.VerifierKey, StatementPrivate: statement.Inside, Recipients: st.Note, BreakGlass: glass}
-	if r.kr.Spec.Source.VaultTransit != nil {
-		b.StatementPrivate = statement.Elsewhere
-	}
 	for _, k := range slices.SortedFunc(slices.Values(r.inv.plain()), older) {
 		recipient, err := seal.ParseRecipient(k.Recipient)
 		if err != nil {
@@ -115,6 +112,10 @@ func (r *run) backupHead(glass []seal.Recipient) statement.Backup {
 		b.Keys = append(b.Keys, statement.BackupKey{
 			Recipient: recipient, State: string(k.State), Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear, Private: k.whereabouts(),
 		})
+		// A place that keeps keys for itself keeps the statement key, too.
+		if k.whereabouts() == statement.Elsewhere {
+			b.StatementPrivate = statement.Elsewhere
+		}
 	}
 	return b
 }

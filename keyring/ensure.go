@@ -91,9 +91,10 @@ type run struct {
 	// stopped is why not all was done that was to be done; nil: all was.
 	stopped error
 
-	asked   *asked // what is to be taken from a backup; nil: nothing, or it was refused
-	refused string // why it was
-	backed  *Backed
+	asked       *asked // what is to be taken from a backup; nil: nothing, or it was refused
+	refused     string // why it was
+	restoredAll string // what was taken, if all was
+	backed      *Backed
 }
 
 func (r *run) all(ctx context.Context) error {

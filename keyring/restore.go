@@ -30,6 +30,8 @@ type Restore struct {
 	KeysOnly bool
 	// Refused is why it was not done, as noted by RefuseRestore.
 	Refused string
+	// Request names it for who waits for its end.
+	Request string
 	// Where and Version are as in Stored.
 	Where, Version string
 }

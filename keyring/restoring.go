@@ -151,18 +151,20 @@ func (r *run) restoreStep(ctx context.Context, next Next) error {
 	return err
 }
 
-// Restored is what has become of a request to take keys from a backup that is still there.
+// Restored is what has become of a request to take keys from a backup.
 type Restored struct {
-	// Refused says that somebody has to change something; otherwise it goes on by itself.
-	Refused bool
-	Message string
+	// Done says that all was taken; Refused that somebody has to change something. Otherwise it goes on by itself.
+	Done, Refused bool
+	Message       string
 }
 
-// restored is what a Result says of a restore; nil where none is asked for, or it is done.
+// restored is what a Result says of a restore; nil where none was asked for.
 func (r *run) restored(err error) *Restored {
 	switch {
 	case r.refused != "":
 		return &Restored{Refused: true, Message: bounded("keys are not taken from the backup: " + r.refused)}
+	case r.restoredAll != "":
+		return &Restored{Done: true, Message: r.restoredAll}
 	case r.asked != nil:
 		return &Restored{Message: bounded("keys are being taken from the backup of " + r.asked.made() + ": " + errorText(err))}
 	}
@@ -188,7 +190,12 @@ func (a *asked) made() string { return a.backup.At.UTC().Format("2006-01-02 15:0
 
 func (r *run) dropFresh(ctx context.Context) error {
 	st := *r.inv.statement
-	return r.did("StatementKeyDropped", "deleted the statement key "+st.VerifierKey+", which nobody can have counted on: that of the backup takes its place", restores(r.src.(Mover).RemoveStatement(ctx, &st)))
+	err := restores(r.src.(Mover).RemoveStatement(ctx, &st))
+	if problem := (*Problem)(nil); errors.As(err, &problem) {
+		return &Problem{Where: st.Where, Msg: "is a new statement key that has to make room for that of the backup, and cannot be deleted: give the controller the right to for as long as this takes (Vault: the policy kv-remove.hcl), " +
+			"or take the keys alone (seal keys restore --keys-only)"}
+	}
+	return r.did("StatementKeyDropped", "deleted the statement key "+st.VerifierKey+", which nobody can have counted on: that of the backup takes its place", err)
 }
 
 // wanted is a key of the backup.
@@ -264,6 +271,7 @@ func (r *run) finishRestore(ctx context.Context) error {
 	err := restores(r.m.cfg.Restores.FinishRestore(ctx, r.asked.Restore))
 	if err == nil {
 		text := fmt.Sprintf("all %d keys of the backup of %s are there and were proved", opens, r.asked.made())
+		r.restoredAll = text + " (request " + r.asked.Request + ")"
 		r.asked = nil
 		return r.did("KeysRestored", text, nil)
 	}

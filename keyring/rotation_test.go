@@ -440,3 +440,32 @@ func TestRequestsStayAsTheyAreWhileTheSourceIsAway(t *testing.T) {
 		t.Error(diff, err)
 	}
 }
+
+func TestAStatusListsNoMoreKeysThanItCanHold(t *testing.T) {
+	b := newBench(t)
+	active := b.mustEnsure(ring("default")).Keys[0].ID
+	put := func(n int, state keyring.State) {
+		for i := range n {
+			k := newClassical(t, state)
+			k.Created = noon.Add(time.Duration(i+1) * time.Minute)
+			b.src.put(k)
+		}
+	}
+	put(30, keyring.Destroyed)
+	put(300, keyring.Deactivated)
+	res := b.mustEnsure(ring("default"))
+	count := map[string]int{}
+	for _, k := range res.Keys {
+		count[k.State]++
+	}
+	// The active key is older than all of them, and listed all the same.
+	if last := res.Keys[len(res.Keys)-1]; len(res.Keys) != 201 || last.ID != active || count["Destroyed"] > 20 {
+		t.Errorf("%v", count)
+	}
+	b = newBench(t)
+	b.mustEnsure(ring("default"))
+	put(30, keyring.Destroyed)
+	if res := b.mustEnsure(ring("default")); len(res.Keys) != 21 {
+		t.Errorf("%d keys", len(res.Keys))
+	}
+}

@@ -42,8 +42,11 @@ func blankz(text []byte, i int) bool {
 
 // lineEnd returns the offset of the line break (or end of text) at or after i.
 func lineEnd(text []byte, i int) int {
-	for i < len(text) && breakLen(text, i) == 0 {
-		i++
+	for ; i < len(text); i++ {
+		// Nearly all of a text is printable ASCII.
+		if c := text[i]; (c <= '\r' || c >= 0xC2) && breakLen(text, i) != 0 {
+			break
+		}
 	}
 	return i
 }

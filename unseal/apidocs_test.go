@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
@@ -173,9 +174,9 @@ func TestThePageOfTheKindsHasAHeadingForEverything(t *testing.T) {
 		"Fields of Keyring":       keyringFields,
 		"Fields of vault":         connection,
 		"Conditions of GitSecret": slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return c == "Degraded" || c == "Moving" }),
-		"Conditions of Keyring":   conditions,
+		"Conditions of Keyring":   slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return c == v1alpha1.ConditionExposed }),
 		"Reasons of GitSecret":    reasons,
-		"Reasons of Keyring":      append(constants(t, "../keyring", "Reason"), constants(t, "../api/v1alpha1", "Reason")...),
+		"Reasons of Keyring":      append(constants(t, "../keyring", "Reason"), slices.DeleteFunc(constants(t, "../api/v1alpha1", "Reason"), func(r string) bool { return r == v1alpha1.ReasonKeyCompromised })...),
 		"Events of GitSecret":     append(constants(t, ".", "Event"), constants(t, "../controller", "Event")...),
 		"Marks":                   append(constants(t, "../api/v1alpha1", "Annotation"), constants(t, "../api/v1alpha1", "Label")...),
 	} {

@@ -25,8 +25,8 @@ const (
 //	mac=NAME                       MACKey
 //	rest=DIGEST                    Rest
 //	former=SECOND:KEYS,…           Former, by the time
-//	uses=NEEDS[/EVER]:ENVELOPE,…   envelopes that are there; EVER where it is not NEEDS
-//	gone=SECOND/NEEDS[/EVER]:…     those that are gone
+//	gone=SECOND/NEEDS[/EVER]:…     envelopes that are gone; EVER where it is not NEEDS
+//	uses=NEEDS[/EVER]:ENVELOPE,…   those that are there
 func (l Ledger) ledgerWords(table keyTable) (words []string) {
 	if len(table) > 0 {
 		words = append(words, "keys="+table.text())

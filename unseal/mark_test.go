@@ -15,6 +15,9 @@ import (
 
 func TestMarksAsText(t *testing.T) {
 	digest := strings.Repeat("A", 22)
+	one, two := strings.Repeat("0", 32), strings.Repeat("f", 32)
+	keys := "keys=" + digest + ",_____________________w"
+	mac := strings.Repeat("M", 16)
 	for text, want := range map[string]unseal.Mark{
 		"1":                                      {},
 		"1 signed":                               {Signed: true},
@@ -22,6 +25,14 @@ func TestMarksAsText(t *testing.T) {
 		"1 floor=" + older + " spent=" + later:   {Floor: older, Spent: later},
 		"1 " + older + "=a.b,c_d " + later + "/" + ancient + "=~" + digest: {Items: map[string]unseal.Seen{
 			"a.b": {Newest: older}, "c_d": {Newest: older}, "~" + digest: {Newest: later, Accepted: ancient}}},
+		"1 " + keys + " lost=1! mac=MMMMMMMM rest=" + digest + " former=0:1,7:2 gone=8/2:" + ancient + " uses=1/3:" + older + " " + older + "=a:" + mac + "!:2,b:,c:" + mac + ",d": {
+			Items: map[string]unseal.Seen{"a": {Newest: older}, "b": {Newest: older}, "c": {Newest: older}, "d": {Newest: older}},
+			Ledger: unseal.Ledger{
+				Envelopes: map[string]unseal.Wrapped{older: {Needs: []string{one}, Ever: []string{one, two}}, ancient: {Needs: []string{two}, Ever: []string{two}, Gone: 8}},
+				Former:    map[string]int64{one: 0, two: 7}, Rest: digest, MACKey: "MMMMMMMM", Lost: []string{one}, LostExposed: true,
+				Values: map[string]unseal.Valued{"a": {MAC: mac, Exposed: true, Keys: []string{two}}, "b": {}, "c": {MAC: mac}},
+			}},
+		"1 lost=0!": {Ledger: unseal.Ledger{LostExposed: true}},
 	} {
 		got, err := unseal.ParseMark(text)
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || err != nil {
@@ -35,6 +46,9 @@ func TestMarksAsText(t *testing.T) {
 		"", "2", "1 ", " 1", "1  signed", "1 signed signed", "1 signed=x", "1 spent=", "1 spent=x", "1 floor=", "1 floor=x", "1 spent=" + older + " floor=" + older, "1 " + older, "1 " + older + "=", "1 " + older + "=a,a",
 		"1 " + older + "=a " + later + "=a", "1 " + older + "=b,a", "1 " + later + "=b " + older + "=a", "1 " + older + "/" + later + "=a", "1 " + older + "/=a", "1 " + older + "/" + older + "=a",
 		"1 " + strings.ToUpper(older) + "=É", "1 8" + older[1:] + "=a", "1 " + older[1:] + "=a", "1 " + older[:25] + "u=a", "1 " + older + "=~short", "1 " + older + "=" + strings.Repeat("a", 41), "1 x", "1 signed=\n",
+		"1 keys=", "1 " + keys, "1 keys=x uses=1:" + older, "1 uses=1:" + older, "1 " + keys + " uses=4:" + older, "1 " + keys + " uses=03:" + older, "1 " + keys + " uses=3:", "1 " + keys + " uses=3/3:" + older,
+		"1 " + keys + " uses=3:" + later + "," + older, "1 " + keys + " uses=3:" + older + " uses=3:" + later, "1 " + keys + " gone=0/3:" + older, "1 " + keys + " gone=x/3:" + older, "1 " + keys + " former=1:",
+		"1 " + keys + " former=1:0", "1 " + keys + " former=1:1,1:2", "1 " + keys + " lost=3?", "1 mac=M", "1 rest=M", "1 " + older + "=a:M", "1 " + older + "=a::1", "1 " + older + "=a:" + mac + "!!",
 	} {
 		if m, err := unseal.ParseMark(text); err == nil {
 			t.Errorf("%q is read as %+v", text, m)
@@ -45,6 +59,7 @@ func TestMarksAsText(t *testing.T) {
 // FuzzParseMark holds that what is read is written as it was, and that nothing else is read.
 func FuzzParseMark(f *testing.F) {
 	f.Add("1 signed spent=" + older + " " + older + "=a,b " + later + "/" + ancient + "=c")
+	f.Add("1 keys=" + strings.Repeat("A", 22) + " lost=1 former=7:1 gone=8/1:" + later + " uses=1:" + older + " " + older + "=a:" + strings.Repeat("M", 16) + "!,b::1")
 	f.Add("1 signed=" + strings.Repeat("A", 22))
 	f.Fuzz(func(t *testing.T, text string) {
 		m, err := unseal.ParseMark(text)
@@ -66,6 +81,40 @@ func TestMergingMarks(t *testing.T) {
 	}
 	if newest := want.Newest(); newest != later {
 		t.Errorf("the newest is %s", newest)
+	}
+}
+
+// TestMergingWhatIsRememberedOfKeys holds that a key counts that one of two marks of an object has.
+func TestMergingWhatIsRememberedOfKeys(t *testing.T) {
+	id := func(digit string) string { return strings.Repeat(digit, 32) }
+	set := func(digits ...string) (ids []string) {
+		for _, d := range digits {
+			ids = append(ids, id(d))
+		}
+		return ids
+	}
+	items := map[string]unseal.Seen{"a": {Newest: older}, "b": {Newest: older}, "c": {Newest: older}, "d": {Newest: older}}
+	was := unseal.Mark{Items: items, Ledger: unseal.Ledger{
+		Envelopes: map[string]unseal.Wrapped{older: {Needs: set("1"), Ever: set("1")}, ancient: {Needs: set("2"), Ever: set("2"), Gone: 5}},
+		Former:    map[string]int64{id("3"): 0, id("4"): 9}, Rest: "r", MACKey: "k", Lost: set("5"),
+		Values: map[string]unseal.Valued{"a": {MAC: "x", Keys: set("6"), Exposed: true}, "b": {MAC: "x", Keys: set("7")}, "c": {MAC: "x", Keys: set("8")}},
+	}}
+	is := unseal.Mark{Items: items, Ledger: unseal.Ledger{
+		Envelopes: map[string]unseal.Wrapped{older: {Needs: set("9"), Ever: set("9"), Gone: 7}},
+		Former:    map[string]int64{id("3"): 6, id("4"): 8}, MACKey: "k", LostExposed: true,
+		Values: map[string]unseal.Valued{"a": {MAC: "x"}, "b": {MAC: "y"}, "d": {MAC: "z"}},
+	}}
+	want := unseal.Ledger{
+		Envelopes: map[string]unseal.Wrapped{older: {Needs: set("1", "9"), Ever: set("1", "9"), Gone: 7}, ancient: {Needs: set("2"), Ever: set("2"), Gone: 5}},
+		Former:    map[string]int64{id("3"): 6, id("4"): 9}, MACKey: "k", Lost: set("5"), LostExposed: true,
+		Values: map[string]unseal.Valued{"a": {MAC: "x", Keys: set("6"), Exposed: true}, "b": {MAC: "y"}, "c": {MAC: "x", Keys: set("8")}, "d": {MAC: "z"}},
+	}
+	if diff := cmp.Diff(want, is.Merge(was).Ledger, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+	was.MACKey = "l" // then no two MACs can be compared, and those of another key say nothing
+	if got := is.Merge(was).Values; got["a"].MAC != "x" || got["c"].MAC != "" || got["b"].MAC != "" || len(got["b"].Keys) != 1 {
+		t.Errorf("MACs of two keys: %+v", got)
 	}
 }
 

@@ -4,7 +4,7 @@ package v1alpha1
 const (
 	// ConditionBackedUp says whether the ConfigMap waxwing-backup-KEYRING has all private keys that can be in a backup. Its reasons are those of package keyring.
 	ConditionBackedUp = "BackedUp"
-	// ConditionRestoring is there while somebody asks for keys to be taken from a backup, and that is not done.
+	// ConditionRestoring is true while somebody asks for keys to be taken from a backup, and false when that was done.
 	ConditionRestoring = "Restoring"
 )
 
@@ -12,4 +12,5 @@ const (
 const (
 	ReasonRestoreInProgress = "InProgress" // it goes on by itself
 	ReasonRestoreRefused    = "Refused"    // somebody has to change something
+	ReasonRestoreDone       = "Done"       // the message says which
 )

@@ -7,18 +7,23 @@ import (
 
 // Stale lists the envelopes, among those that an item names, whose wrap of h is for other keys than h has now; in byte order.
 func (s *Spec) Stale(h Holder) []string {
-	now := make([]string, len(h.Recipients))
-	for i, r := range h.Recipients {
-		now[i] = r.KeyID()
-	}
-	slices.Sort(now)
 	var stale []string
 	for _, id := range s.Referenced() {
-		if w, ok := s.Envelopes[id].Wraps[h.Name]; ok && !slices.Equal(slices.Sorted(slices.Values(w.Keys)), now) {
+		if w, ok := s.Envelopes[id].Wraps[h.Name]; ok && !w.For(h.Recipients) {
 			stale = append(stale, id)
 		}
 	}
 	return stale
+}
+
+// For says whether w is for these recipients and no others, as its keys say.
+func (w Wrap) For(recipients []Recipient) bool {
+	ids := make([]string, len(recipients))
+	for i, r := range recipients {
+		ids[i] = r.KeyID()
+	}
+	slices.Sort(ids)
+	return slices.Equal(slices.Sorted(slices.Values(w.Keys)), ids)
 }
 
 // Rewrap replaces one holder's wraps, in every envelope that has one and that an item names, by wraps for the holder's present recipients. Values, other holders and the

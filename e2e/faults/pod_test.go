@@ -27,6 +27,8 @@ type pod struct {
 	log        string
 	health     string
 	args       []string
+	// most is how many intents without an outcome a killed process may leave.
+	most int
 
 	mu      sync.Mutex
 	process *harness.Process
@@ -38,7 +40,7 @@ var single = []string{"--leader-elect=false"}
 
 func (w *world) pod(args ...string) *pod {
 	w.t.Helper()
-	p := &pod{w: w, t: w.t, log: filepath.Join(w.t.TempDir(), "audit"), health: freeAddress(w.t), args: args}
+	p := &pod{w: w, t: w.t, log: filepath.Join(w.t.TempDir(), "audit"), health: freeAddress(w.t), args: args, most: 4} // two workers, and a keyring's step within its load
 	p.proxy, p.kubeconfig = w.proxy()
 	p.proxy.Add(faultproxy.Fault{Match: w.writesSecret, Before: p.intended})
 	w.t.Cleanup(func() {
@@ -195,7 +197,7 @@ func (p *pod) checkLog() {
 		if len(open) > 0 {
 			left++
 		}
-		if most := 4; len(open) > most { // two workers, and a keyring's step within its load
+		if len(open) > p.most {
 			p.t.Errorf("process %d of %d left %d intents without an outcome: %s", i+1, len(runs), len(open), strings.Join(names, ", "))
 		}
 	}

@@ -69,6 +69,7 @@ func Run(t *testing.T, world func(t *testing.T) World) {
 		"a key is destroyed once":                  destroyedByTwo,
 		"an end in a destruction is picked up":     endedDestructions,
 		"what is active is not destroyed":          activatedMeanwhile,
+		"keys come back from a backup":             restored,
 		"while nothing changes nothing is written": quiet,
 	} {
 		t.Run(name, func(t *testing.T) { run(t, world(t), test) })

@@ -62,7 +62,7 @@ func (r *Restores) Restore(ctx context.Context, name string) (*keyring.Restore, 
 	return &keyring.Restore{
 		Keyring: name, Backup: secret.Data[DataBackup], Contents: keyring.NewPrivate(string(secret.Data[DataContents])), Recipients: secret.Data[DataRecipients],
 		KeysOnly: strings.TrimSpace(string(secret.Data[DataKeysOnly])) == "true", Refused: secret.Annotations[AnnotationRefused],
-		Where: where(secret.Name), Version: string(secret.UID) + " " + secret.ResourceVersion,
+		Request: string(secret.UID), Where: where(secret.Name), Version: string(secret.UID) + " " + secret.ResourceVersion,
 	}, nil
 }
 

@@ -20,7 +20,8 @@ type offerKey struct{ pin, envelope string }
 
 // offered is one wrap of an offer.
 type offered struct {
-	set uint64
+	set   uint64
+	class seal.Class
 	statement.OfferedWrap
 }
 
@@ -48,14 +49,17 @@ func (o *Offers) take(namespace, name, pin string, offer statement.Offer) error 
 	if offer.Namespace != namespace || offer.Name != name {
 		return fmt.Errorf("it was made for %s/%s, and copied", offer.Namespace, offer.Name)
 	}
-	for _, w := range offer.Wraps {
-		if _, err := seal.CheckWrap(offer.Holder, w.Wrap); err != nil {
+	taken := make([]offered, len(offer.Wraps))
+	for i, w := range offer.Wraps {
+		class, err := seal.CheckWrap(offer.Holder, w.Wrap)
+		if err != nil {
 			return fmt.Errorf("envelope %s: %w", w.Envelope, err)
 		}
+		taken[i] = offered{offer.Set, class, w}
 	}
-	for _, w := range offer.Wraps {
+	for _, w := range taken {
 		k := offerKey{pin, w.Envelope}
-		o.wraps[k] = append(o.wraps[k], offered{offer.Set, w})
+		o.wraps[k] = append(o.wraps[k], w)
 	}
 	return nil
 }
@@ -102,28 +106,12 @@ func (w offered) fits(now statement.Recipients, commit string, class seal.Class)
 		return ErrOlderOffer
 	case w.set > now.Set:
 		return ErrNewerOffer
-	case !isFor(w.Wrap, now.Recipients):
+	case !w.Wrap.For(now.Recipients):
 		return ErrOtherKeys
-	}
-	if of, err := seal.CheckWrap(now.Holder, w.Wrap); err != nil || of != class {
+	case w.class != class:
 		return ErrOtherClass
 	}
 	return nil
-}
-
-// isFor says whether a wrap is for exactly these recipients.
-func isFor(w seal.Wrap, recipients []seal.Recipient) bool {
-	return slices.Equal(slices.Sorted(slices.Values(w.Keys)), keyIDs(recipients))
-}
-
-// keyIDs are those of recipients, in byte order.
-func keyIDs(recipients []seal.Recipient) []string {
-	ids := make([]string, len(recipients))
-	for i, r := range recipients {
-		ids[i] = r.KeyID()
-	}
-	slices.Sort(ids)
-	return ids
 }
 
 // before are the keys that an envelope key was wrapped for before next takes the place of old (docs/format.md, section 10).

@@ -74,11 +74,11 @@ func Make(spec *seal.Spec, h seal.Holder, ids []string, keys seal.Keys) ([]Wrap,
 	return wraps, nil
 }
 
-// Change is an object of a file, as Sealed gives it, with what it reads as and the wraps to put into it.
+// Change is an object of a file with the wraps to put into it.
 type Change struct {
-	Doc   *manifest.Doc
-	Spec  *seal.Spec
-	Wraps []Wrap // of envelopes that it has, with these commits and holders; no two for one place
+	Doc   *manifest.Doc  // as Sealed gives it
+	Reads *seal.Document // what it reads as
+	Wraps []Wrap         // of envelopes that it has, with these commits and holders; no two for one place
 }
 
 // Replace puts wraps into the objects docs of a file, which are as Sealed gives them: into each that has the envelope, by id and commit, and a wrap of the holder in it. It
@@ -97,16 +97,20 @@ func Replace(docs []*manifest.Doc, wraps []Wrap) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		// What it becomes is checked, so what it is need not be.
-		var part struct {
-			Spec seal.Spec `json:"spec"`
+		// One that is left alone need not be in order.
+		spec, err := readSpec(d, b)
+		if err != nil {
+			return 0, err
 		}
-		if err := json.Unmarshal(b, &part); err != nil {
-			return 0, fmt.Errorf("%s: %w", d.Label(), errors.New("its envelopes cannot be read"))
+		wraps := fitting(spec, byEnvelope)
+		if len(wraps) == 0 {
+			continue
 		}
-		if fitting := fitting(&part.Spec, byEnvelope); len(fitting) > 0 {
-			changes = append(changes, Change{Doc: d, Spec: &part.Spec, Wraps: fitting})
+		doc, err := seal.ParseDocument(b)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", d.Label(), err)
 		}
+		changes = append(changes, Change{Doc: d, Reads: doc, Wraps: wraps})
 	}
 	return Apply(changes)
 }
@@ -147,7 +151,12 @@ func Apply(changes []Change) (int, error) {
 // apply edits objects of one document.
 func apply(changes []Change) (int, error) {
 	var edits []manifest.Edit
-	for _, c := range changes {
+	want := make([]*seal.Spec, len(changes))
+	for i, c := range changes {
+		var err error
+		if want[i], err = c.want(); err != nil {
+			return 0, err
+		}
 		for _, w := range c.Wraps {
 			b, err := json.Marshal(w.Wrap)
 			if err != nil {
@@ -159,32 +168,67 @@ func apply(changes []Change) (int, error) {
 	if err := manifest.SetAll(edits); err != nil {
 		return 0, err
 	}
-	for _, c := range changes {
-		if err := c.check(); err != nil {
+	for i, c := range changes {
+		if err := c.check(want[i]); err != nil {
 			return 0, err
 		}
 	}
 	return len(edits), nil
 }
 
-// check holds what the object now reads as against what it has to be.
-func (c Change) check() error {
-	want := c.Spec.DeepCopy()
+// want is what the object has to become, checked: it was, so only what is new has to be.
+func (c Change) want() (*seal.Spec, error) {
+	want, mixed := c.Reads.Spec().DeepCopy(), false
 	for _, w := range c.Wraps {
-		if e, ok := want.Envelopes[w.Envelope]; ok && e.Commit == w.Commit {
-			e.Wraps[w.Holder] = w.Wrap
+		e, ok := want.Envelopes[w.Envelope]
+		if !ok || e.Commit != w.Commit {
+			return nil, fmt.Errorf("%s: has no such envelope as a new wrap is for", c.Doc.Label())
+		}
+		class, err := seal.CheckWrap(w.Holder, w.Wrap)
+		if err != nil {
+			return nil, fmt.Errorf("%s: with its new wraps: %w", c.Doc.Label(), err)
+		}
+		mixed = mixed || class != c.Reads.Class()
+		e.Wraps[w.Holder] = w.Wrap
+	}
+	if mixed {
+		if _, err := seal.Check(want); err != nil {
+			return nil, fmt.Errorf("%s: with its new wraps: %w", c.Doc.Label(), err)
 		}
 	}
+	return want, nil
+}
+
+// check holds what the object now reads as against what it has to be.
+func (c Change) check(want *seal.Spec) error {
 	b, err := c.Doc.JSON()
 	if err != nil {
 		return err
 	}
-	doc, err := seal.ParseDocument(b)
+	if len(b) > seal.MaxDocument {
+		return fmt.Errorf("%s: with its new wraps: %w", c.Doc.Label(), seal.DocumentTooLarge(len(b)))
+	}
+	got, err := readSpec(c.Doc, b)
 	if err != nil {
-		return fmt.Errorf("%s: with its new wraps: %w", c.Doc.Label(), err)
+		return err
 	}
-	if !reflect.DeepEqual(doc.Spec(), want) {
-		return fmt.Errorf("%s: %w", c.Doc.Label(), errors.New("the new wraps cannot be written into this file"))
+	if reflect.DeepEqual(got, want) {
+		return nil
 	}
-	return nil
+	// Members that are null are none to the format, and the slower reader knows that.
+	if doc, err := seal.ParseDocument(b); err == nil && reflect.DeepEqual(doc.Spec(), want) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", c.Doc.Label(), errors.New("the new wraps cannot be written into this file"))
+}
+
+// readSpec reads the spec of an object without checking it.
+func readSpec(d *manifest.Doc, doc []byte) (*seal.Spec, error) {
+	var part struct {
+		Spec seal.Spec `json:"spec"`
+	}
+	if err := json.Unmarshal(doc, &part); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.Label(), errors.New("its envelopes cannot be read"))
+	}
+	return &part.Spec, nil
 }
