@@ -253,10 +253,19 @@ func (r *turning) destroy() {
 	})
 }
 
-// destroyed waits for that. What a start has not looked at yet is in the way of it, and only a new look shows that it is not there any more.
+// asksAgain asks again where the destruction was refused: what a start has not looked at yet is in the way of it, and only a new look shows that it is not there any more.
+func (r *turning) asksAgain() {
+	r.t.Helper()
+	for _, q := range r.status().Requests {
+		if q.Outcome == v1alpha1.RequestRefused {
+			r.change(func(s *v1alpha1.KeyringSpec) { s.Requests[0].Reason += " again" })
+		}
+	}
+}
+
+// destroyed waits for the destruction.
 func (r *turning) destroyed() {
 	r.t.Helper()
-	looks := 0
 	harness.Eventually(r.ctx, r.t, "the key before is destroyed", func(context.Context) error {
 		status := r.status()
 		for _, k := range status.Keys {
@@ -264,12 +273,7 @@ func (r *turning) destroyed() {
 				return nil
 			}
 		}
-		for _, q := range status.Requests {
-			if q.Outcome == v1alpha1.RequestRefused {
-				looks++
-				r.change(func(s *v1alpha1.KeyringSpec) { s.Requests[0].Reason = fmt.Sprintf("the test is over, look %d", looks) })
-			}
-		}
+		r.asksAgain()
 		return fmt.Errorf("the keyring says %+v", status.Requests)
 	})
 	r.holds()
