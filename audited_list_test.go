@@ -122,7 +122,7 @@ func audited() map[string]string {
 		"keyring/secretsource.Source.remove":           "key.activate key.compromise key.deactivate key.destroy key.move key.restore key.resume key.suspend",
 		"keyring/secretsource.Source.there":            "key.activate key.backup key.compromise key.deactivate key.destroy key.move key.restore key.resume key.suspend",
 		"keyring/secretsource.Source.unbury":           "key.move",
-		"keyring/secretsource.Source.update":           "key.activate key.compromise key.deactivate key.destroy key.load key.move key.restore key.resume key.suspend keyring.publish",
+		"keyring/secretsource.Source.update":           "key.load key.move key.restore keyring.publish",
 		"keyring/secretsource.clearKeys.Identities":    "key.load",
 		"keyring/secretsource.clearKeys.Keep":          "key.move key.restore",
 		"keyring/secretsource.clearKeys.NewKey":        "key.generate",

@@ -96,6 +96,9 @@ func (r *rotated) option(ts *testscript.TestScript, arg string) (err error) {
 	return err
 }
 
+// setMade is when all sets were made: those of one number and the same recipients are the same.
+func setMade() time.Time { return time.Date(2026, 11, 23, 2, 22, 0, 0, time.UTC) }
+
 // identities reads an identity file without comments of other forms.
 func identities(path string) ([]seal.Identity, error) {
 	b, err := os.ReadFile(path)
@@ -137,7 +140,7 @@ func (r *rotated) items(ts *testscript.TestScript) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	note, err := statement.Recipients{Holder: h.Name, Set: r.note, At: time.Now(), Recipients: h.Recipients}.Sign(own)
+	note, err := statement.Recipients{Holder: h.Name, Set: r.note, At: setMade(), Recipients: h.Recipients}.Sign(own)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +236,7 @@ func makeNote(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	signer, err := statement.NewSigner(ts.Getenv("SIGNER_KEY"))
 	ts.Check(err)
-	b, err := statement.Recipients{Holder: h.Name, Set: set, At: time.Now(), Recipients: h.Recipients}.Sign(signer)
+	b, err := statement.Recipients{Holder: h.Name, Set: set, At: setMade(), Recipients: h.Recipients}.Sign(signer)
 	ts.Check(err)
 	ts.Check(os.MkdirAll(filepath.Dir(ts.MkAbs(args[0])), 0o755))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))

@@ -44,7 +44,7 @@ func otherOwners(kr *v1alpha1.Keyring, path ...string) []string {
 		if entry.Manager == fieldManager || entry.Subresource != "" || entry.FieldsV1 == nil {
 			continue
 		}
-		raw := json.RawMessage(entry.FieldsV1.Raw)
+		raw := json.RawMessage(entry.FieldsV1.GetRawBytes())
 		for _, name := range path {
 			var fields map[string]json.RawMessage
 			if json.Unmarshal(raw, &fields) != nil {

@@ -16,9 +16,6 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/sshkey"
 )
 
-// minKeyDigits is how many digits of a key's id name it at the least.
-const minKeyDigits = 8
-
 // keyringFlag says which Keyring of which cluster is meant.
 type keyringFlag struct {
 	keyring string

@@ -18,8 +18,8 @@ const rotateLong = `Give a keyring a new key now. The controller makes it, prove
 to, and only then deactivates the key before it, which goes on to open what was sealed to it. No Secret
 in the cluster changes.
 
-What is in Git follows with seal rewrap, from the offers that the controller makes; the agent of Waxwing
-does that by itself. spec.rotation.every of the Keyring has a key replaced when it gets so old.
+What is in Git follows with seal rewrap, from the offers that the controller makes. spec.rotation.every
+of the Keyring has a key replaced by itself when it gets so old.
 
 The Keyring gets spec.rotation.renewBefore; this command waits for the new key, and can be interrupted:
 the controller goes on. Where Keyrings lie in Git, --manifest prints the changed Keyring to commit.

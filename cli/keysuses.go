@@ -167,7 +167,11 @@ func (r *usesReport) lines(now time.Time) []string {
 	case len(r.Files) == 0:
 		out = append(out, "in "+r.where+": nothing is sealed for it")
 	default:
-		out = append(out, "in "+r.where+": "+countOf(len(r.Files), "GitSecret")+" sealed for it; seal rewrap brings them up to the present key")
+		text := "in " + r.where + ": " + countOf(len(r.Files), "GitSecret") + " sealed for it"
+		if r.State != stateActive {
+			text += "; seal rewrap brings what it finds up to the present key"
+		}
+		out = append(out, text)
 		out = append(out, firstFew(len(r.Files), func(i int) string { return "  " + r.Files[i].text() })...)
 	}
 	for _, text := range r.Unseen {
@@ -182,7 +186,7 @@ func (r *usesReport) countedLine(now time.Time) string {
 		return "counted by the controller: not yet"
 	}
 	c := r.Counted
-	text := fmt.Sprintf("counted by the controller %s: ", ageWords(now.Sub(c.Counted.Time)))
+	text := fmt.Sprintf("counted by the controller %s ago: ", spanWords(max(now.Sub(c.Counted.Time), 0)))
 	if c.Objects == 0 && c.Gone == 0 {
 		return text + "no use known"
 	}

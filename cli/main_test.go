@@ -101,7 +101,7 @@ type keys struct {
 	recipient, other, classical string
 	vkey, otherVkey             string
 	signerKey, otherSignerKey   string
-	note, oldNote               []byte
+	note, oldNote, backup       []byte
 }
 
 func newKeys(dir string) (keys, error) {
@@ -153,6 +153,9 @@ func (k *keys) sign(dir string) error {
 	}
 	set.Set = 3
 	if k.oldNote, err = set.Sign(signer); err != nil {
+		return err
+	}
+	if err := k.backUp(dir, signerKey, signer); err != nil {
 		return err
 	}
 	return errors.Join(

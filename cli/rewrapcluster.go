@@ -85,7 +85,7 @@ func (r *rewrapper) pinned() []repo.Holder {
 			continue
 		}
 		for _, h := range rules.Holders {
-			if k := keyOf(h); h.StatementKey != "" && !seen[k] {
+			if k := newsOf(h); h.StatementKey != "" && !seen[k] {
 				seen[k] = true
 				all = append(all, h)
 			}

@@ -26,7 +26,7 @@ type holderNews struct {
 // newsKey tells apart holders of one name that several repositories, or parts of one, define.
 type newsKey struct{ note, pin string }
 
-func keyOf(h repo.Holder) newsKey { return newsKey{h.Note, h.StatementKey} }
+func newsOf(h repo.Holder) newsKey { return newsKey{h.Note, h.StatementKey} }
 
 // holderOfKey is the holder that a verifier key is named after, for --statement-key.
 func holderOfKey(key string) repo.Holder {
@@ -50,7 +50,7 @@ func (c *clusterOffers) hear(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.news[keyOf(h)] = n
+		c.news[newsOf(h)] = n
 		answer := c.keyring(ctx, h.Name)
 		switch {
 		case answer.published != nil:
@@ -58,7 +58,7 @@ func (c *clusterOffers) hear(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if refusals[keyOf(h)] = refusal; refusal == nil {
+			if refusals[newsOf(h)] = refusal; refusal == nil {
 				matched[h.Name] = true
 			}
 		case errors.Is(answer.err, cluster.ErrNoKeyring):
@@ -73,12 +73,12 @@ func (c *clusterOffers) hear(ctx context.Context) error {
 		}
 	}
 	for _, h := range c.pinned {
-		refusal := refusals[keyOf(h)]
+		refusal := refusals[newsOf(h)]
 		if refusal != nil && !matched[h.Name] {
 			return refusal
 		}
 		if refusal != nil {
-			c.news[keyOf(h)].absent = "the keyring of this name that the cluster has is another one"
+			c.news[newsOf(h)].absent = "the keyring of this name that the cluster has is another one"
 		}
 	}
 	if len(absent) == len(c.pinned) {
@@ -158,7 +158,7 @@ func (c *clusterOffers) shown(path string) string {
 
 // set gives the recipients of a holder of the settings.
 func (c *clusterOffers) set(h repo.Holder) (repo.Set, error) {
-	n := c.news[keyOf(h)]
+	n := c.news[newsOf(h)]
 	if h.StatementKey == "" || n == nil || n.set == nil {
 		return c.tree.Set(h)
 	}
@@ -168,7 +168,7 @@ func (c *clusterOffers) set(h repo.Holder) (repo.Set, error) {
 // give has the holders of --statement-key be those of all files.
 func (c *clusterOffers) give(source *recipientSource) error {
 	for _, h := range c.pinned {
-		n := c.news[keyOf(h)]
+		n := c.news[newsOf(h)]
 		if n.set == nil {
 			return failed("", "the recipients of holder %s are not known: %s", h.Name, n.absent)
 		}
@@ -188,7 +188,7 @@ func (c *clusterOffers) of(at *place, name string) *holderNews {
 	}
 	for _, h := range holders {
 		if h.Name == name {
-			return c.news[keyOf(h)]
+			return c.news[newsOf(h)]
 		}
 	}
 	return nil
@@ -198,7 +198,7 @@ func (c *clusterOffers) of(at *place, name string) *holderNews {
 func (c *clusterOffers) renewed() []*holderNews {
 	var all []*holderNews
 	for _, h := range c.pinned {
-		if n := c.news[keyOf(h)]; h.Note != "" && n.note != nil && (c.o.holder == "" || c.o.holder == h.Name) {
+		if n := c.news[newsOf(h)]; h.Note != "" && n.note != nil && (c.o.holder == "" || c.o.holder == h.Name) {
 			all = append(all, n)
 		}
 	}

@@ -48,6 +48,9 @@ func TestMetricsAreNamedAndDocumented(t *testing.T) {
 	if err := reg.Register(newUsesCollector(&uses{last: keyring.Uses{Keys: map[string]keyring.KeyUses{"a": {Objects: 1}}}}, live)); err != nil {
 		t.Fatal(err)
 	}
+	if err := newOfferLane(Config{}, newOffers(), live, nil).register(reg); err != nil {
+		t.Fatal(err)
+	}
 	gauges, err := newConditionMetrics(reg, Config{Version: "v1"})
 	if err != nil {
 		t.Fatal(err)

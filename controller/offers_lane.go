@@ -21,7 +21,6 @@ import (
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/keyring"
-	"github.com/waxwing-io/waxwing/unseal"
 )
 
 const (
@@ -31,18 +30,14 @@ const (
 	offerRate = 40
 	// offerTurn is how often it is looked at the most whether something is to be offered, offerRetry when an object is tried again that could not be dealt with.
 	offerTurn, offerRetry = time.Second, 5 * time.Second
+	// offerGather is how long a ciphertext waits for others, so that a key elsewhere is asked for many at a time.
+	offerGather = time.Second
 	// offerYield is how long an object waits for ordinary work to be done; offerLook how often it looks.
 	offerYield, offerLook = 5 * time.Second, 50 * time.Millisecond
 )
 
 // errOffersHeld says that nothing can be offered at present.
 var errOffersHeld = errors.New("the audit log cannot be written")
-
-// offerRings gives what offers are signed and verified with.
-type offerRings interface {
-	Offerer(ctx context.Context, keyring string) (keyring.Offerer, error)
-	Published() []keyring.Published
-}
 
 // offerLane makes rewrap offers and takes them back, behind all ordinary work. It writes nothing but status.rewrap.
 type offerLane struct {
@@ -70,9 +65,11 @@ type offerLane struct {
 
 // newOfferLane makes a lane; the caller fills in what is not of cfg.
 func newOfferLane(cfg Config, index *offers, live *keyring.Live, log audit.Log) *offerLane {
+	unwrapper := newUnwrapper(live, log, newMemory(cfg.Jitter), cfg)
+	unwrapper.gather = offerGather
 	return &offerLane{
 		index: index, ring: live, audit: log, atMost: cfg.OffersAtMost, now: cfg.Now, log: cfg.Log,
-		unwrapper: newUnwrapper(live, log, newMemory(cfg.Jitter), cfg), pace: rate.NewLimiter(offerRate, offerWorkers),
+		unwrapper: unwrapper, pace: rate.NewLimiter(offerRate, offerWorkers),
 		made: prometheus.NewCounter(prometheus.CounterOpts{Name: "waxwing_offers_made_total", Help: "Rewrap offers that were made, one for each object and keyring."}),
 	}
 }
@@ -219,53 +216,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-time.After(d):
 		return true
 	}
-}
-
-// offerSigners are the Offerers of one batch, each asked for once. Safe for concurrent use.
-type offerSigners struct {
-	ctx   context.Context
-	rings offerRings
-	mu    sync.Mutex
-	known map[string]func() (keyring.Offerer, error)
-}
-
-func newOfferSigners(ctx context.Context, rings offerRings) *offerSigners {
-	return &offerSigners{ctx: ctx, rings: rings, known: map[string]func() (keyring.Offerer, error){}}
-}
-
-func (s *offerSigners) of(name string) (keyring.Offerer, error) {
-	s.mu.Lock()
-	ask := s.known[name]
-	if ask == nil {
-		ask = sync.OnceValues(func() (keyring.Offerer, error) { return s.rings.Offerer(s.ctx, name) })
-		s.known[name] = ask
-	}
-	s.mu.Unlock()
-	return ask()
-}
-
-// all says whether the keyrings still have the sets that wraps are due for, and can be signed for.
-func (s *offerSigners) all(due []unseal.Due) (current bool, err error) {
-	for _, d := range due {
-		offerer, err := s.of(d.Keyring)
-		if err != nil {
-			return false, err
-		}
-		if offerer.Set != d.Set.Set {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// verifierKey is the public half of a keyring's statement key; empty where none is known.
-func (s *offerSigners) verifierKey(name string) string {
-	for _, p := range s.rings.Published() {
-		if p.Keyring == name {
-			return p.VerifierKey
-		}
-	}
-	return ""
 }
 
 // addOffers registers the lane, unless nothing is to be offered.

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// gatherFor is how long a first object waits for others to be decrypted with it.
+	// gatherFor is gather for objects that are opened for their Secrets.
 	gatherFor = 2 * time.Millisecond
 	// maxFlying is how many requests are under way for one key: a second one goes only if it is full.
 	maxFlying = 2
@@ -43,6 +43,8 @@ type unwrapper struct {
 	now    func() time.Time
 	jitter func() float64
 	log    *slog.Logger
+	// gather is how long a first object waits for others to be decrypted with it.
+	gather time.Duration
 
 	mu    sync.Mutex
 	lanes map[string]*lane // by key id
@@ -77,7 +79,7 @@ type want struct {
 }
 
 func newUnwrapper(ring *keyring.Live, log audit.Log, seen *memory, cfg Config) *unwrapper {
-	return &unwrapper{ring: ring, audit: log, seen: seen, now: cfg.Now, jitter: cfg.Jitter, log: cfg.Log, lanes: map[string]*lane{}}
+	return &unwrapper{ring: ring, audit: log, seen: seen, now: cfg.Now, jitter: cfg.Jitter, log: cfg.Log, gather: gatherFor, lanes: map[string]*lane{}}
 }
 
 // source starts the work, and queues objects again, before those that wait since a start.
@@ -170,7 +172,7 @@ func (u *unwrapper) ask(key types.NamespacedName, need unseal.Remote) *unseal.Ou
 		return l.failure
 	}
 	if !l.awaited && l.flying == 0 {
-		u.pumpAfter(l, gatherFor)
+		u.pumpAfter(l, u.gather)
 	} else {
 		u.pump(l)
 	}

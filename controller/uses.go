@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,36 +17,37 @@ import (
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
-const (
-	// usesEvery is how often uses are counted at the most: it takes some 20 µs an object.
-	usesEvery = 2 * time.Second
-	// maxExamples is how many objects that need a key are named.
-	maxExamples = 10
-)
+// maxExamples is how many objects that need a key are named.
+const maxExamples = 10
 
 // uses counts who needs which key: by the marks, which have what each object claims from its first look on, and the cache, which has the objects that there are.
-// Safe for concurrent use.
+// It takes some 20 µs an object. Safe for concurrent use.
 type uses struct {
 	store   *markStore
 	objects client.Reader
 	seen    *memory
 	now     func() time.Time
 
+	asked atomic.Int64 // how often they were
+
 	mu      sync.Mutex
-	counted time.Time
+	covered int64 // what was asked so far when the last count began
 	last    keyring.Uses
 }
 
-// of implements keyring.UsesFunc. It has the uses of all keys, whichever keyring they are of: a key that is new to this controller's memory is among them.
+// of implements keyring.UsesFunc: a count that begins after it is called, because a key may be destroyed by it; those who wait for one share the next. It has the uses of all
+// keys, whichever keyring they are of: a key that is new to this controller's memory is among them.
 func (u *uses) of(ctx context.Context, _ string) (keyring.Uses, error) {
+	mine := u.asked.Add(1)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if now := u.now(); u.counted.IsZero() || now.Sub(u.counted) >= usesEvery || now.Before(u.counted) {
+	if mine > u.covered {
+		covers := u.asked.Load()
 		last, err := u.count(ctx)
 		if err != nil {
 			return keyring.Uses{}, err
 		}
-		u.last, u.counted = last, now
+		u.last, u.covered = last, covers
 	}
 	return keyring.Uses{Unseen: u.last.Unseen, Keys: maps.Clone(u.last.Keys)}, nil
 }

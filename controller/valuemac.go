@@ -105,7 +105,7 @@ func (v *valueMAC) make(ctx context.Context) (*unseal.MACKey, error) {
 }
 
 func (v *valueMAC) operation(action audit.Action) audit.Operation {
-	return audit.Operation{Action: action, Object: audit.Object{Kind: "Secret", Namespace: v.home, Name: valueMACSecret}, Actor: audit.Actor{User: audit.Unattributed}}
+	return audit.Operation{Action: action, Object: audit.Object{Kind: "Secret", Namespace: v.home, Name: valueMACSecret}, Actor: audit.Actor{User: audit.Unattributed, Manager: unseal.FieldManager}}
 }
 
 // outcome ends a record. One that is lost is an intent without an outcome.

@@ -12,6 +12,9 @@ import (
 // countEvery is how often, at the most, it is counted who needs the keys of a keyring, if nothing hangs on it.
 const countEvery = time.Minute
 
+// usesPatience is how long it is waited for what is known of who needs keys, such as for a cache that is being filled: status and keys do not wait for it.
+const usesPatience = 10 * time.Second
+
 // counted is what was told of who needs the keys of a keyring.
 type counted struct {
 	uses Uses
@@ -24,7 +27,7 @@ func (r *run) askUses(ctx context.Context) {
 		r.uses = &Uses{Unseen: "this controller does not know who needs keys"}
 		return
 	}
-	uses, err := r.m.cfg.Uses(ctx, r.kr.Name)
+	uses, err := r.tellUses(ctx)
 	if err != nil {
 		r.uses = &Uses{Unseen: "it cannot be told now: " + bounded(err.Error())}
 		return
@@ -33,7 +36,14 @@ func (r *run) askUses(ctx context.Context) {
 	r.m.noteUses(r.kr.Name, counted{uses, r.m.cfg.Now()})
 }
 
-// count has it told for the status, unless that was done a short time ago and nothing was done to the keys since: who looks at a key that was just replaced is to see who needs it. Where it cannot be told, what is known stays.
+func (r *run) tellUses(ctx context.Context) (Uses, error) {
+	ctx, cancel := context.WithTimeout(ctx, usesPatience)
+	defer cancel()
+	return r.m.cfg.Uses(ctx, r.kr.Name)
+}
+
+// count has it told for the status, unless that was done a short time ago and nothing was done to the keys since: who looks at a key
+// that was just replaced is to see who needs it. Where it cannot be told, what is known stays.
 func (r *run) count(ctx context.Context) {
 	if r.m.cfg.Uses == nil || !r.inv.keysRead {
 		return
@@ -42,7 +52,7 @@ func (r *run) count(ctx context.Context) {
 	if last := r.m.lastUses(r.kr.Name); last != nil && (len(r.done) == 0 || r.counted) && !last.at.After(now) && now.Sub(last.at) < countEvery {
 		return
 	}
-	if uses, err := r.m.cfg.Uses(ctx, r.kr.Name); err == nil {
+	if uses, err := r.tellUses(ctx); err == nil {
 		r.m.noteUses(r.kr.Name, counted{uses, now})
 	}
 }

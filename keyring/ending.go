@@ -51,19 +51,6 @@ func (s Situation) destroy(k Key, despite, why string) Next {
 	return Next{Do: DoDestroy, Key: k.ID, To: Destroyed, Why: why + s.despised(k)}
 }
 
-// Undestroyed is a key that cannot be destroyed before a person has changed something, and what.
-type Undestroyed struct{ Key, Why string }
-
-// undestroyed says why a key could not be destroyed; empty: it was not tried, or could.
-func (s Situation) undestroyed(id string) string {
-	for _, u := range s.Undestroyed {
-		if u.Key == id {
-			return u.Why
-		}
-	}
-	return ""
-}
-
 // obstacle says why a key is not destroyed, and what is to be done; empty: nothing is in the way. s.Uses is there.
 func (s Situation) obstacle(k Key, despite string) string {
 	u := s.Uses.Keys[k.ID]

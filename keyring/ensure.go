@@ -32,6 +32,7 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	r := &run{m: m, kr: kr, inv: &inventory{}}
 	err := m.succeed(ctx, kr)
 	m.govern(kr, policy)
+	r.undestroyed = m.undestroyed(kr)
 	if err != nil {
 		err = &refusal{ReasonAuditUnavailable, false, err}
 	} else {
@@ -52,6 +53,7 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	if r.inv.keysRead {
 		m.use(kr.Name, specs(&kr.Spec)...)
 	}
+	m.keepUndestroyed(kr.Name, r.undestroyed)
 	r.count(ctx)
 	return r.result(err), transient(err)
 }
@@ -82,7 +84,7 @@ type run struct {
 	move *move  // nil without it, and where keys cannot be moved
 	inv  *inventory
 	done []Done
-	// undestroyed are keys that were to be destroyed in this run and could not be.
+	// undestroyed are keys that were to be destroyed, in this run or not long before, and could not be.
 	undestroyed []Undestroyed
 	counted     bool   // whether it was told in this run
 	uses        *Uses  // who needs the keys, as it was told after the last step
@@ -155,8 +157,8 @@ func (r *run) settle(ctx context.Context) error {
 		problem, f := (*Problem)(nil), (*refusal)(nil)
 		switch isProblem := errors.As(err, &problem) && !errors.As(err, &f); {
 		case isProblem && next.Do == DoDestroy:
-			// Such as a Vault that does not give the right to it: all else goes on, and it is tried again with the next run.
-			r.undestroyed = append(r.undestroyed, Undestroyed{next.Key, problem.Error()})
+			// Such as a Vault that does not give the right to it: all else goes on.
+			r.undestroyed = append(r.undestroyed, Undestroyed{next.Key, problem.Error(), r.m.cfg.Now(), r.kr.Generation})
 			continue
 		case isProblem:
 			return &refusal{ReasonKeySourceUnavailable, true, err}

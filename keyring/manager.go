@@ -52,7 +52,8 @@ type held struct {
 	loaded bool
 	note   Published
 	// counted is who needs the keys, as it was told last; nil: it was not.
-	counted *counted
+	counted     *counted
+	undestroyed []Undestroyed
 	// sources are those that the Keyring named when all of it was read last.
 	sources []v1alpha1.KeySource
 }

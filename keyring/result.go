@@ -137,10 +137,20 @@ func (r *run) requests(s Situation) []v1alpha1.RequestStatus {
 	return all
 }
 
-// statuses describes keys, newest first.
+// maxShown and maxDestroyedShown bound the keys that a status lists: one with a post-quantum recipient takes some 2 KiB, and etcd takes no object of 1.5 MiB.
+const maxShown, maxDestroyedShown = 200, 20
+
+// statuses describes keys, newest first; of those that are too many the oldest are left out.
 func statuses(keys []Key, uses func(id string) *v1alpha1.KeyUses) []v1alpha1.KeyStatus {
 	var all []v1alpha1.KeyStatus
+	var destroyed int
 	for _, k := range slices.SortedFunc(slices.Values(keys), func(a, b Key) int { return older(b, a) }) {
+		if k.State == Destroyed {
+			destroyed++
+		}
+		if len(all) >= maxShown && k.State != Active || k.State == Destroyed && destroyed > maxDestroyedShown {
+			continue
+		}
 		s := v1alpha1.KeyStatus{ID: k.ID, Recipient: k.Recipient, State: string(k.State), Created: metav1.NewTime(k.Created), WasClear: k.WasClear, Uses: uses(k.ID)}
 		if !k.Activated.IsZero() {
 			at := metav1.NewTime(k.Activated)

@@ -167,6 +167,9 @@ const refusedAgain = time.Minute
 // LookAgain is the next time at which Decide may answer otherwise for no other reason than that time has passed; zero: never.
 func (s Situation) LookAgain() time.Time {
 	times := []time.Time{s.NextRotation()}
+	for _, u := range s.Undestroyed {
+		times = append(times, u.at.Add(undestroyedFor))
+	}
 	for _, k := range s.Keys {
 		times = append(times, s.ends(k))
 		if s.Uses != nil && s.Rotation.DestroyAfter > 0 && k.State.ends() {

@@ -58,14 +58,17 @@ type life struct {
 }
 
 func newLife(t *testing.T, seed uint64) *life {
-	l := &life{
-		bench: &bench{t: t, src: newMemorySource(t), now: noon}, log: &memoryLog{open: map[string]audit.Action{}}, dice: rand.New(rand.NewPCG(seed, 7)),
-		kr: ring("default"), seen: map[string]keyring.State{},
-	}
-	l.src.now = func() time.Time { return l.now }
-	l.uses = l.u.of
-	l.restart(l.log)
+	l := &life{dice: rand.New(rand.NewPCG(seed, 7)), kr: ring("default"), seen: map[string]keyring.State{}}
+	l.bench, l.log = newQuickBench(t, l.u.of)
 	return l
+}
+
+// newQuickBench is a bench with a memoryLog.
+func newQuickBench(t *testing.T, uses keyring.UsesFunc) (*bench, *memoryLog) {
+	b, log := &bench{t: t, src: newMemorySource(t), now: noon, uses: uses}, &memoryLog{open: map[string]audit.Action{}}
+	b.src.now = func() time.Time { return b.now }
+	b.restart(log)
+	return b, log
 }
 
 func (l *life) fail(format string, args ...any) {

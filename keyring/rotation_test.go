@@ -1,7 +1,6 @@
 package keyring_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -235,161 +234,6 @@ func TestASuspendedKeyOpensNotEvenWhereTheSourceIsAwayThen(t *testing.T) {
 	}
 }
 
-// useTable is who needs keys, as a test says.
-type useTable struct {
-	uses  keyring.Uses
-	err   error
-	asked int
-}
-
-func (u *useTable) of(context.Context, string) (keyring.Uses, error) {
-	u.asked++
-	return u.uses, u.err
-}
-
-func TestAKeyIsDestroyedWhenNoUseIsKnown(t *testing.T) {
-	b := newBench(t)
-	u := &useTable{}
-	b.uses = u.of
-	b.restart(b.log)
-	old := b.mustEnsure(ring("default")).Keys[0].ID
-	kr := asks([3]string{old, "Destroy", "spring cleaning"})
-	outcome := func(want, says string) keyring.Result {
-		t.Helper()
-		res := b.mustEnsure(kr)
-		if q := res.Requests[0]; q.Outcome != want || !strings.Contains(q.Message, says) {
-			t.Errorf("%+v", q)
-		}
-		return res
-	}
-	outcome("Refused", "the key is sealed to: rotate first")
-	kr.Spec.Rotation = rotation("", "2026-11-23T12:00:01Z", "")
-	b.now = noon.Add(time.Second)
-	u.uses.Keys = map[string]keyring.KeyUses{old: {Objects: 1, Examples: []string{"prod/db"}}}
-	if res := outcome("Refused", "1 object needs it, such as prod/db"); states(res)[old] != "Deactivated" || !res.LookAgain.Equal(b.now.Add(time.Minute)) {
-		t.Errorf("%+v, again %s", states(res), res.LookAgain)
-	}
-	u.err = errors.New("not yet")
-	outcome("Refused", "it cannot be told now: not yet")
-	u.err, u.uses.Keys = nil, nil
-	if res := outcome("Done", "the key is Destroyed"); states(res)[old] != "Destroyed" || b.opens(old) || len(res.Keys) != 2 {
-		t.Errorf("%+v", res)
-	}
-	if k, ok := b.live.Load().Key(old); !ok || k.State != keyring.Destroyed {
-		t.Errorf("it is not told that it was destroyed: %v, %t", k, ok)
-	}
-	if says := b.outcomes()[audit.ActionKeyDestroy]; says != "asked for: Destroy, because: spring cleaning" {
-		t.Errorf("the record says %q", says)
-	}
-	if res := outcome("Done", "the key is Destroyed"); len(res.Done) > 0 {
-		t.Errorf("%+v", res.Done)
-	}
-}
-
-// TestUsesAreAskedForRightBeforeEachDestruction has what needs the second key appear while the first is destroyed.
-func TestUsesAreAskedForRightBeforeEachDestruction(t *testing.T) {
-	b := newBench(t)
-	u := &useTable{}
-	b.uses = u.of
-	b.restart(b.log)
-	b.mustEnsure(ring("default"))
-	for range 2 {
-		b.src.put(newClassical(t, keyring.Deactivated))
-	}
-	ids := b.src.inState(keyring.Deactivated)
-	u.asked = 0
-	b.src.after = func(op string, _ int) error {
-		if op == "set state" {
-			u.uses.Keys = map[string]keyring.KeyUses{ids[0]: {Objects: 1}, ids[1]: {Objects: 1}}
-		}
-		return nil
-	}
-	res := b.mustEnsure(asks([3]string{ids[0], "Destroy", ""}, [3]string{ids[1], "Destroy", ""}))
-	var got []string
-	for _, q := range res.Requests {
-		got = append(got, q.Outcome)
-	}
-	slices.Sort(got)
-	if !slices.Equal(got, []string{"Done", "Refused"}) || u.asked != 2 || len(b.src.inState(keyring.Destroyed)) != 1 {
-		t.Errorf("%v, asked %d times", got, u.asked)
-	}
-}
-
-func TestWithoutAnybodyWhoKnowsUsesNothingIsDestroyed(t *testing.T) {
-	b := newBench(t)
-	b.mustEnsure(ring("default"))
-	old := newClassical(t, keyring.Deactivated)
-	old.Since = noon.Add(-time.Hour)
-	b.src.put(old)
-	kr := asks([3]string{old.ID, "Destroy", ""})
-	kr.Spec.Rotation = rotation("", "", "1m")
-	if res := b.mustEnsure(kr); res.Requests[0].Outcome != "Refused" || !strings.Contains(res.Requests[0].Message, "this controller does not know who needs keys") || res.Keys[0].Uses != nil {
-		t.Errorf("%+v", res)
-	}
-	kr.Spec.Requests[0].Despite = "Any"
-	if res := b.mustEnsure(kr); res.Requests[0].Outcome != "Done" {
-		t.Errorf("%+v", res.Requests)
-	}
-}
-
-func TestAnOldKeyGoesByItself(t *testing.T) {
-	b := newBench(t)
-	u := &useTable{}
-	b.uses = u.of
-	b.restart(b.log)
-	kr := ring("default")
-	kr.Spec.Rotation = rotation("24h", "", "10h")
-	old := b.mustEnsure(kr).Keys[0].ID
-	b.now = noon.Add(24 * time.Hour)
-	if res := b.mustEnsure(kr); states(res)[old] != "Deactivated" || !res.LookAgain.Equal(noon.Add(34*time.Hour)) {
-		t.Errorf("%v, again %s", states(res), res.LookAgain)
-	}
-	b.now = noon.Add(34 * time.Hour)
-	u.uses.Unseen = "namespace x"
-	if res := b.mustEnsure(kr); states(res)[old] != "Deactivated" {
-		t.Errorf("%v", states(res))
-	}
-	u.uses.Unseen = ""
-	if res := b.mustEnsure(kr); states(res)[old] != "Destroyed" || !slices.Equal(done(res), []string{"KeyDestroyed"}) {
-		t.Errorf("%v", states(res))
-	}
-}
-
-func TestUsesAreCountedOnceAMinute(t *testing.T) {
-	b := newBench(t)
-	u := &useTable{}
-	b.uses = u.of
-	b.restart(b.log)
-	kr := ring("default")
-	id := b.mustEnsure(kr).Keys[0].ID
-	u.uses = keyring.Uses{Unseen: "namespace x", Keys: map[string]keyring.KeyUses{id: {Objects: 12, Gone: 3, Examples: slices.Repeat([]string{"a/b"}, 12)}}}
-	for _, at := range []time.Duration{0, time.Second, 59 * time.Second} {
-		b.now = noon.Add(at)
-		if res := b.mustEnsure(kr); u.asked != 1 || res.Keys[0].Uses.Objects != 0 {
-			t.Errorf("after %s: asked %d times, %+v", at, u.asked, res.Keys[0].Uses)
-		}
-	}
-	b.now = noon.Add(time.Minute)
-	res := b.mustEnsure(kr)
-	want := &v1alpha1.KeyUses{Objects: 12, Gone: 3, Examples: slices.Repeat([]string{"a/b"}, 10), Unseen: "namespace x", Counted: metav1.NewTime(b.now)}
-	if diff := cmp.Diff(want, res.Keys[0].Uses); diff != "" || u.asked != 2 {
-		t.Errorf("asked %d times: %s", u.asked, diff)
-	}
-	// Where it cannot be told, what is known stays, across a restart by the status.
-	u.err, b.now = errors.New("not yet"), noon.Add(time.Hour)
-	if again := b.mustEnsure(kr); !cmp.Equal(again.Keys[0].Uses, want) {
-		t.Errorf("%+v", again.Keys[0].Uses)
-	}
-	b.restart(b.log)
-	if again := b.mustEnsure(kr); again.Keys[0].Uses != nil {
-		t.Errorf("%+v", again.Keys[0].Uses)
-	}
-	kr.Status.Keys = res.Keys
-	if again := b.mustEnsure(kr); !cmp.Equal(again.Keys[0].Uses, want) {
-		t.Errorf("%+v", again.Keys[0].Uses)
-	}
-}
-
 func TestANewKeyThatDoesNotOpenLeavesTheOldOneActive(t *testing.T) {
 	b := newBench(t)
 	first := b.mustEnsure(ring("default"))
@@ -438,5 +282,34 @@ func TestRequestsStayAsTheyAreWhileTheSourceIsAway(t *testing.T) {
 	want := []v1alpha1.RequestStatus{kr.Status.Requests[0], {Key: other, Do: "Destroy", Outcome: "Waiting", Message: "connection refused"}}
 	if diff := cmp.Diff(want, res.Requests); diff != "" || err == nil {
 		t.Error(diff, err)
+	}
+}
+
+func TestAStatusListsNoMoreKeysThanItCanHold(t *testing.T) {
+	b := newBench(t)
+	active := b.mustEnsure(ring("default")).Keys[0].ID
+	put := func(n int, state keyring.State) {
+		for i := range n {
+			k := newClassical(t, state)
+			k.Created = noon.Add(time.Duration(i+1) * time.Minute)
+			b.src.put(k)
+		}
+	}
+	put(30, keyring.Destroyed)
+	put(300, keyring.Deactivated)
+	res := b.mustEnsure(ring("default"))
+	count := map[string]int{}
+	for _, k := range res.Keys {
+		count[k.State]++
+	}
+	// The active key is older than all of them, and listed all the same.
+	if last := res.Keys[len(res.Keys)-1]; len(res.Keys) != 201 || last.ID != active || count["Destroyed"] > 20 {
+		t.Errorf("%v", count)
+	}
+	b = newBench(t)
+	b.mustEnsure(ring("default"))
+	put(30, keyring.Destroyed)
+	if res := b.mustEnsure(ring("default")); len(res.Keys) != 21 {
+		t.Errorf("%d keys", len(res.Keys))
 	}
 }

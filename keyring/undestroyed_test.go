@@ -16,10 +16,12 @@ import (
 type keptSource struct {
 	*memorySource
 	denied bool
+	tries  int
 }
 
 func (s *keptSource) SetState(ctx context.Context, k keyring.Stored, to keyring.State, at time.Time) error {
 	if to == keyring.Destroyed && s.denied {
+		s.tries++
 		return &keyring.Problem{Where: k.Where, Msg: "may not be deleted", KeyID: k.ID}
 	}
 	return s.memorySource.SetState(ctx, k, to, at)
@@ -28,7 +30,7 @@ func (s *keptSource) SetState(ctx context.Context, k keyring.Stored, to keyring.
 // TestAKeyThatCannotBeDestroyedHindersNothing has two keys to destroy, one asked for and one by itself, at a source that does not give the right to it.
 func TestAKeyThatCannotBeDestroyedHindersNothing(t *testing.T) {
 	b := newBench(t)
-	kept := &keptSource{b.src, true}
+	kept := &keptSource{memorySource: b.src, denied: true}
 	b.m = keyring.NewManager(keyring.Config{
 		Source: keyring.ClearSecrets(kept), Audit: b.log, Now: func() time.Time { return b.now }, Rand: rand.Reader, Live: b.live,
 		Uses: func(context.Context, string) (keyring.Uses, error) { return keyring.Uses{}, nil },
@@ -42,7 +44,10 @@ func TestAKeyThatCannotBeDestroyedHindersNothing(t *testing.T) {
 	}
 	kr.Spec.Requests = []v1alpha1.KeyRequest{{Key: old[1], Do: v1alpha1.RequestDestroy}}
 	for range 2 {
-		res := b.mustEnsure(kr)
+		res, tries := b.mustEnsure(kr), kept.tries
+		if res = b.mustEnsure(kr); kept.tries != tries || res.LookAgain.IsZero() || res.LookAgain.After(b.now.Add(5*time.Minute)) {
+			t.Errorf("it is tried again at once, or not before %s", res.LookAgain)
+		}
 		for _, id := range old[:2] {
 			if !strings.Contains(res.Message, "key "+id[:16]+" is to be destroyed and stays: Place "+id[:16]+" may not be deleted") || states(res)[id] != "Deactivated" || !b.opens(id) {
 				t.Errorf("of key %s: %s", id[:16], res.Message)
@@ -54,8 +59,15 @@ func TestAKeyThatCannotBeDestroyedHindersNothing(t *testing.T) {
 		if res.Reason != keyring.ReasonKeyActive || activeOf(res) == "" || slices.Contains(old, activeOf(res)) {
 			t.Errorf("the rotation was held up: %+v", res)
 		}
+		kr.Generation++
+	}
+	kr.Generation--
+	b.now = b.now.Add(5 * time.Minute)
+	if b.mustEnsure(kr); kept.tries != 6 {
+		t.Errorf("%d tries: with each change of the Keyring, and after a while", kept.tries)
 	}
 	kept.denied = false
+	kr.Generation++
 	res := b.mustEnsure(kr)
 	for _, id := range old[:2] {
 		if states(res)[id] != "Destroyed" || b.opens(id) {

@@ -170,15 +170,17 @@ func TestThePageOfTheKindsHasAHeadingForEverything(t *testing.T) {
 	all := headings(t)
 	keyringFields, connection := keyringFields(t)
 	for part, want := range map[string][]string{
-		"Fields of GitSecret":     fieldsOf(t, "waxwing.io_gitsecrets.yaml"),
-		"Fields of Keyring":       keyringFields,
-		"Fields of vault":         connection,
-		"Conditions of GitSecret": slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return c == "Degraded" || c == "Moving" }),
-		"Conditions of Keyring":   slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return c == v1alpha1.ConditionExposed }),
-		"Reasons of GitSecret":    reasons,
-		"Reasons of Keyring":      append(constants(t, "../keyring", "Reason"), slices.DeleteFunc(constants(t, "../api/v1alpha1", "Reason"), func(r string) bool { return r == v1alpha1.ReasonKeyCompromised })...),
-		"Events of GitSecret":     append(constants(t, ".", "Event"), constants(t, "../controller", "Event")...),
-		"Marks":                   append(constants(t, "../api/v1alpha1", "Annotation"), constants(t, "../api/v1alpha1", "Label")...),
+		"Fields of GitSecret": fieldsOf(t, "waxwing.io_gitsecrets.yaml"),
+		"Fields of Keyring":   keyringFields,
+		"Fields of vault":     connection,
+		"Conditions of GitSecret": slices.DeleteFunc(slices.Clone(conditions), func(c string) bool {
+			return slices.Contains([]string{"Degraded", "Moving", v1alpha1.ConditionBackedUp, v1alpha1.ConditionRestoring}, c)
+		}),
+		"Conditions of Keyring": slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return c == v1alpha1.ConditionExposed }),
+		"Reasons of GitSecret":  reasons,
+		"Reasons of Keyring":    append(constants(t, "../keyring", "Reason"), slices.DeleteFunc(constants(t, "../api/v1alpha1", "Reason"), func(r string) bool { return r == v1alpha1.ReasonKeyCompromised })...),
+		"Events of GitSecret":   append(constants(t, ".", "Event"), constants(t, "../controller", "Event")...),
+		"Marks":                 append(constants(t, "../api/v1alpha1", "Annotation"), constants(t, "../api/v1alpha1", "Label")...),
 	} {
 		t.Run(part, func(t *testing.T) {
 			if diff := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(all[part]))); diff != "" {

@@ -93,8 +93,8 @@ type Plan struct {
 	Adopts bool
 	// Repairs is true where the Secret was written from this generation before, as the status has it, and is not as it was written.
 	Repairs bool
-	// Proves is set where the Secret is as it should be, and the object is only opened to see that a key is not needed any more: nothing is to be written. It is the outcome
-	// so far, which stands if the object cannot be opened for a reason that passes.
+	// Proves is set where the Secret is as it should be, and the object is only opened to see that a key is not needed any more, or to have the MACs of values that are exposed:
+	// nothing is to be written. It is the outcome so far, which stands if the object cannot be opened for a reason that passes.
 	Proves *Outcome
 
 	checked *seal.Checked
@@ -185,14 +185,14 @@ func decide(in Input, p *Plan, s sight, claims Mark) Decision {
 	return Decision{Action: Open, Plan: p}
 }
 
-// prove makes the plan of an object whose Secret is as it should be one that ends the use of a key, if there is one to end.
+// prove makes the plan of an object whose Secret is as it should be one that ends the use of a key, if there is one to end, or that gets MACs which are missed.
 func (p *Plan) prove(in *Input, kept Outcome) bool {
-	only, uses, ok := p.claims.unproved(in, p)
-	if !ok {
+	before := *p
+	if only, uses, ok := p.claims.unproved(in, p); ok {
+		p.permits, p.Keys = only, uses
+	} else if !p.claims.unsure(&in.Object.Spec, p.sight) {
 		return false
 	}
-	before := *p
-	p.permits, p.Keys = only, uses
 	if judge(in, p) != nil || p.rolledBack != "" {
 		*p = before // it stays as it is, whatever the rules of today say
 		return false

@@ -79,7 +79,7 @@ func (m Mark) valued(was Mark, s sight, items []string, macs MACs) Mark {
 		case known:
 			v.Keys = union(v.Keys, m.Envelopes[old].Ever)
 		default:
-			v = Valued{Keys: union(m.Lost, m.Envelopes[old].Ever), Exposed: m.LostExposed}
+			v = Valued{Keys: union(m.Lost, m.Envelopes[old].Ever), Exposed: m.LostExposed || slices.Contains(s.exposed, item)}
 		}
 		if _, room := m.Envelopes[id]; !room {
 			v.Keys = union(v.Keys, s.claims[id].ever)
@@ -99,7 +99,7 @@ func (m *Mark) exposed(spec *seal.Spec, s sight) Exposure {
 		}
 	}
 	all := Exposure{Known: s.ring != nil}
-	if len(compromised) == 0 && !m.LostExposed && !m.anyExposed() {
+	if len(compromised) == 0 && len(s.exposed) == 0 && !m.LostExposed && !m.anyExposed() {
 		return all
 	}
 	keys := map[string]bool{}
@@ -115,7 +115,7 @@ func (m *Mark) exposed(spec *seal.Spec, s sight) Exposure {
 		name := markName(item)
 		v, known := m.Values[name]
 		seen, opened := m.Items[name]
-		value := v.Exposed || (!known && (m.LostExposed || hit(m.Lost)))
+		value := v.Exposed || (!known && (m.LostExposed || hit(m.Lost) || slices.Contains(s.exposed, item)))
 		value = hit(union(v.Keys, m.Envelopes[seen.present()].Ever)) || value
 		if value && opened && !v.Exposed {
 			if !known {
@@ -135,6 +135,11 @@ func (m *Mark) exposed(spec *seal.Spec, s sight) Exposure {
 
 // Mentions says whether a key is among those that l speaks of.
 func (l Ledger) Mentions(id string) bool { return contains(l.keys(), id) }
+
+// unsure says whether an item is exposed whose MAC is not known: that its value has changed could not be told.
+func (m Mark) unsure(spec *seal.Spec, s sight) bool {
+	return slices.ContainsFunc(m.exposed(spec, s).Items, func(item string) bool { return m.Values[markName(item)].MAC == "" })
+}
 
 func (l Ledger) anyExposed() bool {
 	for _, v := range l.Values {

@@ -75,8 +75,13 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 			{"with them", func(c *cluster) { c.macs = maker.macs; c.apply("db", resealed) }, both}, {"and renewed", apply(renewed), []string{"user"}}},
 		"with other MACs": {sealed, compromised, {"another key", func(c *cluster) { c.macs = otherMACs(t); c.apply("db", renewed) }, both},
 			{"changed again", apply(resealed), []string{"user"}}},
-		"deleted, and back":      {sealed, compromised, {"deleted", func(c *cluster) { c.remove("db"); c.apply("db", resealed) }, both}},
-		"the keys are not there": {sealed, compromised, {"away", func(c *cluster) { c.keys = c.keys[:0]; c.look("db") }, both}},
+		"deleted, and back": {sealed, compromised, {"deleted", func(c *cluster) { c.remove("db"); c.apply("db", resealed) }, both}},
+		"the mark is lost":  {sealed, compromised, {"lost", func(c *cluster) { delete(c.marks, "db"); c.look("db") }, both}, {"renewed", apply(renewed), []string{"user"}}},
+		"the mark is lost before": {sealed, {"lost", func(c *cluster) { delete(c.marks, "db"); c.look("db") }, nil}, compromised, {"looked at again", func(c *cluster) { c.look("db") }, both},
+			{"renewed", apply(renewed), []string{"user"}}},
+		"the mark is lost, and it is resealed": {sealed, compromised, {"resealed", func(c *cluster) { delete(c.marks, "db"); c.apply("db", resealed) }, both}, {"renewed", apply(renewed), []string{"user"}}},
+		"the mark is lost after a rewrap":      {sealed, compromised, {"rewrapped", apply(quiet), both}, {"lost", func(c *cluster) { delete(c.marks, "db"); c.look("db") }, both}},
+		"the keys are not there":               {sealed, compromised, {"away", func(c *cluster) { c.keys = c.keys[:0]; c.look("db") }, both}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, bad, good)

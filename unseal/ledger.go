@@ -62,9 +62,11 @@ type Valued struct {
 // sight is what a look at an object says of keys.
 type sight struct {
 	claims map[string]claim // by envelope that an item names
-	shown  []v1alpha1.KeyUse
-	ring   *keyring.Ring
-	now    int64
+	// shown and exposed are what the status has of keys and exposed items: it is believed where that only adds.
+	shown   []v1alpha1.KeyUse
+	exposed []string
+	ring    *keyring.Ring
+	now     int64
 }
 
 // claim is what the wraps of an envelope say: named are the keys they are for, ever all that they mention.
@@ -73,7 +75,7 @@ type claim struct{ named, ever []string }
 // sightOf takes every object, also one that is of no valid form: one line may be all that is wrong with it. The status adds what a crash may have lost.
 func sightOf(in *Input) sight {
 	o := in.Object
-	return sight{claims: claimsOf(&o.Spec), shown: o.Status.Keys, ring: in.Ring, now: in.Now.Unix()}
+	return sight{claims: claimsOf(&o.Spec), shown: o.Status.Keys, exposed: o.Status.Exposed, ring: in.Ring, now: in.Now.Unix()}
 }
 
 func claimsOf(spec *seal.Spec) map[string]claim {

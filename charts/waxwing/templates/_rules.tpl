@@ -80,7 +80,7 @@
   verbs: [update]
 {{- end }}
 # audit/cluster: the audit log's key is a Secret, and its anchor a ConfigMap that is changed in place (the rules for Secrets and ConfigMaps allow it)
-# controller/keyring_status.go: the recipients of each keyring, for people and programs without access to Keyrings
+# controller/keyring_status.go: the recipients of each keyring, for people and programs without access to Keyrings; controller/backups.go: the encrypted backup of its keys
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [create, patch]
