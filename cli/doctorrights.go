@@ -28,12 +28,12 @@ func rights(namespace, home string) []right {
 		{Access: waxwing("get", "keyrings", ""), needs: "seal status, keys, init",
 			lack: "seal status does not know which keys are sealed to now; seal keys fetch and init need the ConfigMap in " + home,
 			hint: "ask for: kubectl create clusterrole waxwing-keyrings --verb=get,list --resource=keyrings." + v1alpha1.GroupName + ", bound to you"},
-		{Access: waxwing("patch", "keyrings", ""), needs: "seal keys rotate, move and others that change keyrings",
-			lack: "seal keys cannot have keys rotated or retired", rare: true},
 		{Access: cluster.Access{Verb: "list", Resource: "secrets", Namespace: namespace}, needs: "seal status, from-cluster",
 			lack: "seal status goes by the controller's word about Secrets, and seal from-cluster cannot list them", rare: true},
 		{Access: cluster.Access{Verb: "get", Resource: "secrets", Namespace: namespace}, needs: "seal from-cluster",
 			lack: "seal from-cluster cannot read Secrets", rare: true},
+		{Access: waxwing("patch", "keyrings", ""), needs: "seal keys rotate, move and others that change keyrings",
+			lack: "seal keys cannot have keys rotated or retired", rare: true},
 	}
 }
 

@@ -73,8 +73,7 @@ run kubectl get keyrings
 say "3. A repository, and the cluster's public keys in it"
 cd "$work/repo"
 git init -q -b main . && git config user.name demo && git config user.email demo@example.invalid
-run seal keys fetch --out recipients.note
-export SEAL_RECIPIENTS_FILE="$work/repo/recipients.note"
+run seal init --keyring default
 
 say "4. Seal a Secret and commit it"
 kubectl create namespace prod >/dev/null
@@ -108,7 +107,36 @@ run kubectl get gitsecret -n prod -o wide
 echo "The Secret is as it was:"
 run "kubectl get secret db -n prod -o jsonpath='{.data.password}' | base64 -d; echo"
 
-say "8. What the audit log says, and that it is all of it: verified against what the cluster keeps outside of the log's volume"
+say "8. Rotate the key: first a backup of it, which only an offline key opens; then another key takes its place, and nothing else changes"
+run "kubectl apply -f db.yaml && rm evil.yaml"
+kubectl wait --for=condition=Ready gitsecret/db -n prod --timeout=60s >/dev/null
+run seal keys generate --out "$work/breakglass.txt"
+glass=$(sed -n 's/^# public key: //p' "$work/breakglass.txt")
+kubectl patch keyring default --type merge -p "{\"spec\":{\"breakGlass\":{\"recipients\":[\"$glass\"]}}}" >/dev/null
+until_true 'kubectl get configmap -n waxwing-system waxwing-backup-default' "the backup"
+run seal keys backup --out "$work/first.backup.note"
+before=$(kubectl get secret db -n prod -o jsonpath='{.metadata.uid} {.metadata.resourceVersion}')
+first=$(kubectl get keyring default -o jsonpath='{.status.activeKey}')
+run seal keys rotate
+run seal keys list --cluster
+
+say "9. Git follows: the controller offers new wraps, seal puts them into the files; values, signatures and the Secret stay"
+until_true "kubectl get gitsecret db -n prod -o jsonpath='{.status.rewrap[0].holder}' | grep -q default" "the offer"
+run seal rewrap .
+run "git diff --stat && git diff db.yaml | cut -c1-110 | head -n 20"
+run "git add . && git commit -q -m 'wraps for the new key' && kubectl apply -f db.yaml"
+until_true "kubectl get gitsecret db -n prod -o jsonpath='{.status.keys[*].id}' | grep -q . && ! kubectl get gitsecret db -n prod -o jsonpath='{.status.keys[*].id}' | grep -q '$first'" "the new key to open it"
+test "$before" = "$(kubectl get secret db -n prod -o jsonpath='{.metadata.uid} {.metadata.resourceVersion}')"
+echo "The Secret is the same, down to its resource version."
+
+say "10. Nobody is known to need the first key any more: it is destroyed"
+run seal keys uses "$first"
+run seal keys destroy "$first" --yes --reason "'all is rewrapped'"
+run "git show HEAD~1:db.yaml > $work/old.yaml"
+run "seal open -i $work/breakglass.txt --key password $work/old.yaml || echo 'exit status '\$?"
+run "seal open -i $work/first.backup.note -i $work/breakglass.txt --key password $work/old.yaml; echo"
+
+say "11. What the audit log says, and that it is all of it: verified against what the cluster keeps outside of the log's volume"
 run "seal audit tail -n 6 $work/audit"
 until_true "seal audit anchor | grep -q 'records, root'" "the anchor"
 run "seal audit anchor -o json > $work/anchors.json && seal audit verify $work/audit --anchor $work/anchors.json"

@@ -32,7 +32,7 @@ func (r *run) askUses(ctx context.Context) {
 		r.uses = &Uses{Unseen: "it cannot be told now: " + bounded(err.Error())}
 		return
 	}
-	r.uses = &uses
+	r.uses, r.counted = &uses, true
 	r.m.noteUses(r.kr.Name, counted{uses, r.m.cfg.Now()})
 }
 
@@ -42,13 +42,14 @@ func (r *run) tellUses(ctx context.Context) (Uses, error) {
 	return r.m.cfg.Uses(ctx, r.kr.Name)
 }
 
-// count has it told for the status, unless that was done a short time ago. Where it cannot be told, what is known stays.
+// count has it told for the status, unless that was done a short time ago and nothing was done to the keys since: who looks at a key
+// that was just replaced is to see who needs it. Where it cannot be told, what is known stays.
 func (r *run) count(ctx context.Context) {
 	if r.m.cfg.Uses == nil || !r.inv.keysRead {
 		return
 	}
 	now := r.m.cfg.Now()
-	if last := r.m.lastUses(r.kr.Name); last != nil && !last.at.After(now) && now.Sub(last.at) < countEvery {
+	if last := r.m.lastUses(r.kr.Name); last != nil && (len(r.done) == 0 || r.counted) && !last.at.After(now) && now.Sub(last.at) < countEvery {
 		return
 	}
 	if uses, err := r.tellUses(ctx); err == nil {

@@ -86,6 +86,7 @@ type run struct {
 	done []Done
 	// undestroyed are keys that were to be destroyed, in this run or not long before, and could not be.
 	undestroyed []Undestroyed
+	counted     bool   // whether it was told in this run
 	uses        *Uses  // who needs the keys, as it was told after the last step
 	why         string // what the next operation is done for
 	by          string // the field manager that has asked for it; empty: nobody has

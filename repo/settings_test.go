@@ -147,6 +147,9 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		"a pin and recipients":          {"recipients: [", "statementKey: " + vkey + ", recipients: [", "statementKey (a keyring), or recipients"},
 		"neither":                       {"recipients: [" + r + "]", "", "statementKey (a keyring), or recipients"},
 		"a broken pin":                  {"recipients: [" + r + "]", "statementKey: prod+0", "statementKey"},
+		"a backup of people":            {"recipients: [" + r + "]", "recipients: [" + r + "], backup: b.note", "has a backup, which only a keyring"},
+		"a backup further up":           {"recipients: [" + r + "]", "statementKey: " + vkey + ", backup: ../b.note", `backup: "../b.note" is no path`},
+		"a backup anywhere":             {"recipients: [" + r + "]", "statementKey: " + vkey + ", backup: /etc/b.note", `backup: "/etc/b.note" is no path`},
 		"another keyring's pin":         {"{prod: {recipients: [" + r + "]}}", "{dev: {statementKey: " + vkey + "}}", `statementKey is that of "prod"`},
 		"a holder that is a path":       {"{prod: {", "{../prod: {", "the name of a holder"},
 		"a scope":                       {"version: 1", "version: 1\nscope: everywhere", `scope: "everywhere"`},
@@ -240,6 +243,22 @@ func TestNotesVerifyUnderThePinAlone(t *testing.T) {
 				t.Errorf("the set is %+v, %v", set, err)
 			}
 		})
+	}
+}
+
+func TestABackupLiesBelowItsSettings(t *testing.T) {
+	_, vkey, err := statement.GenerateKey(rand.Reader, "prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	settings := "version: 1\nholders: {prod: {statementKey: " + vkey + ", backup: .seal/prod.backup.note}}\nenvironments: [{name: prod, paths: ['**'], holders: [prod]}]\n"
+	if err := os.WriteFile(filepath.Join(dir, ".seal.yaml"), []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	holders, err := repo.NewTree("").Holders(dir)
+	if err != nil || len(holders) != 1 || holders[0].Backup != filepath.Join(dir, ".seal", "prod.backup.note") {
+		t.Errorf("%+v, %v", holders, err)
 	}
 }
 

@@ -284,7 +284,7 @@ func TestReadme(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "git", "version").CombinedOutput(); err != nil {
 		t.Fatalf("the demo needs git: %v %s", err, out)
 	}
-	demo(t, "demo", "Unsealed", "Tampered", "api-token=demo-token-not-a-secret", "Nothing is left running")
+	demo(t, "demo", "Unsealed", "Tampered", "api-token=demo-token-not-a-secret", "The Secret is the same", "exit status 3", "is destroyed", "Nothing is left running")
 }
 
 func TestDemoOfVault(t *testing.T) {

@@ -253,10 +253,19 @@ func (r *turning) destroy() {
 	})
 }
 
-// destroyed waits for that. What a start has not looked at yet is in the way of it, and only a new look shows that it is not there any more.
+// asksAgain asks again where the destruction was refused: what a start has not looked at yet is in the way of it, and only a new look shows that it is not there any more.
+func (r *turning) asksAgain() {
+	r.t.Helper()
+	for _, q := range r.status().Requests {
+		if q.Outcome == v1alpha1.RequestRefused {
+			r.change(func(s *v1alpha1.KeyringSpec) { s.Requests[0].Reason += " again" })
+		}
+	}
+}
+
+// destroyed waits for the destruction.
 func (r *turning) destroyed() {
 	r.t.Helper()
-	looks := 0
 	harness.Eventually(r.ctx, r.t, "the key before is destroyed", func(context.Context) error {
 		status := r.status()
 		for _, k := range status.Keys {
@@ -264,12 +273,7 @@ func (r *turning) destroyed() {
 				return nil
 			}
 		}
-		for _, q := range status.Requests {
-			if q.Outcome == v1alpha1.RequestRefused {
-				looks++
-				r.change(func(s *v1alpha1.KeyringSpec) { s.Requests[0].Reason = fmt.Sprintf("the test is over, look %d", looks) })
-			}
-		}
+		r.asksAgain()
 		return fmt.Errorf("the keyring says %+v", status.Requests)
 	})
 	r.holds()
@@ -281,9 +285,10 @@ type sets struct {
 	stop []func()
 	done sync.WaitGroup
 
-	mu   sync.Mutex
-	text map[uint64]string
-	errs []error
+	mu    sync.Mutex
+	text  map[uint64]string
+	ended bool
+	errs  []error
 }
 
 // recordSets begins to watch the statement key's Secret and the ConfigMap of the recipients: every set that was ever signed or published is in one of their versions.
@@ -311,7 +316,9 @@ func (w *world) recordSets() *sets {
 					}
 				default:
 					s.mu.Lock()
-					s.errs = append(s.errs, fmt.Errorf("the watch of recipient sets ended: %+v", e.Object))
+					if !s.ended {
+						s.errs = append(s.errs, fmt.Errorf("the watch of recipient sets ended: %+v", e.Object))
+					}
 					s.mu.Unlock()
 				}
 			}
@@ -336,6 +343,9 @@ func (s *sets) note(signed []byte) {
 // check ends the record and holds that there were n sets at least, and never two under one number.
 func (s *sets) check(n int) {
 	s.w.t.Helper()
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
 	for _, stop := range s.stop {
 		stop()
 	}

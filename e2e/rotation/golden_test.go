@@ -106,7 +106,21 @@ func (g *golden) neededStill() {
 // rewrap takes what is offered into Git, and has it synced.
 func (g *golden) rewrap() {
 	g.t.Helper()
+	g.offered(g.objects...)
+	g.seal("rewrap", ".")
+	g.onlyWraps()
+	g.commit("rewrap")
+	g.seal("rewrap", "--check", ".")
 	for _, name := range g.objects {
+		g.apply(name + ".yaml")
+		g.openedWithNext(name)
+	}
+}
+
+// offered waits until wraps are offered for objects.
+func (g *golden) offered(names ...string) {
+	g.t.Helper()
+	for _, name := range names {
 		g.eventually("wraps are offered for "+name, func(context.Context) error {
 			if o := g.comesTo(name, unseal.Unsealed); len(o.Status.Rewrap) != 1 {
 				return fmt.Errorf("there are %d offers", len(o.Status.Rewrap))
@@ -114,25 +128,23 @@ func (g *golden) rewrap() {
 			return nil
 		})
 	}
-	g.seal("rewrap", ".")
-	g.onlyWraps()
-	g.commit("rewrap")
-	g.seal("rewrap", "--check", ".")
-	for _, name := range g.objects {
-		g.apply(name + ".yaml")
-		g.eventually(name+" is opened with the next key, and nothing is offered any more", func(context.Context) error {
-			o := g.comesTo(name, unseal.Unsealed)
-			for _, k := range o.Status.Keys {
-				if k.ID != g.next && !strings.HasPrefix(g.next, k.ID) {
-					return fmt.Errorf("it was opened with %s", k.ID)
-				}
+}
+
+// openedWithNext waits until an object is opened with the next key, and nothing is offered for it any more.
+func (g *golden) openedWithNext(name string) {
+	g.t.Helper()
+	g.eventually(name+" is opened with the next key, and nothing is offered any more", func(context.Context) error {
+		o := g.comesTo(name, unseal.Unsealed)
+		for _, k := range o.Status.Keys {
+			if k.ID != g.next {
+				return fmt.Errorf("it was opened with %s", k.ID)
 			}
-			if len(o.Status.Rewrap) > 0 {
-				return errors.New("the offer is still there")
-			}
-			return nil
-		})
-	}
+		}
+		if len(o.Status.Rewrap) > 0 {
+			return errors.New("the offer is still there")
+		}
+		return nil
+	})
 }
 
 // wrapLine is a line of a wrap as it stands in a sealed file.
