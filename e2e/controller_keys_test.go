@@ -93,11 +93,11 @@ func TestObjectsWaitForTheirKeyAndWakeWhenItComes(t *testing.T) {
 		t.Errorf("%d intents: one was enough", n)
 	}
 	t.Run("a key in another state changes what is said, and the Secret stays", func(t *testing.T) {
-		w.state(t, secret, keyring.Destroyed)
+		back := w.destroy(t, secret)
 		touch(t, w, o)
 		w.eventually(t, "db", unseal.KeyDestroyed)
 		w.holds(t, "db", "user")
-		w.state(t, secret, keyring.Deactivated)
+		back()
 		w.eventually(t, "db", unseal.Unsealed)
 		if n := ctl.intents(t, "db"); n != 1 {
 			t.Errorf("%d intents: the Secret had not changed", n)
@@ -105,15 +105,31 @@ func TestObjectsWaitForTheirKeyAndWakeWhenItComes(t *testing.T) {
 	})
 }
 
-// state moves a key as its source stores it, and waits until the controller has it so in memory.
-func (w *world) state(t *testing.T, key *corev1.Secret, to keyring.State) {
+// destroy has the controller destroy a key, whoever needs it. back takes the request out again, and puts the key back as from a backup of Secrets.
+func (w *world) destroy(t *testing.T, key *corev1.Secret) (back func()) {
 	t.Helper()
-	w.update(t, key, func() { key.Annotations[secretsource.AnnotationState] = string(to) })
-	holder, id := key.Labels[secretsource.LabelKeyring], key.Labels[secretsource.LabelKeyID]
-	until(w.ctx, t, "the keyring knows of the key as "+string(to), func() bool {
+	kr := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Name: key.Labels[secretsource.LabelKeyring]}}
+	id, copied := key.Labels[secretsource.LabelKeyID], key.DeepCopy()
+	w.update(t, kr, func() {
+		kr.Spec.Requests = []v1alpha1.KeyRequest{{Key: id, Do: v1alpha1.RequestDestroy, Despite: v1alpha1.DespiteAny}}
+	})
+	w.knows(t, kr.Name, id, keyring.Destroyed)
+	return func() {
+		t.Helper()
+		w.update(t, kr, func() { kr.Spec.Requests = nil })
+		copied.ResourceVersion, copied.UID, copied.OwnerReferences = "", "", nil
+		w.create(t, copied)
+		w.knows(t, kr.Name, id, keyring.Deactivated)
+	}
+}
+
+// knows waits until the controller has a key in this state in memory.
+func (w *world) knows(t *testing.T, holder, id string, state keyring.State) {
+	t.Helper()
+	until(w.ctx, t, "the keyring knows of the key as "+string(state), func() bool {
 		kr := &v1alpha1.Keyring{}
 		return w.Get(w.ctx, client.ObjectKey{Name: holder}, kr) == nil &&
-			slices.ContainsFunc(kr.Status.Keys, func(k v1alpha1.KeyStatus) bool { return k.ID == id && k.State == string(to) })
+			slices.ContainsFunc(kr.Status.Keys, func(k v1alpha1.KeyStatus) bool { return k.ID == id && k.State == string(state) })
 	})
 }
 

@@ -79,7 +79,13 @@ func waysTo(w *world) map[unseal.Reason]func(t *testing.T, name string) {
 			h, _ := lateKey(t, "nobody")
 			w.create(t, w.sealedFor(t, name, w.strict(name), h))
 		},
-		unseal.KeyDestroyed: sealedFor("reason-destroyed", state(keyring.Destroyed), "*"),
+		unseal.KeyDestroyed: func(t *testing.T, name string) {
+			h, key := lateKey(t, "reason-destroyed")
+			w.create(t, key)
+			w.keyringOf(t, "reason-destroyed", "*")
+			w.destroy(t, key)
+			w.create(t, w.sealedFor(t, name, w.strict(name), h))
+		},
 		unseal.KeySourceUnavailable: sealedFor("reason-damaged", func(key *corev1.Secret) {
 			key.Data[secretsource.DataIdentity] = bytes.Repeat([]byte("x"), 20)
 		}, "*"),

@@ -13,7 +13,6 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/crypto/seal"
-	"github.com/waxwing-io/waxwing/keyring"
 	"github.com/waxwing-io/waxwing/keyring/secretsource"
 	"github.com/waxwing-io/waxwing/unseal"
 )
@@ -39,9 +38,9 @@ func TestObjectsThatAreWellNoticeWhenTheirKeyringChanges(t *testing.T) {
 	w.eventually(t, "db", unseal.PolicyDenied)
 	w.update(t, kr, func() { kr.Spec.Scopes = []string{"strict"} })
 	w.eventually(t, "db", unseal.Unsealed)
-	w.state(t, secret, keyring.Destroyed)
+	back := w.destroy(t, secret)
 	w.eventually(t, "db", unseal.KeyDestroyed)
-	w.state(t, secret, keyring.Deactivated)
+	back()
 	w.eventually(t, "db", unseal.Unsealed)
 	if err := w.Delete(w.ctx, kr, client.PropagationPolicy(metav1.DeletePropagationBackground)); err != nil {
 		t.Fatal(err)
