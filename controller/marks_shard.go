@@ -25,15 +25,16 @@ type markShard struct {
 	damaged map[string]bool   // keys of texts that are no marks
 	unsaved map[string]uint64 // keys that differ from the ConfigMap, also removed ones, by when they changed
 	changes uint64
-	version string   // the resourceVersion that the rest is stored in; empty: there is no ConfigMap
-	own     []string // the versions that the last writes gave
-	seen    string   // the version that the ConfigMap is said to have; empty: no news
+	version string          // the resourceVersion that the rest is stored in; empty: there is no ConfigMap
+	own     []string        // the versions that the last writes gave
+	seen    string          // the version that the ConfigMap is said to have; empty: no news
+	held    map[string]bool // the keys that the ConfigMap has in version
 	waiting []chan error
 	busy    bool // a goroutine is at work on the ConfigMap
 }
 
 func newMarkShard(s *markStore, name string) *markShard {
-	return &markShard{store: s, name: name, texts: map[string]string{}, damaged: map[string]bool{}, unsaved: map[string]uint64{}}
+	return &markShard{store: s, name: name, texts: map[string]string{}, damaged: map[string]bool{}, unsaved: map[string]uint64{}, held: map[string]bool{}}
 }
 
 func (sh *markShard) text(key string) (string, bool) {
@@ -199,11 +200,12 @@ func (sh *markShard) absorb(cm *corev1.ConfigMap) (changed []string) {
 		_, stored := cm.Data[key]
 		_, differs := sh.unsaved[key]
 		switch {
-		case stored || differs:
+		case stored || (differs && !sh.held[key]):
 		case restored:
 			sh.differs(key)
-		default:
+		default: // also where something newer is unsaved: what is so of the object now, its next look notes again
 			sh.remove(key)
+			delete(sh.unsaved, key)
 			changed = append(changed, key)
 		}
 	}
@@ -213,7 +215,10 @@ func (sh *markShard) absorb(cm *corev1.ConfigMap) (changed []string) {
 			delete(sh.unsaved, key) // what was to be removed is
 		}
 	}
-	sh.version, sh.seen = cm.ResourceVersion, ""
+	sh.version, sh.seen, sh.held = cm.ResourceVersion, "", map[string]bool{}
+	for key := range cm.Data {
+		sh.held[key] = true
+	}
 	return changed
 }
 
@@ -245,7 +250,7 @@ func (sh *markShard) behind(version string) bool {
 func (sh *markShard) gone() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.version, sh.seen = "", ""
+	sh.version, sh.seen, sh.held = "", "", map[string]bool{}
 	for key := range sh.texts {
 		sh.differs(key)
 	}

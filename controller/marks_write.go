@@ -145,6 +145,11 @@ func (sh *markShard) wrote(d delta, version string) {
 			delete(sh.unsaved, key)
 		}
 	}
+	for key, text := range d.texts {
+		if sh.held[key] = text != nil; text == nil {
+			delete(sh.held, key)
+		}
+	}
 	sh.version = version
 	if sh.own = append(sh.own, version); len(sh.own) > ownVersions {
 		sh.own = slices.Delete(sh.own, 0, len(sh.own)-ownVersions)

@@ -112,6 +112,10 @@ func checkStatus(t *testing.T, o *v1alpha1.GitSecret, s *corev1.Secret) {
 		t.Errorf("conditions %+v", o.Status.Conditions)
 	}
 	want := &v1alpha1.SecretRef{Name: s.Name, UID: string(s.UID), ResourceVersion: s.ResourceVersion, Generation: o.Generation}
+	if o.Status.Secret == nil || o.Status.Secret.Content == "" {
+		t.Fatalf("the Secret in status is %+v", o.Status.Secret)
+	}
+	want.Content = o.Status.Secret.Content // a digest, which changes with what the Secret is made from
 	if diff := cmp.Diff(want, o.Status.Secret); diff != "" {
 		t.Error(diff)
 	}

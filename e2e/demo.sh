@@ -80,7 +80,7 @@ kubectl create namespace prod >/dev/null
 kubectl create secret generic db -n prod --from-literal=user=app --from-literal=password=demo-not-a-secret --dry-run=client -o yaml >db.yaml
 run cat db.yaml
 run seal -w db.yaml
-run "cut -c1-110 db.yaml | head -n 24"
+run "cut -c1-110 db.yaml | sed -n 1,24p"
 run "git add . && git commit -q -m 'db: seal the credentials' && git log --oneline"
 
 say "5. Apply the committed file; the controller opens it inside the cluster"
@@ -91,7 +91,7 @@ run "kubectl get secret db -n prod -o jsonpath='{.data.password}' | base64 -d; e
 
 say "6. Add a key: no private key is needed, and the diff shows only what changed"
 run "printf demo-token-not-a-secret | seal set db.yaml api-token"
-run "git diff --stat && git diff | cut -c1-110 | head -n 30"
+run "git diff --stat && git diff | cut -c1-110 | sed -n 1,30p"
 run "git commit -qam 'db: add the API token' && kubectl apply -f db.yaml"
 until_true "kubectl get secret db -n prod -o jsonpath='{.data.api-token}' | grep -q ." "the new key"
 run "kubectl get secret db -n prod -o go-template='{{range \$k, \$v := .data}}{{\$k}}={{base64decode \$v}}{{\"\\n\"}}{{end}}'"
@@ -123,7 +123,7 @@ run seal keys list --cluster
 say "9. Git follows: the controller offers new wraps, seal puts them into the files; values, signatures and the Secret stay"
 until_true "kubectl get gitsecret db -n prod -o jsonpath='{.status.rewrap[0].holder}' | grep -q default" "the offer"
 run seal rewrap .
-run "git diff --stat && git diff db.yaml | cut -c1-110 | head -n 20"
+run "git diff --stat && git diff db.yaml | cut -c1-110 | sed -n 1,20p"
 run "git add . && git commit -q -m 'wraps for the new key' && kubectl apply -f db.yaml"
 until_true "kubectl get gitsecret db -n prod -o jsonpath='{.status.keys[*].id}' | grep -q . && ! kubectl get gitsecret db -n prod -o jsonpath='{.status.keys[*].id}' | grep -q '$first'" "the new key to open it"
 test "$before" = "$(kubectl get secret db -n prod -o jsonpath='{.metadata.uid} {.metadata.resourceVersion}')"

@@ -161,8 +161,8 @@ func (s Situation) NextRotation() time.Time {
 	return at
 }
 
-// refusedAgain is how soon a destruction that was refused because of uses is tried again.
-const refusedAgain = time.Minute
+// refusedAgain is how soon a destruction that was refused because of uses is tried again, and unseenAgain where not all was looked at, as just after a start.
+const refusedAgain, unseenAgain = time.Minute, 15 * time.Second
 
 // LookAgain is the next time at which Decide may answer otherwise for no other reason than that time has passed; zero: never.
 func (s Situation) LookAgain() time.Time {
@@ -176,7 +176,11 @@ func (s Situation) LookAgain() time.Time {
 			times = append(times, s.Uses.Keys[k.ID].LastGone.Add(s.Rotation.DestroyAfter))
 		}
 		if r, asked := s.request(k.ID); asked && s.Uses != nil && r.Do == v1alpha1.RequestDestroy && k.State.ends() {
-			times = append(times, s.Now.Add(refusedAgain))
+			again := refusedAgain
+			if s.Uses.Unseen != "" {
+				again = unseenAgain
+			}
+			times = append(times, s.Now.Add(again))
 		}
 	}
 	var next time.Time
