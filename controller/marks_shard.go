@@ -25,16 +25,16 @@ type markShard struct {
 	damaged map[string]bool   // keys of texts that are no marks
 	unsaved map[string]uint64 // keys that differ from the ConfigMap, also removed ones, by when they changed
 	changes uint64
-	version string          // the resourceVersion that the rest is stored in; empty: there is no ConfigMap
-	own     []string        // the versions that the last writes gave
-	seen    string          // the version that the ConfigMap is said to have; empty: no news
-	held    map[string]bool // the keys that the ConfigMap has in version
+	version string            // the resourceVersion that the rest is stored in; empty: there is no ConfigMap
+	own     []string          // the versions that the last writes gave
+	seen    string            // the version that the ConfigMap is said to have; empty: no news
+	held    map[string]string // what the ConfigMap has in version
 	waiting []chan error
 	busy    bool // a goroutine is at work on the ConfigMap
 }
 
 func newMarkShard(s *markStore, name string) *markShard {
-	return &markShard{store: s, name: name, texts: map[string]string{}, damaged: map[string]bool{}, unsaved: map[string]uint64{}, held: map[string]bool{}}
+	return &markShard{store: s, name: name, texts: map[string]string{}, damaged: map[string]bool{}, unsaved: map[string]uint64{}, held: map[string]string{}}
 }
 
 func (sh *markShard) text(key string) (string, bool) {
@@ -200,10 +200,10 @@ func (sh *markShard) absorb(cm *corev1.ConfigMap) (changed []string) {
 		_, stored := cm.Data[key]
 		_, differs := sh.unsaved[key]
 		switch {
-		case stored || (differs && !sh.held[key]):
+		case stored || (differs && !sh.onlyKeys(key)):
 		case restored:
 			sh.differs(key)
-		default: // also where something newer is unsaved: what is so of the object now, its next look notes again
+		default:
 			sh.remove(key)
 			delete(sh.unsaved, key)
 			changed = append(changed, key)
@@ -215,11 +215,18 @@ func (sh *markShard) absorb(cm *corev1.ConfigMap) (changed []string) {
 			delete(sh.unsaved, key) // what was to be removed is
 		}
 	}
-	sh.version, sh.seen, sh.held = cm.ResourceVersion, "", map[string]bool{}
-	for key := range cm.Data {
-		sh.held[key] = true
+	sh.version, sh.seen, sh.held = cm.ResourceVersion, "", maps.Clone(cm.Data)
+	if sh.held == nil {
+		sh.held = map[string]string{}
 	}
 	return changed
+}
+
+// onlyKeys says whether what is unsaved of a mark is of keys alone. The next look notes that again, so it is no reason to keep a mark that a person has removed meanwhile.
+func (sh *markShard) onlyKeys(key string) bool {
+	was, wasErr := unseal.ParseMark(sh.held[key])
+	is, isErr := unseal.ParseMark(sh.texts[key])
+	return wasErr == nil && isErr == nil && is.SameOpened(was)
 }
 
 // join keeps the newest of both texts. A damaged one is for a person to look at.
@@ -250,7 +257,7 @@ func (sh *markShard) behind(version string) bool {
 func (sh *markShard) gone() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.version, sh.seen, sh.held = "", "", map[string]bool{}
+	sh.version, sh.seen, sh.held = "", "", map[string]string{}
 	for key := range sh.texts {
 		sh.differs(key)
 	}

@@ -29,6 +29,14 @@ func markOf(envelope string) string {
 	return unseal.Mark{Items: map[string]unseal.Seen{"a": {Newest: envelope}}}.Text()
 }
 
+// needingKeys is markOf with a key that the envelope needs.
+func needingKeys(envelope string) string {
+	key := strings.Repeat("0f", 16)
+	m := unseal.Mark{Items: map[string]unseal.Seen{"a": {Newest: envelope}}}
+	m.Envelopes = map[string]unseal.Wrapped{envelope: {Needs: []string{key}, Ever: []string{key}}}
+	return m.Text()
+}
+
 func emptyShard() *markShard {
 	return newMarkStore(nil, nil, "home", time.Now, slog.New(slog.DiscardHandler)).shards[7]
 }
@@ -54,6 +62,7 @@ func TestAShardAbsorbsItsConfigMap(t *testing.T) {
 		"ours is unsaved and newer":       {known: map[string]string{"x": markOf(first)}, noted: map[string]string{"x": markOf(third)}, read: map[string]string{"x": markOf(second)}, version: "11", want: map[string]string{"x": markOf(third)}, unsaved: []string{"x"}},
 		"ours is unsaved and older":       {known: map[string]string{"x": markOf(first)}, noted: map[string]string{"x": markOf(second)}, read: map[string]string{"x": markOf(third)}, version: "11", want: map[string]string{"x": markOf(third)}},
 		"ours is unsaved and removed":     {known: map[string]string{"x": markOf(first)}, noted: map[string]string{"x": markOf(second)}, version: "11", want: map[string]string{"x": markOf(second)}, unsaved: []string{"x"}},
+		"ours is of keys and removed":     {known: map[string]string{"x": markOf(first)}, noted: map[string]string{"x": needingKeys(first)}, version: "11", want: map[string]string{}, changed: []string{"x"}},
 		"ours was saved after all":        {noted: map[string]string{"x": markOf(second)}, read: map[string]string{"x": markOf(second)}, version: "11", want: map[string]string{"x": markOf(second)}},
 		"theirs is damaged":               {noted: map[string]string{"x": markOf(second)}, read: map[string]string{"x": "damaged"}, version: "11", want: map[string]string{"x": "damaged"}},
 		"an older backup: one is missing": {known: map[string]string{"x": markOf(first), "y": markOf(first)}, read: map[string]string{"y": markOf(first)}, version: "9", want: map[string]string{"x": markOf(first), "y": markOf(first)}, unsaved: []string{"x"}},

@@ -146,8 +146,10 @@ func (sh *markShard) wrote(d delta, version string) {
 		}
 	}
 	for key, text := range d.texts {
-		if sh.held[key] = text != nil; text == nil {
+		if text == nil {
 			delete(sh.held, key)
+		} else {
+			sh.held[key] = *text
 		}
 	}
 	sh.version = version

@@ -117,6 +117,9 @@ func (w *world) destroy(t *testing.T, key *corev1.Secret) (back func()) {
 	return func() {
 		t.Helper()
 		w.update(t, kr, func() { kr.Spec.Requests = nil })
+		until(w.ctx, t, "the request is forgotten", func() bool { // who still goes by it would destroy the key once more
+			return w.Get(w.ctx, client.ObjectKeyFromObject(kr), kr) == nil && kr.Status.ObservedGeneration == kr.Generation && len(kr.Status.Requests) == 0
+		})
 		copied.ResourceVersion, copied.UID, copied.OwnerReferences = "", "", nil
 		w.create(t, copied)
 		w.knows(t, kr.Name, id, keyring.Deactivated)

@@ -89,8 +89,11 @@ func (m Mark) Newest() string {
 // Empty says whether nothing is remembered.
 func (m Mark) Empty() bool { return m.equal(Mark{}) }
 
-func (m Mark) equal(o Mark) bool {
-	return maps.Equal(m.Items, o.Items) && m.Floor == o.Floor && m.Spent == o.Spent && m.Signed == o.Signed && m.Signature == o.Signature && m.Ledger.equal(o.Ledger)
+func (m Mark) equal(o Mark) bool { return m.SameOpened(o) && m.Ledger.equal(o.Ledger) }
+
+// SameOpened says whether m and o remember the same of what was opened and signed, whatever they do of keys.
+func (m Mark) SameOpened(o Mark) bool {
+	return maps.Equal(m.Items, o.Items) && m.Floor == o.Floor && m.Spent == o.Spent && m.Signed == o.Signed && m.Signature == o.Signature
 }
 
 func (m Mark) clone() Mark {
