@@ -22,6 +22,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/e2e/harness"
 	"github.com/waxwing-io/waxwing/e2e/harness/vaulttest"
 )
@@ -115,11 +116,11 @@ func TestEveryPageWithCommandsIsRunHere(t *testing.T) {
 	}
 }
 
-// order is that of the names, but install.md, which begins with an empty cluster, comes first, and recovery.md, which takes the whole of it down, last.
+// order is that of the names, but first come install.md, which begins with an empty cluster, rotation.md, where no object of another page needs a key, and recovery.md,
+// which takes all of it down.
 func order() []string {
-	const first, last = "install.md", "recovery.md"
-	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(pages())), func(name string) bool { return name == first || name == last })
-	return append(append([]string{first}, rest...), last)
+	first := []string{"install.md", "rotation.md", "recovery.md"}
+	return append(first, slices.DeleteFunc(slices.Sorted(maps.Keys(pages())), func(name string) bool { return slices.Contains(first, name) })...)
 }
 
 func TestPages(t *testing.T) {
@@ -157,6 +158,9 @@ func TestPages(t *testing.T) {
 				writeCertificate(t, dir)
 				script += commands(t, "docs/getting-started.md", "## 3 ")
 			}
+			if name == "recovery.md" {
+				defer forgetKeyring(t, "till") // whose Vault goes with the page
+			}
 			out := harness.Run(t, harness.Command{Name: name, Path: "/bin/bash", Args: []string{"-c", script + commands(t, "docs/"+name, "")}, Dir: dir, Env: env})
 			for _, want := range p.wants {
 				if !strings.Contains(out, want) {
@@ -176,6 +180,15 @@ func forgetLogs(t *testing.T, c *harness.Cluster) {
 	anchors := metav1.ListOptions{LabelSelector: "waxwing.io/audit-anchor=true"}
 	if err := c.Clientset().CoreV1().ConfigMaps(harness.WaxwingNamespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, anchors); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// forgetKeyring takes a Keyring away.
+func forgetKeyring(t *testing.T, name string) {
+	t.Helper()
+	kr := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if err := harness.Start(t).Client(t, v1alpha1.AddToScheme).Delete(t.Context(), kr); err != nil {
+		t.Error(err)
 	}
 }
 
