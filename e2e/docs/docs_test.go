@@ -76,7 +76,7 @@ func pages() map[string]page {
 		"merge.md":           {wants: []string{"password: feature-not-a-secret", "token: main-not-a-secret", "items.user is changed on both sides", "user: feature-not-a-secret"}},
 		"explain.md":         {wants: []string{"db.yaml (GitSecret prod/db): would open where it stands", "your keys   yes, ", "error       spec.for: sealed for strict prod/db, not for staging/db", "exit 4"}},
 		"review.md":          {wants: []string{"    ~ password  sealed ", "+ another-example-not-a-secret", "rotate the password, add a token", "before.yaml -> db.yaml", "+    password: \"sealed "}},
-		"rotation.md": {cluster: true, wants: []string{"is active in place of", "Deactivated", "default (rewrap)", "no use known", "is destroyed", "Destroyed", "is suspended: it neither seals nor opens", "is not suspended any more", "is compromised; ",
+		"rotation.md": {cluster: true, wants: []string{"is active in place of", "Deactivated", "default (rewrap)", "is destroyed", "Destroyed", "is suspended: it neither seals nor opens", "is not suspended any more", "is compromised; ",
 			"2 values of 1 object to renew", "nothing is exposed", "1 value of 1 GitSecret to renew", "renewBefore: "}},
 		"rewrap.md": {cluster: true, wants: []string{"db.yaml (GitSecret books/db): default: stale: for ", "; offered", "exit status 5", "seal: renewed .seal/default.note: set 2 of holder default in place of set 1",
 			"seal: rewrapped 1 wrap in 1 file for default", "nothing is offered any more", "the Secret is the same", "seal: no wrap is stale in 1 GitSecret",
