@@ -133,19 +133,15 @@ func OpenBackup(signed []byte, verifierKey string) (Backup, error) {
 	if len(signed) > MaxBackup {
 		return Backup{}, errors.New("the backup is too large")
 	}
-	verifier, err := NewVerifier(verifierKey)
+	text, holder, err := verified(signed, verifierKey)
 	if err != nil {
 		return Backup{}, err
 	}
-	n, err := note.Open(signed, note.VerifierList(verifier))
-	if err != nil {
-		return Backup{}, refusal(signed, verifierKey, err)
-	}
-	b, err := parseBackup(n.Text)
+	b, err := parseBackup(text)
 	if err != nil {
 		return Backup{}, err
 	}
-	if b.Holder != verifier.Name() || b.StatementKey != verifierKey {
+	if b.Holder != holder || b.StatementKey != verifierKey {
 		return Backup{}, fmt.Errorf("the backup is of holder %s and of the statement key %s, and it is signed by %s", b.Holder, b.StatementKey, verifierKey)
 	}
 	if set, err := b.Set(); err != nil || (set != nil && set.Holder != b.Holder) {

@@ -37,3 +37,16 @@ func NewVerifier(verifierKey string) (note.Verifier, error) {
 	}
 	return v, nil
 }
+
+// verified gives the text of a note that verifies under verifierKey, and the holder that the key is named after.
+func verified(signed []byte, verifierKey string) (text, holder string, err error) {
+	verifier, err := NewVerifier(verifierKey)
+	if err != nil {
+		return "", "", err
+	}
+	n, err := note.Open(signed, note.VerifierList(verifier))
+	if err != nil {
+		return "", "", refusal(signed, verifierKey, err)
+	}
+	return n.Text, verifier.Name(), nil
+}

@@ -80,20 +80,16 @@ func OpenOffer(signed []byte, verifierKey string) (Offer, error) {
 	if len(signed) > MaxOffer {
 		return Offer{}, errors.New("the offer is too large")
 	}
-	verifier, err := NewVerifier(verifierKey)
+	text, holder, err := verified(signed, verifierKey)
 	if err != nil {
 		return Offer{}, err
 	}
-	n, err := note.Open(signed, note.VerifierList(verifier))
-	if err != nil {
-		return Offer{}, refusal(signed, verifierKey, err)
-	}
-	o, err := parseOffer(n.Text)
+	o, err := parseOffer(text)
 	if err != nil {
 		return Offer{}, err
 	}
-	if o.Holder != verifier.Name() {
-		return Offer{}, fmt.Errorf("the offer is of holder %s but its statement key is named %s", o.Holder, verifier.Name())
+	if o.Holder != holder {
+		return Offer{}, fmt.Errorf("the offer is of holder %s but its statement key is named %s", o.Holder, holder)
 	}
 	return o, nil
 }

@@ -54,20 +54,16 @@ func (r Recipients) Sign(signer note.Signer) ([]byte, error) {
 
 // OpenRecipients takes a signed note only if it verifies under verifierKey (a C2SP vkey, such as "prod-eu+4a5b6c7d+AR…") and is about the holder that the key is named after.
 func OpenRecipients(signed []byte, verifierKey string) (Recipients, error) {
-	verifier, err := NewVerifier(verifierKey)
+	text, holder, err := verified(signed, verifierKey)
 	if err != nil {
 		return Recipients{}, err
 	}
-	n, err := note.Open(signed, note.VerifierList(verifier))
-	if err != nil {
-		return Recipients{}, refusal(signed, verifierKey, err)
-	}
-	r, err := parseText(n.Text)
+	r, err := parseText(text)
 	if err != nil {
 		return Recipients{}, err
 	}
-	if r.Holder != verifier.Name() {
-		return Recipients{}, fmt.Errorf("the note is about holder %s but its statement key is named %s", r.Holder, verifier.Name())
+	if r.Holder != holder {
+		return Recipients{}, fmt.Errorf("the note is about holder %s but its statement key is named %s", r.Holder, holder)
 	}
 	return r, nil
 }
