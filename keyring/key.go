@@ -22,6 +22,8 @@ type Key struct {
 	Since time.Time
 	// WasClear says that the private half has lain in a Secret in the clear before the key was moved, so that backups of etcd may hold it.
 	WasClear bool
+	// WasCompromised says of a destroyed key that it was Compromised before: what it could have opened stays exposed.
+	WasCompromised bool
 	identity age.Identity
 }
 
