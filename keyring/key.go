@@ -24,7 +24,7 @@ type Key struct {
 	WasClear bool
 	// WasCompromised says of a destroyed key that it was Compromised before: what it could have opened stays exposed.
 	WasCompromised bool
-	identity age.Identity
+	identity       age.Identity
 }
 
 // NewKey joins an identity with what is known about its key.
