@@ -16,7 +16,7 @@ func GroupVersion() schema.GroupVersion {
 
 // AddToScheme registers the kinds of this package.
 func AddToScheme(s *runtime.Scheme) error {
-	s.AddKnownTypes(GroupVersion(), &GitSecret{}, &GitSecretList{}, &Keyring{}, &KeyringList{})
+	s.AddKnownTypes(GroupVersion(), &GitSecret{}, &GitSecretList{}, &Keyring{}, &KeyringList{}, &SecretSync{}, &SecretSyncList{})
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil
 }
