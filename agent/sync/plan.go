@@ -81,7 +81,7 @@ type Plan struct {
 	Waiting []types.NamespacedName
 	// Inventory is to be stored before anything is written: all that is there of the one before, and what is written.
 	Inventory []types.NamespacedName
-	// Missing are the objects of the inventory that Git lacks, and since when.
+	// Missing are the objects of the inventory that Git lacks, and since when: the first good fetch of a whole commit without them.
 	Missing map[types.NamespacedName]time.Time
 	// Held says why Missing, or a part of it, is not deleted; empty: it is, or nothing is missing.
 	Held string
@@ -99,6 +99,8 @@ func Decide(in Input) Plan {
 		p.object(in, o)
 	}
 	var gone []Delete
+	// What is not whole tells nothing of what is missing.
+	whole := len(in.Set.Objects) > 0 && !in.Set.Unknown()
 	for _, key := range in.Inventory {
 		live, there := in.Cluster.Live(key)
 		if wanted[key] || !there || live.Sync != in.Sync {
@@ -108,11 +110,12 @@ func Decide(in Input) Plan {
 		if live.Deleting {
 			continue
 		}
-		since, known := in.Missing[key]
-		if !known || since.After(in.Now) {
-			since = in.Now
+		switch since, known := in.Missing[key]; {
+		case known && !since.After(in.Now):
+			p.Missing[key] = since
+		case whole:
+			p.Missing[key] = in.Now
 		}
-		p.Missing[key] = since
 		gone = append(gone, Delete{key, live})
 	}
 	p.prune(in, gone)

@@ -160,8 +160,7 @@ func TestNoHistoryPrunesWrongly(t *testing.T) {
 		var inventory []types.NamespacedName
 		var missing map[types.NamespacedName]time.Time
 		now := begin
-		lastIn := map[types.NamespacedName]time.Time{} // when a good fetch had it last
-		firstGood := begin
+		lacks := map[types.NamespacedName]time.Time{} // the first good fetch without it since it was there
 		git := map[string]string{}
 		for i := range 12 {
 			git[fmt.Sprint("s", i)] = "1"
@@ -184,11 +183,18 @@ func TestNoHistoryPrunesWrongly(t *testing.T) {
 			case unknown:
 				in.Set.Refused = []desired.Refusal{{Path: "x"}}
 			}
-			for _, o := range in.Set.Objects {
-				lastIn[o.Key] = now
-			}
 			if r.IntN(10) == 0 { // the process starts anew
-				in.Missing, firstGood = nil, now
+				in.Missing, lacks = nil, map[types.NamespacedName]time.Time{}
+			}
+			for i := range 12 {
+				k := key(fmt.Sprint("s", i))
+				_, known := lacks[k]
+				switch has := slices.ContainsFunc(in.Set.Objects, func(o desired.Object) bool { return o.Key == k }); {
+				case has:
+					delete(lacks, k)
+				case !known && !unknown && !empty:
+					lacks[k] = now
+				}
 			}
 			p := sync.Decide(in)
 			if (unknown || empty) && len(p.Delete) > 0 {
@@ -199,8 +205,8 @@ func TestNoHistoryPrunesWrongly(t *testing.T) {
 			}
 			for _, d := range p.Delete {
 				deleted++
-				if now.Sub(lastIn[d.Key]) < sync.Settle || now.Sub(firstGood) < sync.Settle {
-					t.Fatalf("seed %d: %s was deleted %s after Git had it", seed, d.Key, now.Sub(lastIn[d.Key]))
+				if since, lacking := lacks[d.Key]; !lacking || now.Sub(since) < sync.Settle {
+					t.Fatalf("seed %d: %s was deleted at %s, and two good fetches did not lack it: %v", seed, d.Key, now, since)
 				}
 				delete(c, d.Key)
 			}
