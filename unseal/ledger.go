@@ -3,7 +3,6 @@ package unseal
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -130,140 +129,11 @@ func (l Ledger) added(s sight) Ledger {
 	return next
 }
 
-// opened is l, after a look, once the object was opened as a whole, with one key for each envelope.
-func (l Ledger) opened(s sight, uses []v1alpha1.KeyUse) Ledger {
-	next := l.clone()
-	rest := map[string]bool{} // keyrings that have opened the envelopes that have no room
-	for _, u := range uses {
-		w, room := next.Envelopes[u.Envelope]
-		if !room {
-			rest[s.keyring(u.ID)] = true
-			continue
-		}
-		w.Needs = next.end(w.Needs, s, s.claims[u.Envelope].named, s.keyring(u.ID))
-		next.Envelopes[u.Envelope] = w
-	}
-	if len(rest) == 1 { // all of them
-		named := s.rest(next)
-		maps.DeleteFunc(next.Former, func(id string, at int64) bool { return at == 0 && rest[s.keyring(id)] && !contains(named, id) })
-	}
-	return next
-}
-
-// end gives what is left of needs when an envelope, whose wraps name keys, was opened with one of a keyring. The keys of another keyring stay while a wrap is for that one; after
-// that it is an earlier version of the object that needs them.
-func (l *Ledger) end(needs []string, s sight, named []string, ring string) (left []string) {
-	for _, id := range needs {
-		switch other := s.keyring(id); {
-		case contains(named, id):
-			left = append(left, id)
-		case other == ring:
-		case other != "" && slices.ContainsFunc(named, func(n string) bool { return s.keyring(n) == other }):
-			left = append(left, id)
-		default:
-			l.former(id, s.now)
-		}
-	}
-	return left
-}
-
 // former notes that a key is needed by something that went at a time, or is there (0).
 func (l *Ledger) former(id string, at int64) {
 	if was, ok := l.Former[id]; !ok || at == 0 || (was != 0 && was < at) {
 		l.Former[id] = at
 	}
-}
-
-// rest are the keys that are claimed by the envelopes which next has no room for.
-func (s sight) rest(next Ledger) (named []string) {
-	for id, c := range s.claims {
-		if _, room := next.Envelopes[id]; !room {
-			named = union(named, c.named)
-		}
-	}
-	return named
-}
-
-// fold makes room: of the envelopes that are there the newest stay, of those that are gone the ones that went last.
-func (l Ledger) fold(s sight) Ledger {
-	l = l.clone()
-	before := l.Rest
-	var still []string // keys of what was there without room at the last look
-	for id, at := range l.Former {
-		if at == 0 {
-			still = append(still, id)
-			delete(l.Former, id)
-		}
-	}
-	var there, gone []string
-	for _, id := range slices.Sorted(maps.Keys(l.Envelopes)) {
-		if l.Envelopes[id].Gone == 0 {
-			there = append(there, id)
-		} else {
-			gone = append(gone, id)
-		}
-	}
-	over := there[:max(0, len(there)-maxPresent)]
-	l.Rest = ""
-	if len(over) > 0 {
-		l.Rest = digest(strings.Join(over, ","))
-	}
-	slices.SortStableFunc(gone, func(a, b string) int { return int(l.Envelopes[a].Gone - l.Envelopes[b].Gone) })
-	for _, id := range append(slices.Clone(over), gone[:max(0, len(gone)-maxGone)]...) {
-		l.drop(id)
-	}
-	for _, id := range still {
-		if l.Rest == before {
-			l.former(id, 0)
-		} else {
-			l.former(id, s.now)
-		}
-	}
-	return l
-}
-
-// drop forgets an envelope, and not the keys that it needs. Those that could ever have opened it are kept where a value is in it, by Mark.seen.
-func (l *Ledger) drop(id string) {
-	w := l.Envelopes[id]
-	for _, key := range w.Needs {
-		l.former(key, w.Gone)
-	}
-	delete(l.Envelopes, id)
-}
-
-// withoutStrangers forgets keys that no keyring has when there are too many; those that before has stay, so that none is driven out by what somebody claims.
-func (l Ledger) withoutStrangers(before Ledger, s sight) Ledger {
-	strangers := slices.DeleteFunc(l.keys(), func(id string) bool { return s.keyring(id) != "" })
-	if len(strangers) <= maxStrangers {
-		return l
-	}
-	known := before.keys()
-	slices.SortStableFunc(strangers, func(a, b string) int {
-		switch was, is := contains(known, a), contains(known, b); {
-		case was == is:
-			return 0
-		case was:
-			return -1
-		}
-		return 1
-	})
-	return l.without(keySet(strangers[maxStrangers:]))
-}
-
-// without forgets keys. l is changed.
-func (l Ledger) without(ids []string) Ledger {
-	for id, w := range l.Envelopes {
-		l.Envelopes[id] = Wrapped{Needs: minus(w.Needs, ids), Ever: minus(w.Ever, ids), Gone: w.Gone}
-	}
-	for name, v := range l.Values {
-		v.Keys = minus(v.Keys, ids)
-		l.Values[name] = v
-	}
-	for _, id := range ids {
-		delete(l.Former, id)
-	}
-	l.Lost = minus(l.Lost, ids)
-	return l
 }
 
 // left is l once the object is gone.
@@ -346,35 +216,4 @@ func (l Ledger) equal(o Ledger) bool {
 		maps.EqualFunc(l.Values, o.Values, func(a, b Valued) bool {
 			return a.MAC == b.MAC && a.Exposed == b.Exposed && slices.Equal(a.Keys, b.Keys)
 		})
-}
-
-// ends says whether opening the object with these keys would end a use.
-func (l Ledger) ends(s sight, uses []v1alpha1.KeyUse) bool {
-	next := l.opened(s, uses)
-	for id, at := range l.Former {
-		if _, there := next.Former[id]; at == 0 && !there {
-			return true
-		}
-	}
-	return !maps.EqualFunc(l.Envelopes, next.Envelopes, func(a, b Wrapped) bool { return slices.Equal(a.Needs, b.Needs) })
-}
-
-// unproved finds a keyring whose keys alone open the object, and end a use by that; ok is false where there is none. What was opened with one keyring says nothing of the keys of
-// another, and a crash may have forgotten what was opened.
-func (l Ledger) unproved(in *Input, p *Plan) (only permits, uses []v1alpha1.KeyUse, ok bool) {
-	var rings []string
-	for id, need := range l.Needed() {
-		if ring := p.sight.keyring(id); need.Present && ring != "" {
-			rings = append(rings, ring)
-		}
-	}
-	slices.Sort(rings)
-	for _, ring := range slices.Compact(rings) {
-		only = p.permits
-		only.only = ring
-		if uses, r := only.all(in.Object); r == nil && l.ends(p.sight, uses) {
-			return only, uses, true
-		}
-	}
-	return permits{}, nil, false
 }

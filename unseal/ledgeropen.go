@@ -1,0 +1,86 @@
+package unseal
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+)
+
+// opened is l, after a look, once the object was opened as a whole, with one key for each envelope.
+func (l Ledger) opened(s sight, uses []v1alpha1.KeyUse) Ledger {
+	next := l.clone()
+	rest := map[string]bool{} // keyrings that have opened the envelopes that have no room
+	for _, u := range uses {
+		w, room := next.Envelopes[u.Envelope]
+		if !room {
+			rest[s.keyring(u.ID)] = true
+			continue
+		}
+		w.Needs = next.end(w.Needs, s, s.claims[u.Envelope].named, s.keyring(u.ID))
+		next.Envelopes[u.Envelope] = w
+	}
+	if len(rest) == 1 { // all of them
+		named := s.rest(next)
+		maps.DeleteFunc(next.Former, func(id string, at int64) bool { return at == 0 && rest[s.keyring(id)] && !contains(named, id) })
+	}
+	return next
+}
+
+// end gives what is left of needs when an envelope, whose wraps name keys, was opened with one of a keyring. The keys of another keyring stay while a wrap is for that one; after
+// that it is an earlier version of the object that needs them.
+func (l *Ledger) end(needs []string, s sight, named []string, ring string) (left []string) {
+	for _, id := range needs {
+		switch other := s.keyring(id); {
+		case contains(named, id):
+			left = append(left, id)
+		case other == ring:
+		case other != "" && slices.ContainsFunc(named, func(n string) bool { return s.keyring(n) == other }):
+			left = append(left, id)
+		default:
+			l.former(id, s.now)
+		}
+	}
+	return left
+}
+
+// rest are the keys that are claimed by the envelopes which next has no room for.
+func (s sight) rest(next Ledger) (named []string) {
+	for id, c := range s.claims {
+		if _, room := next.Envelopes[id]; !room {
+			named = union(named, c.named)
+		}
+	}
+	return named
+}
+
+// ends says whether opening the object with these keys would end a use.
+func (l Ledger) ends(s sight, uses []v1alpha1.KeyUse) bool {
+	next := l.opened(s, uses)
+	for id, at := range l.Former {
+		if _, there := next.Former[id]; at == 0 && !there {
+			return true
+		}
+	}
+	return !maps.EqualFunc(l.Envelopes, next.Envelopes, func(a, b Wrapped) bool { return slices.Equal(a.Needs, b.Needs) })
+}
+
+// unproved finds a keyring whose keys alone open the object, and end a use by that; ok is false where there is none. What was opened with one keyring says nothing of the keys of
+// another, and a crash may have forgotten what was opened.
+func (l Ledger) unproved(in *Input, p *Plan) (only permits, uses []v1alpha1.KeyUse, ok bool) {
+	var rings []string
+	for id, need := range l.Needed() {
+		if ring := p.sight.keyring(id); need.Present && ring != "" {
+			rings = append(rings, ring)
+		}
+	}
+	slices.Sort(rings)
+	for _, ring := range slices.Compact(rings) {
+		only = p.permits
+		only.only = ring
+		if uses, r := only.all(in.Object); r == nil && l.ends(p.sight, uses) {
+			return only, uses, true
+		}
+	}
+	return permits{}, nil, false
+}

@@ -1,0 +1,76 @@
+package unseal_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/unseal"
+)
+
+// TestManyEnvelopes holds the bounds of what is remembered, and that no key goes unneeded because of them.
+func TestManyEnvelopes(t *testing.T) {
+	older, newer, dr := newKey(t, "prod-eu"), newKey(t, "prod-eu"), newKey(t, "dr")
+	c := newCluster(t, older, newer, dr)
+	spec := c.sealed("db", map[string]string{"a-0": "v"}, older)
+	for i := range 99 {
+		c.now = c.now.Add(time.Second)
+		spec = c.put(spec, map[string]string{fmt.Sprintf("a-%d", i+1): "v"}, older)
+	}
+	if out := c.apply("db", spec); out.Reason != unseal.Unsealed {
+		t.Fatal(out)
+	}
+	size := len(c.marks["db"])
+	if n := len(c.mark("db").Envelopes); n != 32 || c.need("db", older) != "present" {
+		t.Errorf("%d envelopes are remembered, the key is %q", n, c.need("db", older))
+	}
+	c.objects["db"].Status.Keys = nil // which would tell
+	if out := c.apply("db", c.garbled(spec, newer)); out.Reason != unseal.Tampered || c.need("db", older) != "present" {
+		t.Errorf("garbled: %v, the key is %q", out, c.need("db", older))
+	}
+	whole := c.rewrapped(spec, newer)
+	if out := c.apply("db", whole); out.Reason != unseal.Unsealed || c.need("db", older) != "" || c.need("db", newer) != "present" {
+		t.Errorf("rewrapped: %v, the old key is %q: %s", out, c.need("db", older), c.marks["db"])
+	}
+	// One of the many goes: which it was is not known, so the key counts.
+	c.apply("db", spec)
+	fewer := whole.DeepCopy()
+	delete(fewer.Items, "a-3")
+	if out := c.apply("db", fewer); out.Reason != unseal.Unsealed || !strings.Contains(c.need("db", older), "gone") {
+		t.Errorf("one less: %v, the key is %q", out, c.need("db", older))
+	}
+	for range 40 { // each of them leaves one behind
+		c.now = c.now.Add(time.Second)
+		c.apply("db", c.sealed("db", map[string]string{"a-0": "v"}, dr))
+	}
+	m := c.mark("db")
+	if len(m.Envelopes) != 17 || c.need("db", older) != "gone" || c.need("db", dr) != "present gone" || len(c.marks["db"]) > 4*size {
+		t.Errorf("%d envelopes; %q, %q; %d bytes", len(m.Envelopes), c.need("db", older), c.need("db", dr), len(c.marks["db"]))
+	}
+}
+
+// TestClaimsOfManyKeys holds that keys of no keyring are remembered up to a bound, and drive out none that is.
+func TestClaimsOfManyKeys(t *testing.T) {
+	mine, gone := newKey(t, "prod-eu"), newKey(t, "elsewhere")
+	c := newCluster(t, mine)
+	c.apply("db", c.sealed("db", map[string]string{"user": "u"}, mine, gone))
+	spec := c.sealed("db", map[string]string{"user": "u"}, mine)
+	e := spec.Envelopes[spec.Referenced()[0]]
+	for h := range 31 {
+		w := seal.Wrap{Age: e.Wraps["prod-eu"].Age}
+		for i := range 8 {
+			w.Keys = append(w.Keys, fmt.Sprintf("%032x", h*8+i+1))
+		}
+		e.Wraps[fmt.Sprintf("h%d", h)] = w
+	}
+	c.apply("db", spec)
+	keys := map[string]bool{}
+	for id := range c.mark("db").Needed() {
+		keys[id] = true
+	}
+	if len(keys) != 33 || !keys[mine.KeyID()] || !keys[gone.KeyID()] || len(c.marks["db"]) > 2048 {
+		t.Errorf("%d keys, %v, %v, %d bytes", len(keys), keys[mine.KeyID()], keys[gone.KeyID()], len(c.marks["db"]))
+	}
+}
