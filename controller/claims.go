@@ -16,7 +16,7 @@ const proveNext = time.Second
 // claims notes the keys that the wraps of an object name, where nothing more is remembered of the look. It does not wait and cannot fail.
 func (r *gitSecrets) claims(ctx context.Context, in *unseal.Input, d unseal.Decision) {
 	r.remember(ctx, in, d.Claims)
-	r.gather.seen.claims(in.Object)
+	r.gather.seen.claims(in.Object, d.Cut...)
 }
 
 // tried reports what came of an attempt to open. Where the Secret is as it should be, and only a key is to be found not to be needed, a reason that passes is none of the

@@ -70,6 +70,7 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 		if !u.seen.claimed(o) {
 			c.unseen++
 		}
+		c.cut(keyOf(o).String(), u.seen.cut(o))
 	}
 	for _, sh := range u.store.shards {
 		for key, text := range sh.all() {
@@ -116,11 +117,7 @@ func (c *tally) add(key, text string, left func(unseal.Mark)) {
 		}
 	}
 	for id, need := range mark.Needed() {
-		k := c.keys[id]
-		if k == nil {
-			k = &keyring.KeyUses{}
-			c.keys[id] = k
-		}
+		k := c.key(id)
 		if need.Present && there {
 			k.Objects++
 			k.Examples = append(k.Examples, name)
@@ -132,6 +129,24 @@ func (c *tally) add(key, text string, left func(unseal.Mark)) {
 			}
 		}
 	}
+}
+
+// cut counts keys that an object claims and its mark has no room for.
+func (c *tally) cut(name string, ids []string) {
+	for _, id := range ids {
+		k := c.key(id)
+		k.Objects++
+		k.Examples = append(k.Examples, name)
+	}
+}
+
+func (c *tally) key(id string) *keyring.KeyUses {
+	k := c.keys[id]
+	if k == nil {
+		k = &keyring.KeyUses{}
+		c.keys[id] = k
+	}
+	return k
 }
 
 func with(set map[string]bool, name string) map[string]bool {

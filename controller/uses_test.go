@@ -121,6 +121,17 @@ func TestWhatWasNotLookedAtIsSaid(t *testing.T) {
 	c.store.shardOf("prod_c").note("prod_c", "damaged")
 	c.want(t, keyring.Uses{Unseen: "2 GitSecrets were not looked at yet; 1 mark is damaged", Keys: map[string]keyring.KeyUses{keyA: {Objects: 2, Examples: []string{"prod/a", "prod/b"}}}})
 
+	c = newCounting(t, "prod/a")
+	c.note(t, "prod/a", needs(keyA, 0), false)
+	c.seen.claims(placed("prod/a"), keyB) // the mark has no room for it
+	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: {Objects: 1, Examples: []string{"prod/a"}}, keyB: {Objects: 1, Examples: []string{"prod/a"}}}})
+	c.seen.claims(placed("prod/a"))
+	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: {Objects: 1, Examples: []string{"prod/a"}}}})
+	next := placed("prod/a")
+	next.UID = "made anew"
+	c.seen.claims(next, make([]string, 257)...)
+	c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet", Keys: map[string]keyring.KeyUses{keyA: {Objects: 1, Examples: []string{"prod/a"}}}})
+
 	c = newCounting(t)
 	c.note(t, "away/a", needs(keyA, 0), true)
 	c.note(t, "left/a", needs(keyA, 0), true)

@@ -65,6 +65,8 @@ type Decision struct {
 	Remember *Mark
 	// Claims is what is to be remembered of the object where neither Remember nor the Plan says more: the keys that its wraps name; nil: nothing new. It need not be durable at once.
 	Claims *Mark
+	// Cut are keys that its wraps, or its status, name and that its mark has no room for, sorted: none of a keyring that is known.
+	Cut []string
 	// Exposure is that of the object if nothing is opened. An Outcome of Report has it too.
 	Exposure Exposure
 	// Unmet are the envelopes of a well-formed object that nothing is remembered of, see Mark.Unmet.
@@ -93,6 +95,8 @@ type Plan struct {
 	Adopts bool
 	// Repairs is true where the Secret was written from this generation before, as the status has it, and is not as it was written.
 	Repairs bool
+	// Cut is that of the Decision.
+	Cut []string
 	// Proves is set where the Secret is as it should be, and the object is only opened to see that a key is not needed any more, or to have the MACs of values that are exposed:
 	// nothing is to be written. It is the outcome so far, which stands if the object cannot be opened for a reason that passes.
 	Proves *Outcome
@@ -134,12 +138,14 @@ func Decide(in Input) Decision {
 	}
 	p, s, claims := &Plan{}, sightOf(&in), in.Marks.Mark
 	var exposure Exposure
+	var cut []string
 	if !in.Marks.Damaged {
-		claims = claims.look(s)
+		claims, cut = claims.look(s)
 		exposure = claims.exposed(&in.Object.Spec, s)
 		exposure.Known, exposure.Short = exposure.Known && in.Marks.Loaded, in.NoRoom
 	}
 	d := decide(in, p, s, claims)
+	d.Cut, p.Cut = cut, cut
 	if !claims.equal(in.Marks.Mark) {
 		d.Claims = &claims
 	}

@@ -40,9 +40,10 @@ type MACs struct {
 	Of map[string]string
 }
 
-// look is what is to be remembered after a look at an object, whatever becomes of it: who its wraps say can open it.
-func (m Mark) look(s sight) Mark {
-	next, all := m.clone(), m.Ledger.added(s)
+// look is what is to be remembered after a look at an object, whatever becomes of it: who its wraps say can open it. It has no room for the keys cut, which are needed as well.
+func (m Mark) look(s sight) (next Mark, cut []string) {
+	next = m.clone()
+	all := m.Ledger.added(s)
 	next.Ledger = all.fold(s)
 	for name, item := range next.Items {
 		id := item.present()
@@ -53,8 +54,8 @@ func (m Mark) look(s sight) Mark {
 			next.Values[name] = v
 		}
 	}
-	next.Ledger = next.Ledger.withoutStrangers(m.Ledger, s)
-	return next
+	next.Ledger, cut = next.Ledger.withoutStrangers(m.Ledger, s)
+	return next, cut
 }
 
 // valued is m, the mark of an object that was just opened, with the values that it has now; was is the one before. What could have opened a value counts for as long as the

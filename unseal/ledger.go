@@ -14,7 +14,7 @@ import (
 const (
 	maxPresent = 32
 	maxGone    = 16
-	// maxStrangers bounds the keys that no keyring has, such as those of break glass, and whatever somebody claims.
+	// maxStrangers bounds the keys that no keyring has, such as those of break glass, and whatever somebody claims. Keys that a keyring had when they were noted come on top.
 	maxStrangers = 32
 )
 

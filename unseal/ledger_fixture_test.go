@@ -26,6 +26,8 @@ type cluster struct {
 	objects map[string]*v1alpha1.GitSecret
 	secrets map[string]*metav1.ObjectMeta
 	marks   map[string]string
+	cut     map[string][]string // what the mark has no room for, as the controller keeps it
+	away    bool                // the keys are not read at present
 	opens   int
 }
 
@@ -36,7 +38,7 @@ func newCluster(t testing.TB, keys ...key) *cluster {
 		t.Fatal(err)
 	}
 	c := &cluster{t: t, keys: keys, macs: macs, now: now(), states: map[string]keyring.State{},
-		objects: map[string]*v1alpha1.GitSecret{}, secrets: map[string]*metav1.ObjectMeta{}, marks: map[string]string{}}
+		objects: map[string]*v1alpha1.GitSecret{}, secrets: map[string]*metav1.ObjectMeta{}, marks: map[string]string{}, cut: map[string][]string{}}
 	for _, k := range keys {
 		c.states[k.KeyID()] = keyring.Active
 	}
@@ -150,6 +152,9 @@ func (c *cluster) apply(name string, spec *seal.Spec) unseal.Outcome {
 func (c *cluster) input(name string) unseal.Input {
 	c.t.Helper()
 	in := unseal.Input{Object: c.objects[name], Secret: c.secrets[name], Ring: c.ring(), Now: c.now, Home: "waxwing-system", Marks: unseal.Marks{Loaded: true}}
+	if c.away {
+		in.Ring, in.Starting = nil, true
+	}
 	if text, ok := c.marks[name]; ok {
 		mark, err := unseal.ParseMark(text)
 		if err != nil {
@@ -166,6 +171,7 @@ func (c *cluster) look(name string) (out unseal.Outcome) {
 	in := c.input(name)
 	o, d := in.Object, unseal.Decide(in)
 	out, mark := d.Outcome, d.Claims
+	c.cut[name] = d.Cut
 	switch {
 	case d.Action == unseal.Report && d.Remember != nil:
 		mark = d.Remember
@@ -194,6 +200,9 @@ func (c *cluster) look(name string) (out unseal.Outcome) {
 	}
 	if mark != nil {
 		c.marks[name] = mark.Text()
+	}
+	if d.Action == unseal.Leave {
+		return out
 	}
 	o.Status = out.Status(o.Status, o.Generation, c.now)
 	return out
@@ -225,6 +234,7 @@ func (c *cluster) mark(name string) unseal.Mark {
 func (c *cluster) need(name string, k key) string {
 	c.t.Helper()
 	n := c.mark(name).Needed()[k.KeyID()]
+	n.Present = n.Present || (c.objects[name] != nil && slices.Contains(c.cut[name], k.KeyID()))
 	switch {
 	case n.Present && n.Gone:
 		return "present gone"

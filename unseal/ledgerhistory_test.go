@@ -1,6 +1,7 @@
 package unseal_test
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -67,7 +68,11 @@ func (h *history) step() {
 				spec = h.cluster.sealed("db", map[string]string{"user": "u", "password": "p"}, k, other)
 			}
 		}},
-		{"put", func() { spec = h.put(spec, map[string]string{"user": "v"}, k) }},
+		{"put", func() {
+			if _, err := seal.Check(spec); err == nil {
+				spec = h.put(spec, map[string]string{"user": "v"}, k)
+			}
+		}},
 		{"rewrap", func() { spec = h.mend(spec, k) }},
 		{"rewrap", func() { spec = h.mend(spec, k) }},
 		{"garble", func() { spec = h.garbled(spec, k) }},
@@ -76,6 +81,9 @@ func (h *history) step() {
 		{"delete", func() { spec = nil }},
 		{"save", func() { h.saved, h.savedIDs = h.marks["db"], clone(h.named) }},
 		{"crash", func() { crashed = true }},
+		{"the keys are away", func() { h.away = true }},
+		{"the keys are there", func() { h.away = false }},
+		{"invent", func() { h.invent(spec) }},
 	}
 	op := ops[h.r.IntN(len(ops))]
 	op.do()
@@ -92,6 +100,25 @@ func (h *history) step() {
 		h.apply("db", spec)
 	}
 	h.check()
+}
+
+// invent adds 40 key ids to a wrap of each envelope, as those that it was for before, or as another wrap.
+func (h *history) invent(spec *seal.Spec) {
+	for id, e := range spec.Envelopes {
+		for holder, w := range e.Wraps {
+			w.WrappedBefore = nil
+			for range 40 {
+				w.WrappedBefore = append(w.WrappedBefore, fmt.Sprintf("%016x%016x", h.r.Uint64(), h.r.Uint64()))
+			}
+			if h.r.IntN(4) == 0 {
+				e.Wraps["invented"] = seal.Wrap{Age: w.Age, Keys: w.WrappedBefore} // of no valid form: there are too many
+			} else {
+				e.Wraps[holder] = w
+			}
+			break
+		}
+		spec.Envelopes[id] = e
+	}
 }
 
 // mend rewraps what can be opened at all.
@@ -132,7 +159,10 @@ func (h *history) check() {
 		for _, e := range o.Spec.Referenced() {
 			for _, w := range o.Spec.Envelopes[e].Wraps {
 				for _, id := range w.Keys {
-					now[id], h.named[e+" "+id] = true, true
+					now[id] = true
+					if !slices.Contains(h.cut["db"], id) { // else it counts for as long as the object is there
+						h.named[e+" "+id] = true
+					}
 				}
 			}
 		}

@@ -53,23 +53,42 @@ func (l *Ledger) drop(id string) {
 	delete(l.Envelopes, id)
 }
 
-// withoutStrangers forgets keys that no keyring has when there are too many; those that before has stay, so that none is driven out by what somebody claims.
-func (l Ledger) withoutStrangers(before Ledger, s sight) Ledger {
-	strangers := slices.DeleteFunc(l.keys(), func(id string) bool { return s.keyring(id) != "" })
-	if len(strangers) <= maxStrangers {
-		return l
-	}
-	known := before.keys()
-	slices.SortStableFunc(strangers, func(a, b string) int {
-		switch was, is := contains(known, a), contains(known, b); {
-		case was == is:
-			return 0
-		case was:
-			return -1
+// withoutStrangers forgets new keys that no keyring has when there are too many, those first that no wrap is for now; cut are those that one is for, or that the status has. What before has stays, however
+// many that are: while a keyring is not read its keys are strangers too, and none is to be driven out by what somebody claims.
+func (l Ledger) withoutStrangers(before Ledger, s sight) (next Ledger, cut []string) {
+	known, named := before.keys(), s.named()
+	var stay int
+	var more, ever []string
+	for _, id := range l.keys() {
+		switch {
+		case s.keyring(id) != "":
+		case contains(known, id):
+			stay++
+		case contains(named, id):
+			more = append(more, id)
+		default:
+			ever = append(ever, id)
 		}
-		return 1
-	})
-	return l.without(keySet(strangers[maxStrangers:]))
+	}
+	room := max(0, maxStrangers-stay)
+	cut = more[min(len(more), room):]
+	ever = ever[min(len(ever), max(0, room-len(more))):]
+	if len(cut)+len(ever) == 0 {
+		return l, nil
+	}
+	return l.without(union(cut, ever)), cut
+}
+
+// named are the keys that the envelopes are for, as their wraps and the status say.
+func (s sight) named() []string {
+	var all []string
+	for _, c := range s.claims {
+		all = append(all, c.named...)
+	}
+	for _, u := range s.shown {
+		all = append(all, u.ID)
+	}
+	return keySet(all)
 }
 
 // without forgets keys. l is changed.

@@ -2,11 +2,13 @@ package unseal_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/keyring"
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
@@ -72,5 +74,52 @@ func TestClaimsOfManyKeys(t *testing.T) {
 	}
 	if len(keys) != 33 || !keys[mine.KeyID()] || !keys[gone.KeyID()] || len(c.marks["db"]) > 2048 {
 		t.Errorf("%d keys, %v, %v, %d bytes", len(keys), keys[mine.KeyID()], keys[gone.KeyID()], len(c.marks["db"]))
+	}
+}
+
+// TestKeysThatAreNotReadYetAreNotDrivenOut holds that a look while a keyring is not read, by which each of its keys is one of no keyring, forgets none for invented ones.
+func TestKeysThatAreNotReadYetAreNotDrivenOut(t *testing.T) {
+	old := newKey(t, "prod-eu")
+	c := newCluster(t, old)
+	spec := c.sealed("db", map[string]string{"user": "u"}, old)
+	e := spec.Envelopes[spec.Referenced()[0]]
+	w := e.Wraps["prod-eu"]
+	for i := range 32 {
+		w.WrappedBefore = append(w.WrappedBefore, fmt.Sprintf("%032x", i+1))
+	}
+	e.Wraps["prod-eu"] = w
+	c.apply("db", spec)
+	for what, ring := range map[string]*keyring.Ring{"no ring": nil, "not read": keyring.NewRing(nil, []string{"prod-eu"}), "no keyring": keyring.NewRing(nil, nil)} {
+		in := c.input("db")
+		in.Ring, in.Starting = ring, true
+		if d := unseal.Decide(in); d.Claims != nil {
+			t.Errorf("%s: a look that says nothing new leaves %q: %s", what, d.Claims.Text(), c.marks["db"])
+		}
+	}
+}
+
+// TestAKeyThatHasNoRoomIsSaid holds that a key which an object is sealed to, and which is cut from its mark because its keyring is not read, is told of, so that it is counted; and
+// that the mark has it once the keyring is read.
+func TestAKeyThatHasNoRoomIsSaid(t *testing.T) {
+	mine := newKey(t, "prod-eu")
+	c := newCluster(t, mine)
+	spec := c.sealed("db", map[string]string{"user": "u"}, mine)
+	e := spec.Envelopes[spec.Referenced()[0]]
+	for h := range 5 {
+		w := seal.Wrap{Age: e.Wraps["prod-eu"].Age}
+		for i := range 8 {
+			w.Keys = append(w.Keys, fmt.Sprintf("%032x", h*8+i+1))
+			w.WrappedBefore = append(w.WrappedBefore, fmt.Sprintf("%032x", 1000+h*8+i))
+		}
+		e.Wraps[fmt.Sprintf("h%d", h)] = w
+	}
+	c.away = true
+	c.apply("db", spec)
+	if m := c.mark("db"); len(m.Needed()) != 32 || m.Mentions(fmt.Sprintf("%032x", 1000)) || len(c.cut["db"]) != 9 || !slices.Contains(c.cut["db"], mine.KeyID()) {
+		t.Errorf("%d keys in the mark, besides %v", len(m.Needed()), c.cut["db"])
+	}
+	c.away = false
+	if c.look("db"); c.need("db", mine) != "present" || len(c.cut["db"]) != 8 {
+		t.Errorf("with the keyring it is %q, besides %v", c.need("db", mine), c.cut["db"])
 	}
 }
