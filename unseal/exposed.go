@@ -49,13 +49,20 @@ func (m Mark) look(s sight) (next Mark, cut []string) {
 		id := item.present()
 		w, known := all.Envelopes[id]
 		if _, room := next.Envelopes[id]; known && !room {
-			v := next.Values[name]
-			v.Keys = union(v.Keys, w.Ever)
-			next.Values[name] = v
+			next.couldOpen(name, w.Ever)
+		} else if was, known := m.Envelopes[id]; known && was.Commit != w.Commit {
+			next.couldOpen(name, was.Ever)
 		}
 	}
 	next.Ledger, cut = next.Ledger.withoutStrangers(m.Ledger, s)
 	return next, cut
+}
+
+// couldOpen notes that keys could have opened the value of an item. m is changed.
+func (m *Mark) couldOpen(name string, keys []string) {
+	v := m.Values[name]
+	v.Keys = union(v.Keys, keys)
+	m.Values[name] = v
 }
 
 // valued is m, the mark of an object that was just opened, with the values that it has now; was is the one before. What could have opened a value counts for as long as the

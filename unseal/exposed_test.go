@@ -45,6 +45,7 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 		e.Wraps["prod-eu"] = w
 		quiet.Envelopes[id] = e
 	}
+	forged := maker.forged(first, "u", "p", good)
 	resealed := maker.sealed("db", values, good)
 	renewed := maker.put(resealed, map[string]string{"password": "new"}, good)
 	without := renewed.DeepCopy()
@@ -58,14 +59,24 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 	}
 	sealed, compromised := step{"sealed", apply(first), nil}, step{"compromised", compromise, both}
 	for name, steps := range map[string][]step{
-		"all at once":              {sealed, compromised, {"looked at again", func(c *cluster) { c.look("db") }, both}},
-		"before":                   {sealed, {"rewrapped", apply(rewrapped), nil}, compromised},
-		"hidden":                   {sealed, {"rewrapped", apply(quiet), nil}, compromised},
-		"hidden, and never opened": {{"suspended", apply(suspended), nil}, {"rewrapped", apply(quiet), nil}, compromised},
-		"never seen with the key":  {{"rewrapped", apply(quiet), nil}, {"compromised", compromise, nil}},
-		"wrapped before":           {{"rewrapped", apply(rewrapped), nil}, compromised},
-		"sealed to it later":       {{"compromised", func(c *cluster) { c.states[bad.KeyID()] = keyring.Compromised }, nil}, {"sealed", apply(first), both}},
-		"not opened":               {{"suspended", apply(suspended), nil}, compromised},
+		"all at once":               {sealed, compromised, {"looked at again", func(c *cluster) { c.look("db") }, both}},
+		"before":                    {sealed, {"rewrapped", apply(rewrapped), nil}, compromised},
+		"hidden":                    {sealed, {"rewrapped", apply(quiet), nil}, compromised},
+		"hidden, and never opened":  {{"suspended", apply(suspended), nil}, {"rewrapped", apply(quiet), nil}, compromised},
+		"never seen with the key":   {{"rewrapped", apply(quiet), nil}, {"compromised", compromise, nil}},
+		"wrapped before":            {{"rewrapped", apply(rewrapped), nil}, compromised},
+		"hidden, under the same id": {sealed, {"forged", func(c *cluster) {
+			c.objects["db"].Status.Keys = nil // which would tell
+			c.apply("db", forged)
+		}, nil}, compromised},
+		"hidden so, and not opened": {sealed, {"forged, and suspended", func(c *cluster) {
+			c.objects["db"].Status.Keys = nil
+			spec := forged.DeepCopy()
+			spec.Suspend = true
+			c.apply("db", spec)
+		}, nil}, compromised, {"opened", apply(forged), both}},
+		"sealed to it later": {{"compromised", func(c *cluster) { c.states[bad.KeyID()] = keyring.Compromised }, nil}, {"sealed", apply(first), both}},
+		"not opened":         {{"suspended", apply(suspended), nil}, compromised},
 		"the values stay": {sealed, compromised, {"rewrapped", apply(rewrapped), both}, {"resealed", apply(resealed), both},
 			{"one renewed", apply(renewed), []string{"user"}}, {"the other gone", apply(without), nil}, {"and back", apply(renewed), []string{"user"}}},
 		"the key is destroyed": {sealed, compromised, {"destroyed", func(c *cluster) { c.states[bad.KeyID()] = keyring.Destroyed }, both},

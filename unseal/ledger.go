@@ -20,7 +20,7 @@ const (
 
 // Ledger is what a mark remembers of keys. Key ids have all 32 digits, sets of them are sorted and never changed in place, times are seconds of Unix.
 //
-// A use is an envelope's of one object. What wraps claim only ever adds uses; one ends when the controller has opened the envelope, from the object as synced, with
+// A use is an envelope's of one object: one with another commit is another envelope, also where it has the same id, which whoever seals may choose. What wraps claim only ever adds uses; one ends when the controller has opened the envelope, from the object as synced, with
 // another key of the same keyring, and no wrap claims it any more.
 type Ledger struct {
 	// Envelopes are those that items of the object name, and the last ones that did.
@@ -46,6 +46,8 @@ type Wrapped struct {
 	Ever []string
 	// Gone is when the object was first seen without it; 0: it is there.
 	Gone int64
+	// Commit stands for the envelope's commit, see commitOf; empty where it is not known.
+	Commit string
 }
 
 // Valued is what is known of an item's value that was opened last.
@@ -66,16 +68,26 @@ type sight struct {
 	exposed []string
 	ring    *keyring.Ring
 	now     int64
+	// same says whether the status is of these very envelopes, whatever their wraps are.
+	same func() bool
 }
 
 // claim is what the wraps of an envelope say: named are the keys they are for, ever all that they mention.
-type claim struct{ named, ever []string }
+type claim struct {
+	named, ever []string
+	commit      string
+}
 
 // sightOf takes every object, also one that is of no valid form: one line may be all that is wrong with it. The status adds what a crash may have lost.
 func sightOf(in *Input) sight {
 	o := in.Object
-	return sight{claims: claimsOf(&o.Spec), shown: o.Status.Keys, exposed: o.Status.Exposed, ring: in.Ring, now: in.Now.Unix()}
+	return sight{claims: claimsOf(&o.Spec), shown: o.Status.Keys, exposed: o.Status.Exposed, ring: in.Ring, now: in.Now.Unix(), same: func() bool {
+		return o.Status.Secret != nil && o.Status.Secret.Content == contentOf(o)
+	}}
 }
+
+// commitOf stands for the commit of an envelope, of whatever form: 72 bits, so that no other envelope is found for it.
+func commitOf(e seal.Envelope) string { return digest(e.Commit)[:commitLength] }
 
 func claimsOf(spec *seal.Spec) map[string]claim {
 	claims := map[string]claim{}
@@ -89,7 +101,7 @@ func claimsOf(spec *seal.Spec) map[string]claim {
 			c.named = append(c.named, w.Keys...)
 			c.ever = append(append(c.ever, w.Keys...), w.WrappedBefore...)
 		}
-		claims[id] = claim{keySet(c.named), keySet(c.ever)}
+		claims[id] = claim{keySet(c.named), keySet(c.ever), commitOf(e)}
 	}
 	return claims
 }
@@ -111,14 +123,25 @@ func (l Ledger) added(s sight) Ledger {
 	next := l.clone()
 	for id, c := range s.claims {
 		w := next.Envelopes[id]
-		next.Envelopes[id] = Wrapped{Needs: union(w.Needs, c.named), Ever: union(w.Ever, c.ever)}
+		if w.Commit != c.commit { // it is another one, and what is known under its id has gone
+			next.formerAll(w.Needs, s.now)
+			w = Wrapped{}
+		}
+		next.Envelopes[id] = Wrapped{Needs: union(w.Needs, c.named), Ever: union(w.Ever, c.ever), Commit: c.commit}
 	}
 	for _, u := range s.shown {
 		if !isKeyID(u.ID) || !isEnvelope(u.Envelope) {
 			continue
 		}
 		key, w := []string{u.ID}, next.Envelopes[u.Envelope]
-		next.Envelopes[u.Envelope] = Wrapped{Needs: union(w.Needs, key), Ever: union(w.Ever, key), Gone: w.Gone}
+		if contains(w.Needs, u.ID) {
+			continue
+		}
+		if !s.same() { // it may be of another envelope of this id
+			next.former(u.ID, s.now)
+		}
+		w.Needs, w.Ever = union(w.Needs, key), union(w.Ever, key)
+		next.Envelopes[u.Envelope] = w
 	}
 	for id, w := range next.Envelopes {
 		if _, there := s.claims[id]; !there && w.Gone == 0 {
@@ -133,6 +156,12 @@ func (l Ledger) added(s sight) Ledger {
 func (l *Ledger) former(id string, at int64) {
 	if was, ok := l.Former[id]; !ok || at == 0 || (was != 0 && was < at) {
 		l.Former[id] = at
+	}
+}
+
+func (l *Ledger) formerAll(ids []string, at int64) {
+	for _, id := range ids {
+		l.former(id, at)
 	}
 }
 
@@ -211,7 +240,7 @@ func cloned[V any](m map[string]V) map[string]V {
 func (l Ledger) equal(o Ledger) bool {
 	return l.Rest == o.Rest && l.MACKey == o.MACKey && l.LostExposed == o.LostExposed && slices.Equal(l.Lost, o.Lost) && maps.Equal(l.Former, o.Former) &&
 		maps.EqualFunc(l.Envelopes, o.Envelopes, func(a, b Wrapped) bool {
-			return a.Gone == b.Gone && slices.Equal(a.Needs, b.Needs) && slices.Equal(a.Ever, b.Ever)
+			return a.Gone == b.Gone && a.Commit == b.Commit && slices.Equal(a.Needs, b.Needs) && slices.Equal(a.Ever, b.Ever)
 		}) &&
 		maps.EqualFunc(l.Values, o.Values, func(a, b Valued) bool {
 			return a.MAC == b.MAC && a.Exposed == b.Exposed && slices.Equal(a.Keys, b.Keys)

@@ -1,12 +1,16 @@
 package unseal_test
 
 import (
+	"bytes"
 	"crypto/rand"
+	"io"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -134,6 +138,19 @@ func (c *cluster) garbled(spec *seal.Spec, k key) *seal.Spec {
 		spec.Envelopes[id] = e
 	}
 	return spec
+}
+
+// forged is another envelope of prod/db, under the id that the first one of spec has: what somebody can make who has no key.
+func (c *cluster) forged(spec *seal.Spec, user, password string, k key) *seal.Spec {
+	c.t.Helper()
+	id := spec.Referenced()[0]
+	u := ulid.MustParseStrict(strings.ToUpper(id))
+	s := seal.Sealer{Rand: io.MultiReader(bytes.NewReader(u.Entropy()), rand.Reader), Now: func() time.Time { return ulid.Time(u.Time()) }}
+	made, err := s.Seal(seal.For{Scope: seal.ScopeStrict, Namespace: "prod", Name: "db"}, seal.Values{"user": value(user), "password": value(password)}, c.holders(k))
+	if err != nil || made.Referenced()[0] != id {
+		c.t.Fatal(err, made)
+	}
+	return made
 }
 
 // apply has the object prod/NAME be of this spec, and looks at it.

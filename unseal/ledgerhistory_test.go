@@ -11,6 +11,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/keyring"
+	"github.com/waxwing-io/waxwing/unseal"
 )
 
 // TestNoKeyThatIsNeededIsWithoutAUse plays random histories of objects in Git, with a controller that crashes. A key that an object was ever sealed to, while no other key of its keyring
@@ -35,7 +36,8 @@ type history struct {
 	r        *rand.Rand
 	log      []string
 	versions []*seal.Spec
-	named    map[string]bool // ENVELOPE KEY that the object was seen with
+	named    map[string]bool // ENVELOPE COMMIT KEY that the object was seen with
+	opened   *seal.Spec      // as it was opened last
 	saved    string
 	savedIDs map[string]bool
 }
@@ -83,6 +85,7 @@ func (h *history) step() {
 		{"crash", func() { crashed = true }},
 		{"the keys are away", func() { h.away = true }},
 		{"the keys are there", func() { h.away = false }},
+		{"forge", func() { spec = h.forged(spec, "x", "y", k) }},
 		{"invent", func() { h.invent(spec) }},
 	}
 	op := ops[h.r.IntN(len(ops))]
@@ -98,6 +101,9 @@ func (h *history) step() {
 	default:
 		h.versions = append(h.versions, spec)
 		h.apply("db", spec)
+	}
+	if o := h.objects["db"]; o != nil && unseal.ReasonOf(o.Status) == unseal.Unsealed && o.Status.ObservedGeneration == o.Generation {
+		h.opened = o.Spec.DeepCopy()
 	}
 	h.check()
 }
@@ -141,7 +147,7 @@ func (h *history) crash() {
 	h.named = clone(h.savedIDs)
 	if o := h.objects["db"]; o != nil {
 		for _, u := range o.Status.Keys {
-			h.named[u.Envelope+" "+u.ID] = true
+			h.named[u.Envelope+" "+h.opened.Envelopes[u.Envelope].Commit+" "+u.ID] = true
 		}
 		h.look("db")
 	} else if h.saved != "" {
@@ -161,7 +167,7 @@ func (h *history) check() {
 				for _, id := range w.Keys {
 					now[id] = true
 					if !slices.Contains(h.cut["db"], id) { // else it counts for as long as the object is there
-						h.named[e+" "+id] = true
+						h.named[e+" "+o.Spec.Envelopes[e].Commit+" "+id] = true
 					}
 				}
 			}
@@ -173,18 +179,20 @@ func (h *history) check() {
 			h.t.Errorf("%s is named, and %q", keyring.Display(k.KeyID()), need)
 		}
 		for pair := range h.named {
-			e, id, _ := strings.Cut(pair, " ")
-			if id == k.KeyID() && need == "" && !h.opensWithout(e, k) {
-				h.t.Errorf("%s was named for %s, which no other key of its keyring opens, and it has no use: %s", keyring.Display(id), e, h.marks["db"])
+			parts := strings.Split(pair, " ")
+			if e, commit := parts[0], parts[1]; parts[2] == k.KeyID() && need == "" && !h.opensWithout(e, commit, k) {
+				h.t.Errorf("%s was named for %s, which no other key of its keyring opens, and it has no use: %s", keyring.Display(k.KeyID()), e, h.marks["db"])
 			}
 		}
 	}
 }
 
 // opensWithout says whether another key of the same keyring opens an envelope in any version that there was: the use of this one may have ended then.
-func (h *history) opensWithout(envelope string, k key) bool {
+func (h *history) opensWithout(envelope, commit string, k key) bool {
 	return slices.ContainsFunc(h.versions, func(spec *seal.Spec) bool {
-		spec = spec.DeepCopy()
+		if spec = spec.DeepCopy(); spec.Envelopes[envelope].Commit != commit {
+			return false
+		}
 		maps.DeleteFunc(spec.Items, func(_ string, i seal.Item) bool { return i.Envelope != envelope })
 		checked, err := seal.Check(spec)
 		return err == nil && len(spec.Items) > 0 && slices.ContainsFunc(h.keys, func(other key) bool {

@@ -7,10 +7,17 @@ func (l Ledger) merge(earlier Ledger) Ledger {
 		out.Rest = earlier.Rest
 	}
 	for id, theirs := range earlier.Envelopes {
-		if ours, both := out.Envelopes[id]; both {
-			theirs = Wrapped{Needs: union(ours.Needs, theirs.Needs), Ever: union(ours.Ever, theirs.Ever), Gone: ours.Gone}
+		ours, both := out.Envelopes[id]
+		switch {
+		case !both:
+			ours = theirs
+		case ours.Commit == theirs.Commit:
+			ours.Needs, ours.Ever = union(ours.Needs, theirs.Needs), union(ours.Ever, theirs.Ever)
+		default: // another envelope of this id, which has gone since; and whoever could open it could open a value that is in either
+			out.formerAll(theirs.Needs, theirs.Gone)
+			ours.Ever = union(ours.Ever, theirs.Ever)
 		}
-		out.Envelopes[id] = theirs
+		out.Envelopes[id] = ours
 	}
 	for id, at := range earlier.Former {
 		if ours, both := out.Former[id]; !both || (ours != 0 && ours < at) {

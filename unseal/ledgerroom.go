@@ -28,7 +28,7 @@ func (l Ledger) fold(s sight) Ledger {
 	over := there[:max(0, len(there)-maxPresent)]
 	l.Rest = ""
 	if len(over) > 0 {
-		l.Rest = digest(strings.Join(over, ","))
+		l.Rest = l.restOf(over)
 	}
 	slices.SortStableFunc(gone, func(a, b string) int { return int(l.Envelopes[a].Gone - l.Envelopes[b].Gone) })
 	for _, id := range append(slices.Clone(over), gone[:max(0, len(gone)-maxGone)]...) {
@@ -44,12 +44,19 @@ func (l Ledger) fold(s sight) Ledger {
 	return l
 }
 
+// restOf is the digest of the names and commits of envelopes.
+func (l Ledger) restOf(ids []string) string {
+	names := make([]string, 0, len(ids))
+	for _, id := range ids {
+		names = append(names, id+commitMark+l.Envelopes[id].Commit)
+	}
+	return digest(strings.Join(names, ","))
+}
+
 // drop forgets an envelope, and not the keys that it needs. Those that could ever have opened it are kept where a value is in it, by Mark.seen.
 func (l *Ledger) drop(id string) {
 	w := l.Envelopes[id]
-	for _, key := range w.Needs {
-		l.former(key, w.Gone)
-	}
+	l.formerAll(w.Needs, w.Gone)
 	delete(l.Envelopes, id)
 }
 
@@ -94,7 +101,8 @@ func (s sight) named() []string {
 // without forgets keys. l is changed.
 func (l Ledger) without(ids []string) Ledger {
 	for id, w := range l.Envelopes {
-		l.Envelopes[id] = Wrapped{Needs: minus(w.Needs, ids), Ever: minus(w.Ever, ids), Gone: w.Gone}
+		w.Needs, w.Ever = minus(w.Needs, ids), minus(w.Ever, ids)
+		l.Envelopes[id] = w
 	}
 	for name, v := range l.Values {
 		v.Keys = minus(v.Keys, ids)
