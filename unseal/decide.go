@@ -149,6 +149,9 @@ func Decide(in Input) Decision {
 	if !claims.equal(in.Marks.Mark) {
 		d.Claims = &claims
 	}
+	if d.Outcome.Reason != Unsealed && in.Secret != nil {
+		exposure = exposure.still(&in.Object.Spec, s)
+	}
 	d.Exposure, d.Outcome.Exposure, d.Signer = exposure, exposure, p.fingerprint
 	if p.checked != nil && (d.Action == Open || d.Action == Report) {
 		d.Unmet = in.Marks.Mark.Unmet(&in.Object.Spec)

@@ -141,6 +141,21 @@ func (m *Mark) exposed(spec *seal.Spec, s sight) Exposure {
 	return all
 }
 
+// still is e with the exposed items of the status: where the Secret is not written, it has those, too, that the object has no more.
+func (e Exposure) still(spec *seal.Spec, s sight) Exposure {
+	if !e.Known {
+		return e
+	}
+	e.Items = slices.Clone(e.Items)
+	for _, item := range s.exposed {
+		if _, there := spec.Items[item]; !there {
+			e.Items = append(e.Items, item)
+		}
+	}
+	slices.Sort(e.Items)
+	return e
+}
+
 // Mentions says whether a key is among those that l speaks of.
 func (l Ledger) Mentions(id string) bool { return contains(l.keys(), id) }
 

@@ -52,6 +52,12 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 	delete(without.Items, "user")
 	suspended := first.DeepCopy()
 	suspended.Suspend = true
+	fewer := first.DeepCopy()
+	delete(fewer.Items, "user")
+	held := fewer.DeepCopy()
+	held.Suspend = true
+	renamed := fewer.DeepCopy()
+	renamed.Items["login"] = first.Items["user"] // which does not open
 	type step struct {
 		what string
 		do   func(*cluster)
@@ -81,6 +87,9 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 			{"one renewed", apply(renewed), []string{"user"}}, {"the other gone", apply(without), nil}, {"and back", apply(renewed), []string{"user"}}},
 		"the key is destroyed": {sealed, compromised, {"destroyed", func(c *cluster) { c.states[bad.KeyID()] = keyring.Destroyed }, both},
 			{"resealed", apply(resealed), both}, {"one renewed", apply(renewed), []string{"user"}}},
+		"an item goes that the Secret has still": {sealed, compromised, {"suspended, without it", apply(held), both}, {"looked at again", func(c *cluster) { c.look("db") }, both},
+			{"written without it", apply(fewer), []string{"password"}}},
+		"an item has another name that does not open": {sealed, compromised, {"renamed", apply(renamed), []string{"login", "password", "user"}}, {"mended", apply(fewer), []string{"password"}}},
 		"an older value comes back": {sealed, {"renewed", apply(renewed), nil}, {"compromised", compromise, []string{"user"}}, {"put back", apply(first), both}},
 		"without MACs": {{"sealed", func(c *cluster) { c.macs = nil; c.apply("db", first) }, nil}, compromised, {"renewed", apply(renewed), both},
 			{"with them", func(c *cluster) { c.macs = maker.macs; c.apply("db", resealed) }, both}, {"and renewed", apply(renewed), []string{"user"}}},
