@@ -83,7 +83,7 @@ func (m Mark) valued(was Mark, s sight, items []string, macs MACs) Mark {
 		old, id := was.Items[name].present(), m.Items[name].present()
 		switch {
 		case known && v.MAC != "" && mac != "" && v.MAC != mac:
-			v = Valued{}
+			v = v.changed()
 		case known:
 			v.Keys = union(v.Keys, m.Envelopes[old].Ever)
 		default:
@@ -92,7 +92,7 @@ func (m Mark) valued(was Mark, s sight, items []string, macs MACs) Mark {
 		if _, room := m.Envelopes[id]; !room {
 			v.Keys = union(v.Keys, s.claims[id].ever)
 		}
-		v.MAC, v.Keys = mac, minus(v.Keys, m.Envelopes[id].Ever)
+		v.MAC, v.Keys, v.Exposed = mac, minus(v.Keys, m.Envelopes[id].Ever), v.Exposed || slices.Contains(v.Was, mac)
 		m.Values[name] = v
 	}
 	return m

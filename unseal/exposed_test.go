@@ -48,6 +48,8 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 	forged := maker.forged(first, "u", "p", good)
 	resealed := maker.sealed("db", values, good)
 	renewed := maker.put(resealed, map[string]string{"password": "new"}, good)
+	again := maker.put(renewed, map[string]string{"password": "p"}, good)
+	third := maker.put(again, map[string]string{"password": "third"}, good)
 	without := renewed.DeepCopy()
 	delete(without.Items, "user")
 	suspended := first.DeepCopy()
@@ -65,12 +67,12 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 	}
 	sealed, compromised := step{"sealed", apply(first), nil}, step{"compromised", compromise, both}
 	for name, steps := range map[string][]step{
-		"all at once":               {sealed, compromised, {"looked at again", func(c *cluster) { c.look("db") }, both}},
-		"before":                    {sealed, {"rewrapped", apply(rewrapped), nil}, compromised},
-		"hidden":                    {sealed, {"rewrapped", apply(quiet), nil}, compromised},
-		"hidden, and never opened":  {{"suspended", apply(suspended), nil}, {"rewrapped", apply(quiet), nil}, compromised},
-		"never seen with the key":   {{"rewrapped", apply(quiet), nil}, {"compromised", compromise, nil}},
-		"wrapped before":            {{"rewrapped", apply(rewrapped), nil}, compromised},
+		"all at once":              {sealed, compromised, {"looked at again", func(c *cluster) { c.look("db") }, both}},
+		"before":                   {sealed, {"rewrapped", apply(rewrapped), nil}, compromised},
+		"hidden":                   {sealed, {"rewrapped", apply(quiet), nil}, compromised},
+		"hidden, and never opened": {{"suspended", apply(suspended), nil}, {"rewrapped", apply(quiet), nil}, compromised},
+		"never seen with the key":  {{"rewrapped", apply(quiet), nil}, {"compromised", compromise, nil}},
+		"wrapped before":           {{"rewrapped", apply(rewrapped), nil}, compromised},
 		"hidden, under the same id": {sealed, {"forged", func(c *cluster) {
 			c.objects["db"].Status.Keys = nil // which would tell
 			c.apply("db", forged)
@@ -90,7 +92,11 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 		"an item goes that the Secret has still": {sealed, compromised, {"suspended, without it", apply(held), both}, {"looked at again", func(c *cluster) { c.look("db") }, both},
 			{"written without it", apply(fewer), []string{"password"}}},
 		"an item has another name that does not open": {sealed, compromised, {"renamed", apply(renamed), []string{"login", "password", "user"}}, {"mended", apply(fewer), []string{"password"}}},
-		"an older value comes back": {sealed, {"renewed", apply(renewed), nil}, {"compromised", compromise, []string{"user"}}, {"put back", apply(first), both}},
+		"an older value comes back":                   {sealed, {"renewed", apply(renewed), nil}, {"compromised", compromise, []string{"user"}}, {"put back", apply(first), both}},
+		"an exposed value comes back, sealed anew": {sealed, compromised, {"one renewed", apply(renewed), []string{"user"}}, {"the old value", apply(again), both},
+			{"a third", apply(third), []string{"user"}}, {"and the old one", apply(maker.put(third, map[string]string{"password": "p"}, good)), both}},
+		"the key is destroyed when it comes back": {sealed, compromised, {"one renewed", apply(renewed), []string{"user"}},
+			{"destroyed", func(c *cluster) { c.states[bad.KeyID()] = keyring.Destroyed }, []string{"user"}}, {"the old value", apply(again), both}},
 		"without MACs": {{"sealed", func(c *cluster) { c.macs = nil; c.apply("db", first) }, nil}, compromised, {"renewed", apply(renewed), both},
 			{"with them", func(c *cluster) { c.macs = maker.macs; c.apply("db", resealed) }, both}, {"and renewed", apply(renewed), []string{"user"}}},
 		"with other MACs": {sealed, compromised, {"another key", func(c *cluster) { c.macs = otherMACs(t); c.apply("db", renewed) }, both},
@@ -241,5 +247,29 @@ func TestTheSizeOfAMark(t *testing.T) {
 	t.Logf("%d bytes: %s", len(c.marks["db"]), c.marks["db"])
 	if n := len(c.marks["db"]); n > 320 {
 		t.Errorf("5 items and 2 holders take %d bytes: %s", n, c.marks["db"])
+	}
+}
+
+// TestExposedValuesAreRememberedUpToABound holds that a mark keeps the last 8 exposed values of an item.
+func TestExposedValuesAreRememberedUpToABound(t *testing.T) {
+	bad, good := newKey(t, "prod-eu"), newKey(t, "prod-eu")
+	c := newCluster(t, bad, good)
+	c.states[bad.KeyID()] = keyring.Compromised
+	spec := c.sealed("db", map[string]string{"user": "0"}, bad)
+	for i := range 12 {
+		c.apply("db", spec)
+		c.now = c.now.Add(time.Minute)
+		spec = c.put(spec, map[string]string{"user": fmt.Sprint(i + 1)}, bad)
+	}
+	if was := c.mark("db").Values["user"].Was; len(was) != 8 {
+		t.Errorf("%d values are remembered", len(was))
+	}
+	for user, want := range map[string]int{"new": 0, "3": 0, "4": 1, "11": 1} {
+		before := c.marks["db"]
+		c.apply("db", c.put(spec, map[string]string{"user": user}, good))
+		if got := shown(t, c); len(got) != want {
+			t.Errorf("%s: exposed are %q: %s", user, got, c.marks["db"])
+		}
+		c.marks["db"] = before
 	}
 }

@@ -14,6 +14,8 @@ import (
 const (
 	maxPresent = 32
 	maxGone    = 16
+	// maxWas bounds the values of an item that were exposed before.
+	maxWas = 8
 	// maxStrangers bounds the keys that no keyring has, such as those of break glass, and whatever somebody claims. Keys that a keyring had when they were noted come on top.
 	maxStrangers = 32
 )
@@ -58,6 +60,25 @@ type Valued struct {
 	Keys []string
 	// Exposed says that one that could have was compromised.
 	Exposed bool
+	// Was are the MACs of exposed values that the item had before, the last one last: one that comes back is exposed at once.
+	Was []string
+}
+
+// changed is what is known of a value that has taken the place of v.
+func (v Valued) changed() Valued {
+	if v.Exposed {
+		return Valued{Was: remembered(v.Was, v.MAC)}
+	}
+	return Valued{Was: v.Was}
+}
+
+// remembered is was, which does not change, with one more MAC.
+func remembered(was []string, mac string) []string {
+	if mac == "" {
+		return was
+	}
+	was = append(slices.DeleteFunc(slices.Clone(was), func(m string) bool { return m == mac }), mac)
+	return was[max(0, len(was)-maxWas):]
 }
 
 // sight is what a look at an object says of keys.
@@ -243,6 +264,6 @@ func (l Ledger) equal(o Ledger) bool {
 			return a.Gone == b.Gone && a.Commit == b.Commit && slices.Equal(a.Needs, b.Needs) && slices.Equal(a.Ever, b.Ever)
 		}) &&
 		maps.EqualFunc(l.Values, o.Values, func(a, b Valued) bool {
-			return a.MAC == b.MAC && a.Exposed == b.Exposed && slices.Equal(a.Keys, b.Keys)
+			return a.MAC == b.MAC && a.Exposed == b.Exposed && slices.Equal(a.Keys, b.Keys) && slices.Equal(a.Was, b.Was)
 		})
 }

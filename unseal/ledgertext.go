@@ -92,25 +92,35 @@ func (v Valued) text(table keyTable) string {
 	if v.Exposed {
 		text += "!"
 	}
-	if len(v.Keys) > 0 {
+	switch {
+	case len(v.Keys) > 0:
 		text += ":" + table.mask(v.Keys)
+	case len(v.Was) > 0:
+		text += ":"
+	}
+	if len(v.Was) > 0 {
+		text += ":" + strings.Join(v.Was, ".")
 	}
 	return text
 }
 
 // value reads what Valued.text gives.
 func (t keyTable) value(text string) (v Valued, ok bool) {
-	mac, keys, more := strings.Cut(text, ":")
+	mac, more, _ := strings.Cut(text, ":")
+	keys, was, before := strings.Cut(more, ":")
 	v.MAC, v.Exposed = strings.CutSuffix(mac, "!")
 	if v.MAC != "" && !isBase64(v.MAC, macLength) {
 		return v, false
 	}
-	if more {
+	if keys != "" {
 		if v.Keys, ok = t.set(keys); !ok {
 			return v, false
 		}
 	}
-	return v, true
+	if before {
+		v.Was = strings.Split(was, ".")
+	}
+	return v, !slices.ContainsFunc(v.Was, func(mac string) bool { return !isBase64(mac, macLength) })
 }
 
 // read takes a word of ledgerWords; ours is false where it is none. That it is written as such words are, ParseMark holds.
