@@ -45,7 +45,7 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 		e.Wraps["prod-eu"] = w
 		quiet.Envelopes[id] = e
 	}
-	forged := maker.forged(first, "u", "p", good)
+	forged := maker.forged(first.Referenced()[0], values, good)
 	resealed := maker.sealed("db", values, good)
 	renewed := maker.put(resealed, map[string]string{"password": "new"}, good)
 	again := maker.put(renewed, map[string]string{"password": "p"}, good)

@@ -27,7 +27,8 @@ const (
 type Ledger struct {
 	// Envelopes are those that items of the object name, and the last ones that did.
 	Envelopes map[string]Wrapped
-	// Former are the keys needed by what Envelopes has no room for, each with when the last of that went; 0: it is there.
+	// Former are the keys needed by what Envelopes has no room for, or had in a mark that was shortened, each with when the last of that went; 0: it is there; a time
+	// below 0: it is there, and something else went then.
 	Former map[string]int64
 	// Rest is the digest of the names of the envelopes that are there and have no room.
 	Rest string
@@ -175,7 +176,25 @@ func (l Ledger) added(s sight) Ledger {
 
 // former notes that a key is needed by something that went at a time, or is there (0).
 func (l *Ledger) former(id string, at int64) {
-	if was, ok := l.Former[id]; !ok || at == 0 || (was != 0 && was < at) {
+	was, ok := l.Former[id]
+	switch {
+	case !ok:
+		was = at
+	case at == 0:
+		was = min(was, -was)
+	case was <= 0:
+		was = min(was, -at)
+	default:
+		was = max(was, at)
+	}
+	l.Former[id] = was
+}
+
+// went notes that what is there, and needs a key of Former, went at a time; 0: it needs the key no more.
+func (l *Ledger) went(id string, at int64) {
+	if at = max(at, -l.Former[id]); at == 0 {
+		delete(l.Former, id)
+	} else {
 		l.Former[id] = at
 	}
 }
@@ -196,8 +215,8 @@ func (l Ledger) left(now int64) Ledger {
 		}
 	}
 	for id, at := range next.Former {
-		if at == 0 {
-			next.Former[id] = now
+		if at <= 0 {
+			next.went(id, now)
 		}
 	}
 	next.Rest = ""
@@ -216,9 +235,9 @@ func (l Ledger) Needed() map[string]Need {
 	all := map[string]Need{}
 	add := func(id string, gone int64) {
 		n := all[id]
-		if at := time.Unix(gone, 0); gone == 0 {
-			n.Present = true
-		} else if n.Gone = true; at.After(n.LastGone) {
+		n.Present = n.Present || gone <= 0
+		n.Gone = n.Gone || gone != 0
+		if at := time.Unix(max(gone, -gone), 0); gone != 0 && at.After(n.LastGone) {
 			n.LastGone = at
 		}
 		all[id] = n

@@ -140,13 +140,16 @@ func (c *cluster) garbled(spec *seal.Spec, k key) *seal.Spec {
 	return spec
 }
 
-// forged is another envelope of prod/db, under the id that the first one of spec has: what somebody can make who has no key.
-func (c *cluster) forged(spec *seal.Spec, user, password string, k key) *seal.Spec {
+// forged is another envelope of prod/db, under the id of one that is there: what somebody can make who has no key.
+func (c *cluster) forged(id string, values map[string]string, k key) *seal.Spec {
 	c.t.Helper()
-	id := spec.Referenced()[0]
+	all := seal.Values{}
+	for item, v := range values {
+		all[item] = value(v)
+	}
 	u := ulid.MustParseStrict(strings.ToUpper(id))
 	s := seal.Sealer{Rand: io.MultiReader(bytes.NewReader(u.Entropy()), rand.Reader), Now: func() time.Time { return ulid.Time(u.Time()) }}
-	made, err := s.Seal(seal.For{Scope: seal.ScopeStrict, Namespace: "prod", Name: "db"}, seal.Values{"user": value(user), "password": value(password)}, c.holders(k))
+	made, err := s.Seal(seal.For{Scope: seal.ScopeStrict, Namespace: "prod", Name: "db"}, all, c.holders(k))
 	if err != nil || made.Referenced()[0] != id {
 		c.t.Fatal(err, made)
 	}

@@ -85,17 +85,24 @@ func TestWhoNeedsWhichKey(t *testing.T) {
 			"garbled, of the first", apply(func(c *cluster) *seal.Spec { return c.garbled(first, k["new"]) }), unseal.Tampered, needs{"old": "present", "new": "present gone"},
 		}},
 		"another envelope under the same id ends nothing": {begin, {
-			"another", apply(func(c *cluster) *seal.Spec { return c.forged(first, "x", "y", k["new"]) }), unseal.Unsealed, needs{"old": "gone", "new": "present"},
+			"another", apply(func(c *cluster) *seal.Spec {
+				return c.forged(first.Referenced()[0], map[string]string{"user": "x", "password": "y"}, k["new"])
+			}), unseal.Unsealed, needs{"old": "gone", "new": "present"},
 		}, {
 			"put back", was(&first), unseal.Unsealed, needs{"old": "present gone", "new": "gone"},
 		}},
 		"nor does it where the first is gone": {begin, {
 			"deleted", func(c *cluster) { c.remove("db") }, "", needs{"old": "gone"},
 		}, {
-			"another", apply(func(c *cluster) *seal.Spec { return c.forged(first, "x", "y", k["new"]) }), unseal.Unsealed, needs{"old": "gone", "new": "present"},
+			"another", apply(func(c *cluster) *seal.Spec {
+				return c.forged(first.Referenced()[0], map[string]string{"user": "x", "password": "y"}, k["new"])
+			}), unseal.Unsealed, needs{"old": "gone", "new": "present"},
 		}},
 		"nor after a crash that has lost the mark": {begin, {
-			"another", func(c *cluster) { delete(c.marks, "db"); c.apply("db", c.forged(first, "x", "y", k["new"])) }, unseal.Unsealed, needs{"old": "gone", "new": "present"},
+			"another", func(c *cluster) {
+				delete(c.marks, "db")
+				c.apply("db", c.forged(first.Referenced()[0], map[string]string{"user": "x", "password": "y"}, k["new"]))
+			}, unseal.Unsealed, needs{"old": "gone", "new": "present"},
 		}},
 		"a crash and a rewrap leave nothing": {begin, {
 			"rewrapped", func(c *cluster) { delete(c.marks, "db"); c.apply("db", c.rewrapped(first, k["new"])) }, unseal.Unsealed, needs{"new": "present"},

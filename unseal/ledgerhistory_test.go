@@ -85,7 +85,7 @@ func (h *history) step() {
 		{"crash", func() { crashed = true }},
 		{"the keys are away", func() { h.away = true }},
 		{"the keys are there", func() { h.away = false }},
-		{"forge", func() { spec = h.forged(spec, "x", "y", k) }},
+		{"forge", func() { spec = h.forged(spec.Referenced()[0], map[string]string{"user": "x", "password": "y"}, k) }},
 		{"invent", func() { h.invent(spec) }},
 	}
 	op := ops[h.r.IntN(len(ops))]

@@ -17,13 +17,16 @@ func (l Ledger) merge(earlier Ledger) Ledger {
 			ours.Needs, ours.Ever = union(ours.Needs, theirs.Needs), union(ours.Ever, theirs.Ever)
 		default: // another envelope of this id, which has gone since; and whoever could open it could open a value that is in either
 			out.formerAll(theirs.Needs, theirs.Gone)
+			out.Rest = "" // so that what is there now is not taken for what was
 			ours.Ever = union(ours.Ever, theirs.Ever)
 		}
 		out.Envelopes[id] = ours
 	}
 	for id, at := range earlier.Former {
-		if ours, both := out.Former[id]; !both || (ours != 0 && ours < at) {
+		if _, both := out.Former[id]; !both {
 			out.Former[id] = at
+		} else if at != 0 {
+			out.former(id, max(at, -at))
 		}
 	}
 	if out.MACKey == "" {

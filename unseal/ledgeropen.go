@@ -10,21 +10,39 @@ import (
 // opened is l, after a look, once the object was opened as a whole, with one key for each envelope.
 func (l Ledger) opened(s sight, uses []v1alpha1.KeyUse) Ledger {
 	next := l.clone()
-	rest := map[string]bool{} // keyrings that have opened the envelopes that have no room
+	all, rest := map[string]bool{}, map[string]bool{} // keyrings that have opened the envelopes, and those that have no room
 	for _, u := range uses {
+		ring := s.keyring(u.ID)
+		all[ring] = true
 		w, room := next.Envelopes[u.Envelope]
 		if !room {
-			rest[s.keyring(u.ID)] = true
+			rest[ring] = true
 			continue
 		}
-		w.Needs = next.end(w.Needs, s, s.claims[u.Envelope].named, s.keyring(u.ID))
+		w.Needs = next.end(w.Needs, s, s.claims[u.Envelope].named, ring)
 		next.Envelopes[u.Envelope] = w
 	}
-	if len(rest) == 1 { // all of them
-		named := s.rest(next)
-		maps.DeleteFunc(next.Former, func(id string, at int64) bool { return at == 0 && rest[s.keyring(id)] && !contains(named, id) })
+	switch {
+	case len(rest) == 1: // they are what Former says is there
+		next.endFormer(s, s.rest(next), rest, 0)
+	case len(rest) == 0 && len(all) == 1: // the mark was shortened; which envelopes it had is not known
+		next.endFormer(s, s.named(), all, s.now)
 	}
 	return next
+}
+
+// endFormer is end for the keys of what Former says is there, once all of that was opened with keys of one keyring, if it was not gone: at a time then, or 0.
+func (l *Ledger) endFormer(s sight, named []string, ring map[string]bool, at int64) {
+	for id, since := range l.Former {
+		other := s.keyring(id)
+		switch {
+		case since > 0 || contains(named, id):
+		case ring[other]:
+			l.went(id, at)
+		case other == "" || !slices.ContainsFunc(named, func(n string) bool { return s.keyring(n) == other }):
+			l.went(id, s.now)
+		}
+	}
 }
 
 // end gives what is left of needs when an envelope, whose wraps name keys, was opened with one of a keyring. The keys of another keyring stay while a wrap is for that one; after
@@ -57,10 +75,8 @@ func (s sight) rest(next Ledger) (named []string) {
 // ends says whether opening the object with these keys would end a use.
 func (l Ledger) ends(s sight, uses []v1alpha1.KeyUse) bool {
 	next := l.opened(s, uses)
-	for id, at := range l.Former {
-		if _, there := next.Former[id]; at == 0 && !there {
-			return true
-		}
+	if !maps.Equal(l.Former, next.Former) {
+		return true
 	}
 	return !maps.EqualFunc(l.Envelopes, next.Envelopes, func(a, b Wrapped) bool { return slices.Equal(a.Needs, b.Needs) })
 }

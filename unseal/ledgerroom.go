@@ -12,9 +12,8 @@ func (l Ledger) fold(s sight) Ledger {
 	before := l.Rest
 	var still []string // keys of what was there without room at the last look
 	for id, at := range l.Former {
-		if at == 0 {
+		if at <= 0 {
 			still = append(still, id)
-			delete(l.Former, id)
 		}
 	}
 	var there, gone []string
@@ -34,12 +33,8 @@ func (l Ledger) fold(s sight) Ledger {
 	for _, id := range append(slices.Clone(over), gone[:max(0, len(gone)-maxGone)]...) {
 		l.drop(id)
 	}
-	for _, id := range still {
-		if l.Rest == before {
-			l.former(id, 0)
-		} else {
-			l.former(id, s.now)
-		}
+	if l.Rest != before { // any of that may have gone, and any may be there: an opening tells
+		l.formerAll(still, s.now)
 	}
 	return l
 }
@@ -64,6 +59,9 @@ func (l *Ledger) drop(id string) {
 // many that are: while a keyring is not read its keys are strangers too, and none is to be driven out by what somebody claims.
 func (l Ledger) withoutStrangers(before Ledger, s sight) (next Ledger, cut []string) {
 	known, named := before.keys(), s.named()
+	for _, u := range s.shown {
+		named = union(named, keySet([]string{u.ID}))
+	}
 	var stay int
 	var more, ever []string
 	for _, id := range l.keys() {
@@ -86,16 +84,12 @@ func (l Ledger) withoutStrangers(before Ledger, s sight) (next Ledger, cut []str
 	return l.without(union(cut, ever)), cut
 }
 
-// named are the keys that the envelopes are for, as their wraps and the status say.
-func (s sight) named() []string {
-	var all []string
+// named are the keys that the envelopes are for, as their wraps say.
+func (s sight) named() (all []string) {
 	for _, c := range s.claims {
-		all = append(all, c.named...)
+		all = union(all, c.named)
 	}
-	for _, u := range s.shown {
-		all = append(all, u.ID)
-	}
-	return keySet(all)
+	return all
 }
 
 // without forgets keys. l is changed.

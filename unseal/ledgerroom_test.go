@@ -123,3 +123,85 @@ func TestAKeyThatHasNoRoomIsSaid(t *testing.T) {
 		t.Errorf("with the keyring it is %q, besides %v", c.need("db", mine), c.cut["db"])
 	}
 }
+
+// TestAKeyOfAShortenedMarkBecomesFree holds that a key which a mark only has as one that something needs, since it was shortened, is needed for that long only until the object is
+// opened with another one, and that this costs one opening.
+func TestAKeyOfAShortenedMarkBecomesFree(t *testing.T) {
+	older, newer, dr := newKey(t, "prod-eu"), newKey(t, "prod-eu"), newKey(t, "dr")
+	c := newCluster(t, older, newer, dr)
+	spec := c.sealed("db", map[string]string{"user": "u", "password": "p"}, older, dr)
+	shorten := func() { c.marks["db"] = c.mark("db").Compact().Text() }
+	c.apply("db", spec)
+	shorten()
+	c.apply("db", c.garbled(spec, newer))
+	if got := c.need("db", older); got != "present" {
+		t.Errorf("garbled: %q: %s", got, c.marks["db"])
+	}
+	shorten()
+	c.now = c.now.Add(time.Minute)
+	c.apply("db", c.rewrapped(spec, newer))
+	shorten()
+	for range 3 {
+		c.now = c.now.Add(time.Minute)
+		c.look("db")
+	}
+	if old, is, other := c.need("db", older), c.need("db", newer), c.need("db", dr); old != "gone" || is != "present" || other != "present" {
+		t.Errorf("rewrapped: %q, %q, %q: %s", old, is, other, c.marks["db"])
+	}
+	shorten()
+	without := c.rewrapped(spec, newer)
+	delete(without.Envelopes[without.Referenced()[0]].Wraps, "dr")
+	c.apply("db", without)
+	opens := c.opens
+	for range 3 {
+		c.look("db")
+	}
+	if other := c.need("db", dr); other != "gone" || c.opens != opens {
+		t.Errorf("without it: %q, and %d openings: %s", other, c.opens-opens, c.marks["db"])
+	}
+}
+
+// ofMany is a cluster that has seen prod/db with 40 envelopes for a key, and that object with wraps for another key, and with another envelope in the place of the last one.
+func ofMany(t *testing.T, older, newer key) (c *cluster, forged *seal.Spec) {
+	t.Helper()
+	c = newCluster(t, older, newer)
+	spec := c.sealed("db", map[string]string{"a-0": "v"}, older)
+	for i := range 39 {
+		c.now = c.now.Add(time.Second)
+		spec = c.put(spec, map[string]string{fmt.Sprintf("a-%d", i+1): "v"}, older)
+	}
+	c.apply("db", spec)
+	forged = c.rewrapped(spec, newer)
+	id := spec.Items["a-39"].Envelope
+	other := c.forged(id, map[string]string{"a-39": "x"}, newer)
+	forged.Items["a-39"], forged.Envelopes[id] = other.Items["a-39"], other.Envelopes[id]
+	return c, forged
+}
+
+// TestWhatWentIsNotForgottenWithWhatIsThere holds that a key which is needed by one of many envelopes, and by one that went, keeps the second use when the first ends; and that the
+// first ends only by an opening.
+func TestWhatWentIsNotForgottenWithWhatIsThere(t *testing.T) {
+	older, newer := newKey(t, "prod-eu"), newKey(t, "prod-eu")
+	c, forged := ofMany(t, older, newer)
+	garbled := c.garbled(forged, newer)
+	delete(garbled.Items, "a-3") // one of those without room
+	c.now = c.now.Add(time.Minute)
+	if out := c.apply("db", garbled); out.Reason != unseal.Tampered || c.need("db", older) != "present gone" {
+		t.Errorf("garbled: %v, the key is %q: %s", out, c.need("db", older), c.marks["db"])
+	}
+	if out := c.apply("db", forged); out.Reason != unseal.Unsealed || c.need("db", older) != "gone" || c.need("db", newer) != "present gone" {
+		t.Errorf("forged: %v, the keys are %q, %q: %s", out, c.need("db", older), c.need("db", newer), c.marks["db"])
+	}
+	if n := c.mark("db").Needed()[older.KeyID()]; !n.LastGone.Equal(c.now) {
+		t.Errorf("it went at %v, %v", n.LastGone, c.now)
+	}
+}
+
+// TestOfManyEnvelopesOneThatIsForged is as the last test, and nothing is said by envelopes that changed.
+func TestOfManyEnvelopesOneThatIsForged(t *testing.T) {
+	older, newer := newKey(t, "prod-eu"), newKey(t, "prod-eu")
+	c, forged := ofMany(t, older, newer)
+	if out := c.apply("db", forged); out.Reason != unseal.Unsealed || c.need("db", older) != "gone" || c.need("db", newer) != "present" {
+		t.Errorf("%v, the keys are %q, %q: %s", out, c.need("db", older), c.need("db", newer), c.marks["db"])
+	}
+}
