@@ -32,6 +32,7 @@ type cluster struct {
 	marks   map[string]string
 	cut     map[string][]string // what the mark has no room for, as the controller keeps it
 	away    bool                // the keys are not read at present
+	unread  string              // nor are those of this keyring
 	opens   int
 }
 
@@ -52,6 +53,9 @@ func newCluster(t testing.TB, keys ...key) *cluster {
 func (c *cluster) ring() *keyring.Ring {
 	parts := map[string]keyring.Part{}
 	for _, k := range c.keys {
+		if k.holder == c.unread {
+			continue
+		}
 		p, ok := parts[k.holder]
 		if !ok {
 			p = k.part(keyring.Active)
@@ -60,7 +64,11 @@ func (c *cluster) ring() *keyring.Ring {
 		p.Keys = append(p.Keys, k.in(c.states[k.KeyID()]))
 		parts[k.holder] = p
 	}
-	return keyring.NewRing(slices.Collect(maps.Values(parts)), nil)
+	var unavailable []string
+	if c.unread != "" {
+		unavailable = []string{c.unread}
+	}
+	return keyring.NewRing(slices.Collect(maps.Values(parts)), unavailable)
 }
 
 func (c *cluster) sealer() seal.Sealer {

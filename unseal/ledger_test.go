@@ -174,3 +174,23 @@ func TestAnEndThatWasLostIsFoundAgain(t *testing.T) {
 		t.Errorf("it was opened %d times", c.opens)
 	}
 }
+
+// TestAKeyringThatIsNotReadKeepsItsUses holds that an opening with one keyring ends no use of another, which is not read, whatever the wraps say; and that the end is found later.
+func TestAKeyringThatIsNotReadKeepsItsUses(t *testing.T) {
+	mine, older, newer := newKey(t, "prod-eu"), newKey(t, "dr"), newKey(t, "dr")
+	c := newCluster(t, mine, older, newer)
+	spec := c.sealed("db", map[string]string{"user": "u"}, mine, older)
+	c.apply("db", spec)
+	c.unread = "dr"
+	if out := c.apply("db", c.garbled(spec, newer)); out.Reason != unseal.Unsealed || c.need("db", older) != "present" {
+		t.Errorf("garbled: %v, the key is %q: %s", out, c.need("db", older), c.marks["db"])
+	}
+	c.apply("db", c.rewrapped(spec, newer))
+	c.unread = ""
+	for range 2 {
+		c.look("db")
+	}
+	if old, is := c.need("db", older), c.need("db", newer); old != "" || is != "present" || c.need("db", mine) != "present" {
+		t.Errorf("rewrapped: %q, %q: %s", old, is, c.marks["db"])
+	}
+}

@@ -39,21 +39,29 @@ func (l *Ledger) endFormer(s sight, named []string, ring map[string]bool, at int
 		case since > 0 || contains(named, id):
 		case ring[other]:
 			l.went(id, at)
-		case other == "" || !slices.ContainsFunc(named, func(n string) bool { return s.keyring(n) == other }):
+		case !s.stays(other, named):
 			l.went(id, s.now)
 		}
 	}
 }
 
-// end gives what is left of needs when an envelope, whose wraps name keys, was opened with one of a keyring. The keys of another keyring stay while a wrap is for that one; after
-// that it is an earlier version of the object that needs them.
+// stays says whether the keys of a keyring, which has not opened an envelope, may still be needed for it: a wrap is for one of them. That cannot be told of one that is not read.
+func (s sight) stays(ring string, named []string) bool {
+	if ring == "" {
+		return s.ring == nil || len(s.ring.Unavailable()) > 0
+	}
+	return slices.ContainsFunc(named, func(id string) bool { return s.keyring(id) == ring })
+}
+
+// end gives what is left of needs when an envelope, whose wraps name keys, was opened with one of a keyring. The keys of another keyring stay while a wrap is for that one, and while
+// it is not read; after that it is an earlier version of the object that needs them.
 func (l *Ledger) end(needs []string, s sight, named []string, ring string) (left []string) {
 	for _, id := range needs {
 		switch other := s.keyring(id); {
 		case contains(named, id):
 			left = append(left, id)
 		case other == ring:
-		case other != "" && slices.ContainsFunc(named, func(n string) bool { return s.keyring(n) == other }):
+		case s.stays(other, named):
 			left = append(left, id)
 		default:
 			l.former(id, s.now)
