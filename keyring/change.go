@@ -55,10 +55,10 @@ func (r *run) setState(ctx context.Context, next Next, to State) error {
 	}
 	for i := range r.inv.keys {
 		if r.inv.keys[i].ID == k.ID {
-			r.inv.keys[i].State = to
 			if to == Destroyed {
-				r.inv.keys[i].identity = nil
+				r.inv.keys[i].Key = r.inv.keys[i].Destroyed(r.m.cfg.Now())
 			}
+			r.inv.keys[i].State = to
 		}
 	}
 	return nil

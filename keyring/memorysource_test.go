@@ -122,17 +122,12 @@ func (m *memorySource) SetState(ctx context.Context, k keyring.Stored, to keyrin
 		if to == keyring.Active && now.Activated.IsZero() {
 			now.Activated = at
 		}
-		now.State, now.Since, now.Version = to, at, m.next()
 		if to == keyring.Destroyed {
-			now.Key = destroyed(now.Key)
+			now.Key = now.Destroyed(at)
 		}
+		now.State, now.Since, now.Version = to, at, m.next()
 		return nil
 	})
-}
-
-// destroyed is a key without its private half.
-func destroyed(k keyring.Key) keyring.Key {
-	return keyring.Key{Keyring: k.Keyring, ID: k.ID, Recipient: k.Recipient, State: keyring.Destroyed, Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear}
 }
 
 func (m *memorySource) LoadStatement(ctx context.Context, name string) (st *keyring.Statement, err error) {

@@ -180,7 +180,7 @@ func (r *run) restorable(a *asked) ([]Key, error) {
 		if !state.Known() {
 			return nil, fmt.Errorf("key %s of the backup has no state that is known", display(k.Recipient.KeyID()))
 		}
-		key := Key{Keyring: r.kr.Name, ID: k.Recipient.KeyID(), Recipient: k.Recipient.String(), State: Destroyed, Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear}
+		key := Key{Keyring: r.kr.Name, ID: k.Recipient.KeyID(), Recipient: k.Recipient.String(), State: Destroyed, Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear, WasCompromised: k.WasCompromised}
 		switch k.Private {
 		case statement.Elsewhere:
 			continue

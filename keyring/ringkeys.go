@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Compromised lists the keys that others know, by id.
+// Compromised lists the keys that others know, by id; also those that are destroyed by now: what they could open is known all the same.
 func (r *Ring) Compromised() []Key {
 	var all []Key
 	for k := range maps.Values(r.keys) {
-		if k.State == Compromised {
+		if k.exposes() {
 			all = append(all, k)
 		}
 	}

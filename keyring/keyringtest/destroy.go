@@ -70,8 +70,8 @@ func destroyed(b *bench) {
 		}
 		for _, reader := range []keyring.Source{src, b.Source(first)} {
 			k := b.mustBeDestroyed(reader, was)
-			if !k.Since.Equal(at) {
-				t.Errorf("destroyed at %v, not %v", k.Since, at)
+			if !k.Since.Equal(at) || k.WasCompromised != (from == keyring.Compromised) {
+				t.Errorf("from %s: destroyed at %v, not %v; others knew it: %t", from, k.Since, at, k.WasCompromised)
 			}
 			before := b.Content()
 			for _, to := range keyring.States() {
@@ -88,6 +88,9 @@ func destroyed(b *bench) {
 	c := b.controller(nil)
 	if _, err := c.ensure(first); err != nil {
 		t.Error(err)
+	}
+	if exposing := c.live.Load().Compromised(); len(exposing) != 1 || exposing[0].ID != all[2].ID {
+		t.Errorf("what the destroyed key that others know could open is not exposed: %v", exposing)
 	}
 	for _, was := range all {
 		k, ok := c.live.Load().Key(was.ID)

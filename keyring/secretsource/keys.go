@@ -187,6 +187,9 @@ func (s *Source) annotationsOf(k keyring.Key) map[string]string {
 	if k.WasClear && s.form.KeyType != KeyType {
 		all[AnnotationWasClear] = "true"
 	}
+	if k.WasCompromised {
+		all[AnnotationWasCompromised] = "true"
+	}
 	return all
 }
 

@@ -15,6 +15,9 @@ import (
 // fieldDestroying says since when a key is being destroyed: it cannot become active any more. RFC 3339.
 const fieldDestroying = "destroying"
 
+// fieldWasCompromised is "true" for a destroyed key that others knew.
+const fieldWasCompromised = "wasCompromised"
+
 // destroyedSuffix is behind the id in the name of the entry that has what is left of a destroyed key.
 const destroyedSuffix = "-destroyed"
 
@@ -39,9 +42,7 @@ func (s *Source) destroy(ctx context.Context, k keyring.Stored, at time.Time) er
 	if err != nil {
 		return err
 	}
-	dead := k.Key
-	dead.State, dead.Since = keyring.Destroyed, at
-	if err := s.bury(ctx, dead); err != nil {
+	if err := s.bury(ctx, k.Destroyed(at)); err != nil {
 		return err
 	}
 	return s.store.remove(ctx, keyName(k.ID), marked, "is to be destroyed, and Vault does not let this controller delete it: give its role the policy kv-remove.hcl while keys are destroyed")
@@ -123,12 +124,15 @@ func fieldsOf(k keyring.Key) fields {
 	if k.WasClear {
 		f[fieldWasClear] = "true"
 	}
+	if k.WasCompromised {
+		f[fieldWasCompromised] = "true"
+	}
 	return f
 }
 
 // readDestroyed reads what is left of a key. Its errors are as those of readKey.
 func readDestroyed(name, id string, f fields) (keyring.Key, error) {
-	k := keyring.Key{Keyring: name, ID: id, Recipient: f.text(fieldRecipient), State: keyring.Destroyed, WasClear: f.text(fieldWasClear) != ""}
+	k := keyring.Key{Keyring: name, ID: id, Recipient: f.text(fieldRecipient), State: keyring.Destroyed, WasClear: f.text(fieldWasClear) != "", WasCompromised: f.text(fieldWasCompromised) != ""}
 	if f.text(fieldKeyring) != name {
 		return k, fmt.Errorf("is not of keyring %s by its field %s: two Keyrings cannot have one folder", name, fieldKeyring)
 	}
