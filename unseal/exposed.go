@@ -26,7 +26,7 @@ type Exposure struct {
 	Known bool
 	// Items are the names, sorted.
 	Items []string
-	// Keys are the compromised keys that are known, as KEYRING/ID, sorted. One that was destroyed since is not among them.
+	// Keys are the compromised keys that are known, as KEYRING/ID, sorted.
 	Keys []string
 	// Short leaves the names out of the status, which has no room for them.
 	Short bool

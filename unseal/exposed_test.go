@@ -89,6 +89,11 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 			{"one renewed", apply(renewed), []string{"user"}}, {"the other gone", apply(without), nil}, {"and back", apply(renewed), []string{"user"}}},
 		"the key is destroyed": {sealed, compromised, {"destroyed", func(c *cluster) { c.states[bad.KeyID()] = keyring.Destroyed }, both},
 			{"resealed", apply(resealed), both}, {"one renewed", apply(renewed), []string{"user"}}},
+		"the key is destroyed before one looks": {sealed, {"destroyed", func(c *cluster) {
+			c.states[bad.KeyID()], c.known[bad.KeyID()] = keyring.Destroyed, true
+			c.look("db")
+		}, both}, {"rewrapped", apply(rewrapped), both}, {"one renewed", apply(renewed), []string{"user"}}},
+		"destroyed before it comes": {{"destroyed", func(c *cluster) { c.states[bad.KeyID()], c.known[bad.KeyID()] = keyring.Destroyed, true }, nil}, {"rewrapped", apply(rewrapped), both}},
 		"an item goes that the Secret has still": {sealed, compromised, {"suspended, without it", apply(held), both}, {"looked at again", func(c *cluster) { c.look("db") }, both},
 			{"written without it", apply(fewer), []string{"password"}}},
 		"an item has another name that does not open": {sealed, compromised, {"renamed", apply(renamed), []string{"login", "password", "user"}}, {"mended", apply(fewer), []string{"password"}}},

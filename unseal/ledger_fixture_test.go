@@ -24,6 +24,7 @@ import (
 type cluster struct {
 	t       testing.TB
 	states  map[string]keyring.State // by key id
+	known   map[string]bool          // destroyed keys that were compromised before
 	keys    []key
 	macs    *unseal.MACKey
 	now     time.Time
@@ -42,7 +43,7 @@ func newCluster(t testing.TB, keys ...key) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, keys: keys, macs: macs, now: now(), states: map[string]keyring.State{},
+	c := &cluster{t: t, keys: keys, macs: macs, now: now(), states: map[string]keyring.State{}, known: map[string]bool{},
 		objects: map[string]*v1alpha1.GitSecret{}, secrets: map[string]*metav1.ObjectMeta{}, marks: map[string]string{}, cut: map[string][]string{}}
 	for _, k := range keys {
 		c.states[k.KeyID()] = keyring.Active
@@ -61,7 +62,9 @@ func (c *cluster) ring() *keyring.Ring {
 			p = k.part(keyring.Active)
 			p.Keys = nil
 		}
-		p.Keys = append(p.Keys, k.in(c.states[k.KeyID()]))
+		made := k.in(c.states[k.KeyID()])
+		made.WasCompromised = c.known[k.KeyID()]
+		p.Keys = append(p.Keys, made)
 		parts[k.holder] = p
 	}
 	var unavailable []string
