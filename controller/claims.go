@@ -16,7 +16,14 @@ const proveNext = time.Second
 // claims notes the keys that the wraps of an object name, where nothing more is remembered of the look. It does not wait and cannot fail.
 func (r *gitSecrets) claims(ctx context.Context, in *unseal.Input, d unseal.Decision) {
 	r.remember(ctx, in, d.Claims)
-	r.gather.seen.claims(in.Object)
+	r.claimed(in)
+}
+
+// claimed notes that what the wraps of an object claim is remembered.
+func (r *gitSecrets) claimed(in *unseal.Input) {
+	if r.marks.claimed(in.Object, in.Marks) {
+		r.gather.seen.claims(in.Object)
+	}
 }
 
 // tried reports what came of an attempt to open. Where the Secret is as it should be, and only a key is to be found not to be needed, a reason that passes is none of the

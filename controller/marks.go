@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
@@ -44,6 +45,9 @@ type marks interface {
 	of(ctx context.Context, key types.NamespacedName) unseal.Marks
 	// keep remembers a mark, or nothing new if it is nil. With durable it returns when all that is remembered of the object is stored, or an error if it is not.
 	keep(ctx context.Context, key types.NamespacedName, mark *unseal.Mark, durable bool) error
+	// claimed notes that the mark has what the wraps of o claim, after a look that went by known. Where somebody else has changed the mark since, it does not, and has the object
+	// looked at again.
+	claimed(o *v1alpha1.GitSecret, known unseal.Marks) bool
 }
 
 // markStore keeps marks in ConfigMaps of the controller's namespace, and a copy in memory. Objects are spread over the ConfigMaps by a hash of their names, so
@@ -82,7 +86,8 @@ func (s *markStore) of(ctx context.Context, object types.NamespacedName) unseal.
 	key := markKey(object)
 	sh := s.shardOf(key)
 	m := unseal.Marks{Loaded: s.load(ctx) == nil, Where: fmt.Sprintf("key %s of ConfigMap %s/%s", key, s.home, sh.name)}
-	text, ok := sh.text(key)
+	text, turn, ok := sh.read(key)
+	m.Turn = turn
 	if !ok {
 		return m
 	}
@@ -108,8 +113,12 @@ func (s *markStore) keep(ctx context.Context, object types.NamespacedName, mark 
 
 // noteLeft remembers that an object is gone, unless its mark is another by now.
 func (s *markStore) noteLeft(key, was string, left unseal.Mark) {
-	if s.shardOf(key).replace(key, was, left.Text()) {
+	sh := s.shardOf(key)
+	if claimed, replaced := sh.replace(key, was, left.Text()); replaced {
 		s.noted.Add(1)
+		if claimed { // it may be on its way back
+			s.changedBy([]string{key})
+		}
 	}
 }
 
@@ -153,10 +162,12 @@ func (s *markStore) named(configMap string) *markShard {
 	return nil
 }
 
-func (s *markStore) shardOf(key string) *markShard {
+func (s *markStore) shardOf(key string) *markShard { return s.shards[s.index(key)] }
+
+func (s *markStore) index(key string) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(key)) // never fails
-	return s.shards[h.Sum32()%markShards]
+	return int(h.Sum32() % markShards)
 }
 
 // markKey is an object's key in its ConfigMap. No namespace has an underscore in its name, and no name begins with one.
@@ -188,5 +199,3 @@ func (s *markStore) changedBy(others []string) {
 	default:
 	}
 }
-
-var _ marks = (*markStore)(nil)

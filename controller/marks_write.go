@@ -179,6 +179,7 @@ func (sh *markShard) makeRoom(ctx context.Context) error {
 	if len(dropped) == 0 {
 		return nil
 	}
+	sh.store.changedBy(dropped) // one that came meanwhile is looked at again
 	sh.store.log.WarnContext(ctx, "a ConfigMap of marks is full: marks of objects that are gone were removed, and their older versions can be put back",
 		"configmap", sh.name, "removed", len(dropped), "first", dropped[:min(len(dropped), 10)])
 	return nil // if that is not enough, the API server says so

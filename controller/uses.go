@@ -56,6 +56,7 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 	if err := u.store.load(ctx); err != nil {
 		return keyring.Uses{}, err
 	}
+	marks := u.store.all() // before the objects: what has a mark was in the cache then, or is gone
 	var all v1alpha1.GitSecretList
 	if err := u.objects.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return keyring.Uses{}, fmt.Errorf("listing GitSecrets: %w", err)
@@ -65,14 +66,14 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 		c.unread, c.served = n.unread(), n.names
 	}
 	for i := range all.Items {
-		o := &all.Items[i]
-		c.present[markKey(keyOf(o))] = keyOf(o).String()
-		if !u.seen.claimed(o) {
+		o, key := &all.Items[i], markKey(keyOf(&all.Items[i]))
+		c.present[key] = keyOf(o).String()
+		if marks[u.store.index(key)].claims[key] != claimOf(o) || !u.seen.claimed(o) {
 			c.unseen++
 		}
 	}
-	for _, sh := range u.store.shards {
-		for key, text := range sh.all() {
+	for _, part := range marks {
+		for key, text := range part.texts {
 			c.add(key, text, func(left unseal.Mark) { u.store.noteLeft(key, text, left) })
 		}
 	}

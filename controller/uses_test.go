@@ -74,8 +74,15 @@ func (c *counting) note(t *testing.T, name string, m unseal.Mark, looked bool) {
 		t.Fatal(err)
 	}
 	if looked {
-		c.seen.claims(o)
+		c.look(t, o)
 	}
+}
+
+// look ends a look at an object that finds nothing new.
+func (c *counting) look(t *testing.T, o *v1alpha1.GitSecret) {
+	t.Helper()
+	in := &unseal.Input{Object: o, Marks: c.store.of(t.Context(), keyOf(o))}
+	(&gitSecrets{gather: &gatherer{seen: c.seen}, marks: c.store}).claims(t.Context(), in, unseal.Decision{})
 }
 
 func (c *counting) want(t *testing.T, want keyring.Uses) {
@@ -117,7 +124,7 @@ func TestWhatWasNotLookedAtIsSaid(t *testing.T) {
 	c.note(t, "prod/b", needs(keyA, 0), false)
 	newer := placed("away/a")
 	newer.Generation--
-	c.seen.claims(newer) // it has changed since
+	c.look(t, newer) // it has changed since
 	c.store.shardOf("prod_c").note("prod_c", "damaged")
 	c.want(t, keyring.Uses{Unseen: "2 GitSecrets were not looked at yet; 1 mark is damaged", Keys: map[string]keyring.KeyUses{keyA: {Objects: 2, Examples: []string{"prod/a", "prod/b"}}}})
 

@@ -34,6 +34,8 @@ type Marks struct {
 	Where string
 	// Mark is the zero value where there is none.
 	Mark Mark
+	// Turn is the store's own: how often somebody else had changed the mark when it was read.
+	Turn uint64
 }
 
 // Mark is what is remembered of one object, by namespace and name: it outlives the object. It holds nothing secret.
