@@ -56,14 +56,15 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 	if err := u.store.load(ctx); err != nil {
 		return keyring.Uses{}, err
 	}
-	marks := u.store.all() // before the objects: what has a mark was in the cache then, or is gone
+	c := tally{keys: map[string]*keyring.KeyUses{}, present: map[string]string{}, now: u.now()}
+	// Before the objects: a namespace that becomes readable meanwhile counts as one that cannot be read, and what has a mark was in the cache then, or is gone.
+	if n, ok := u.objects.(*namespaces); ok {
+		c.unread, c.served = n.unread(), n.names
+	}
+	marks := u.store.all()
 	var all v1alpha1.GitSecretList
 	if err := u.objects.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return keyring.Uses{}, fmt.Errorf("listing GitSecrets: %w", err)
-	}
-	c := tally{keys: map[string]*keyring.KeyUses{}, present: map[string]string{}, now: u.now()}
-	if n, ok := u.objects.(*namespaces); ok {
-		c.unread, c.served = n.unread(), n.names
 	}
 	for i := range all.Items {
 		o, key := &all.Items[i], markKey(keyOf(&all.Items[i]))
