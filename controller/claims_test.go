@@ -2,7 +2,10 @@ package controller
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -89,4 +92,37 @@ func TestAnObjectThatComesDuringACountIsNotGone(t *testing.T) {
 	if m := c.store.of(t.Context(), keyOf(placed("prod/a"))); m.Mark.Envelopes[first].Gone != 0 {
 		t.Errorf("it is noted as gone: %s", m.Mark.Text())
 	}
+}
+
+// TestWhatIsForgottenForWantOfRoomIsSaid has marks of objects that are gone be forgotten until there is no room for the keys that they spoke of: somebody who claims many invents
+// them, and the real ones are driven out.
+func TestWhatIsForgottenForWantOfRoomIsSaid(t *testing.T) {
+	c := newCounting(t)
+	sh := c.store.shards[7]
+	filled := func(n int) string {
+		m := unseal.Mark{Ledger: unseal.Ledger{Former: map[string]int64{}}}
+		for i := range n {
+			m.Former[fmt.Sprintf("%032x", i+1)] = int64(i + 1)
+		}
+		return m.Text()
+	}
+	for n, want := range map[int]string{1023: "", 1024: "ConfigMap home/waxwing-marks-07 has no room for all keys that objects which are gone have needed: remove its entry _forgotten to give them up"} {
+		sh.texts = map[string]string{forgottenKey: filled(n)}
+		if got, err := c.of(t.Context(), "prod-eu"); err != nil || got.Unseen != want || len(got.Keys) != n {
+			t.Errorf("%d: %q, %d keys, %v", n, got.Unseen, len(got.Keys), err)
+		}
+	}
+}
+
+// TestNoMarkIsForgottenWhileWhatItLeavesCannotBeKept has the entry be damaged that would take the keys up.
+func TestNoMarkIsForgottenWhileWhatItLeavesCannotBeKept(t *testing.T) {
+	c := newCounting(t)
+	c.note(t, "prod/a", needs(keyA, 5), false)
+	sh := c.store.shardOf("prod_a")
+	sh.note(forgottenKey, "damaged")
+	c.store.limit = 1
+	if dropped := sh.drop(func(string) bool { return false }); len(dropped) > 0 {
+		t.Errorf("forgotten: %s", strings.Join(dropped, " "))
+	}
+	c.want(t, keyring.Uses{Unseen: "1 mark is damaged", Keys: map[string]keyring.KeyUses{keyA: {Gone: 1, LastGone: time.Unix(5, 0)}}})
 }

@@ -250,13 +250,16 @@ func (sh *markShard) drop(present func(markKey string) bool) (dropped []string) 
 		if size <= sh.roomy() {
 			break
 		}
+		if sh.damaged[forgottenKey] && len(marks[key].Needed()) > 0 {
+			continue // there is no place for its keys
+		}
 		size -= len(key) + len(sh.texts[key])
 		sh.remove(key)
 		sh.differs(key)
 		dropped = append(dropped, key)
 		forgotten = forgotten.Remains(marks[key], sh.store.now())
 	}
-	if text := forgotten.Text(); !forgotten.Empty() && text != sh.texts[forgottenKey] && !sh.damaged[forgottenKey] {
+	if text := forgotten.Text(); !forgotten.Empty() && text != sh.texts[forgottenKey] {
 		sh.set(forgottenKey, text)
 		sh.differs(forgottenKey)
 	}

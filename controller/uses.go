@@ -73,7 +73,8 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 			c.unseen++
 		}
 	}
-	for _, part := range marks {
+	for i, part := range marks {
+		c.where = u.store.home + "/" + u.store.shards[i].name
 		for key, text := range part.texts {
 			c.add(key, text, func(left unseal.Mark) { u.store.noteLeft(key, text, left) })
 		}
@@ -89,9 +90,11 @@ type tally struct {
 	unread map[string]bool
 	served []string
 	now    time.Time
+	where  string // the ConfigMap of the marks that are being added
 
 	unseen, damaged int             // objects
 	foreign         map[string]bool // namespaces that are not read any more
+	brimful         []string        // ConfigMaps
 }
 
 // add counts what one mark says; left is told the mark of an object that is found to be gone.
@@ -103,6 +106,9 @@ func (c *tally) add(key, text string, left func(unseal.Mark)) {
 	}
 	object, _ := objectOf(key)
 	name, there := c.present[key]
+	if key == forgottenKey && mark.Brimful() {
+		c.brimful = append(c.brimful, c.where)
+	}
 	if !there && key != forgottenKey {
 		switch {
 		case c.unread[object.Namespace]: // what it was last
@@ -157,6 +163,9 @@ func (c *tally) result() keyring.Uses {
 	}
 	if c.damaged > 0 {
 		unseen = append(unseen, plural(c.damaged, "mark is", "marks are")+" damaged")
+	}
+	for _, where := range c.brimful {
+		unseen = append(unseen, "ConfigMap "+where+" has no room for all keys that objects which are gone have needed: remove its entry "+forgottenKey+" to give them up")
 	}
 	unseen = append(unseen, namesOf("cannot be read", c.unread)...)
 	unseen = append(unseen, namesOf("not read any more", c.foreign)...)

@@ -175,6 +175,9 @@ func (m Mark) Remains(of Mark, now time.Time) Mark {
 	return m
 }
 
+// Brimful says of a mark that Remains has made that there is room for no more keys, and some may have been forgotten.
+func (m Mark) Brimful() bool { return len(m.Former) >= maxRemains }
+
 // bound forgets items that spec does not have until there are no more than maxMarked.
 func (m Mark) bound(spec *seal.Spec) Mark {
 	present := map[string]bool{}
