@@ -46,7 +46,11 @@ func (g *gatherer) leave(ctx context.Context, key types.NamespacedName) {
 	if !known.Loaded || known.Damaged {
 		return
 	}
-	if left, news := known.Mark.Left(g.now()); news {
+	at := g.now()
+	if known.Date.After(at) {
+		at = known.Date
+	}
+	if left, news := known.Mark.Left(at); news {
 		_ = g.marks.keep(ctx, key, &left, false) // without durable it cannot fail
 	}
 }

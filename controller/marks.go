@@ -58,6 +58,8 @@ type markStore struct {
 	home   string
 	log    *slog.Logger
 	now    func() time.Time
+	// date is what is noted to have gone with: now, or the API server's clock where that is far ahead.
+	date func() time.Time
 	// present says of a markKey whether its object is there, or may be.
 	present func(ctx context.Context) (func(markKey string) bool, error)
 	// limit is the size in bytes beyond which a ConfigMap loses items of the longest marks, and the marks of objects that are gone.
@@ -74,7 +76,7 @@ type markStore struct {
 }
 
 func newMarkStore(reader client.Reader, writer client.Client, home string, now func() time.Time, log *slog.Logger) *markStore {
-	s := &markStore{reader: reader, writer: writer, home: home, now: now, log: log, limit: maxShard, wake: make(chan struct{}, 1)}
+	s := &markStore{reader: reader, writer: writer, home: home, now: now, date: now, log: log, limit: maxShard, wake: make(chan struct{}, 1)}
 	for i := range markShards {
 		s.shards = append(s.shards, newMarkShard(s, fmt.Sprintf("%s%02d", markPrefix, i)))
 	}
@@ -85,7 +87,7 @@ func newMarkStore(reader client.Reader, writer client.Client, home string, now f
 func (s *markStore) of(ctx context.Context, object types.NamespacedName) unseal.Marks {
 	key := markKey(object)
 	sh := s.shardOf(key)
-	m := unseal.Marks{Loaded: s.load(ctx) == nil, Where: fmt.Sprintf("key %s of ConfigMap %s/%s", key, s.home, sh.name)}
+	m := unseal.Marks{Loaded: s.load(ctx) == nil, Date: s.date(), Where: fmt.Sprintf("key %s of ConfigMap %s/%s", key, s.home, sh.name)}
 	text, turn, ok := sh.read(key)
 	m.Turn = turn
 	if !ok {

@@ -257,7 +257,7 @@ func (sh *markShard) drop(present func(markKey string) bool) (dropped []string) 
 		sh.remove(key)
 		sh.differs(key)
 		dropped = append(dropped, key)
-		forgotten = forgotten.Remains(marks[key], sh.store.now())
+		forgotten = forgotten.Remains(marks[key], sh.store.date())
 	}
 	if text := forgotten.Text(); !forgotten.Empty() && text != sh.texts[forgottenKey] {
 		sh.set(forgottenKey, text)

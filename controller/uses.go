@@ -26,7 +26,8 @@ type uses struct {
 	store   *markStore
 	objects client.Reader
 	seen    *memory
-	now     func() time.Time
+	now     func() time.Time     // the date of what is found to be gone
+	ahead   func() time.Duration // how far the API server's clock is ahead of ours; nil: nobody knows
 
 	asked atomic.Int64 // how often they were
 
@@ -57,6 +58,9 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 		return keyring.Uses{}, err
 	}
 	c := tally{keys: map[string]*keyring.KeyUses{}, present: map[string]string{}, now: u.now()}
+	if u.ahead != nil {
+		c.ahead = u.ahead()
+	}
 	// Before the objects: a namespace that becomes readable meanwhile counts as one that cannot be read, and what has a mark was in the cache then, or is gone.
 	if n, ok := u.objects.(*namespaces); ok {
 		c.unread, c.served = n.unread(), n.names
@@ -90,6 +94,7 @@ type tally struct {
 	unread map[string]bool
 	served []string
 	now    time.Time
+	ahead  time.Duration
 	where  string // the ConfigMap of the marks that are being added
 
 	unseen, damaged int             // objects
@@ -169,6 +174,9 @@ func (c *tally) result() keyring.Uses {
 	}
 	unseen = append(unseen, namesOf("cannot be read", c.unread)...)
 	unseen = append(unseen, namesOf("not read any more", c.foreign)...)
+	if text := wrong(c.ahead); text != "" {
+		unseen = append(unseen, text)
+	}
 	out.Unseen = strings.Join(unseen, "; ")
 	return out
 }

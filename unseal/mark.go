@@ -34,6 +34,8 @@ type Marks struct {
 	Where string
 	// Mark is the zero value where there is none.
 	Mark Mark
+	// Date is when that went which the object is found not to have any more, if it is later than the controller's clock.
+	Date time.Time
 	// Turn is the store's own: how often somebody else had changed the mark when it was read.
 	Turn uint64
 }
