@@ -22,11 +22,14 @@ type denying struct {
 	denied atomic.Bool
 }
 
-func (d *denying) List(context.Context, client.ObjectList, ...client.ListOption) error {
+func (d *denying) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	if d.denied.Load() {
 		return errors.New("no right to it")
 	}
-	return nil
+	if d.Reader == nil {
+		return nil
+	}
+	return d.Reader.List(ctx, list, opts...)
 }
 
 // standing is a cache that is as it was.

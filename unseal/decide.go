@@ -133,11 +133,13 @@ func Decide(in Input) Decision {
 		return Decision{Action: Leave}
 	}
 	p, s, claims := &Plan{}, sightOf(&in), in.Marks.Mark
-	var exposure Exposure
-	if !in.Marks.Damaged {
-		claims = claims.look(s)
-		exposure = claims.exposed(&in.Object.Spec, s)
-		exposure.Known, exposure.Short = exposure.Known && in.Marks.Loaded, in.NoRoom
+	looked := claims.look(s)
+	exposure := looked.exposed(&in.Object.Spec, s)
+	exposure.Known, exposure.Short = exposure.Known && in.Marks.Loaded, in.NoRoom
+	if in.Marks.Damaged { // then the wraps tell of a part
+		exposure.Known = exposure.Known && len(exposure.Items) > 0
+	} else {
+		claims = looked
 	}
 	d := decide(in, p, s, claims)
 	if !claims.equal(in.Marks.Mark) {
