@@ -66,8 +66,9 @@ type markStore struct {
 	limit int
 
 	shards []*markShard
-	noted  atomic.Int64 // marks noted since the last turn of flush
-	loaded atomic.Bool
+	noted   atomic.Int64  // marks noted since the last turn of flush
+	changes atomic.Uint64 // what has changed in all shards
+	loaded  atomic.Bool
 
 	mu     sync.Mutex // guards what follows
 	failed time.Time  // when reading failed last

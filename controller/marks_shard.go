@@ -23,8 +23,7 @@ type markShard struct {
 	mu      sync.Mutex
 	texts   map[string]string
 	damaged map[string]bool   // keys of texts that are no marks
-	unsaved map[string]uint64 // keys that differ from the ConfigMap, also removed ones, by when they changed
-	changes uint64
+	unsaved map[string]uint64 // keys that differ from the ConfigMap, also removed ones, by when they changed, in the order of all of the store
 	version string            // the resourceVersion that the rest is stored in; empty: there is no ConfigMap
 	own     []string          // the versions that the last writes gave
 	seen    string            // the version that the ConfigMap is said to have; empty: no news
@@ -98,8 +97,7 @@ func (sh *markShard) remove(key string) {
 }
 
 func (sh *markShard) differs(key string) {
-	sh.changes++
-	sh.unsaved[key] = sh.changes
+	sh.unsaved[key] = sh.store.changes.Add(1)
 }
 
 // stored waits until the key is as the ConfigMap has it, together with all others who wait for the same ConfigMap.
