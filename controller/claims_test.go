@@ -29,7 +29,7 @@ func (c *counting) stored(t *testing.T, key string) *markShard {
 // TestAMarkThatSomebodyChangesIsToBeLookedAtAnew holds that an object whose mark a person has removed or put back to an older one is not taken for one that was looked at: what it
 // needs may be in no mark until its next look.
 func TestAMarkThatSomebodyChangesIsToBeLookedAtAnew(t *testing.T) {
-	unseen := keyring.Uses{Unseen: "1 GitSecret was not looked at yet", Keys: map[string]keyring.KeyUses{}}
+	unseen := keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Keys: map[string]keyring.KeyUses{}}
 	older := keyring.Uses{Unseen: unseen.Unseen, Keys: map[string]keyring.KeyUses{keyB: {Objects: 1, Examples: []string{"prod/a"}}}}
 	again := keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: {Objects: 1, Examples: []string{"prod/a"}}}}
 	for name, change := range map[string]struct {
@@ -64,7 +64,7 @@ func TestAMarkThatMadeRoomIsToBeLookedAtAnew(t *testing.T) {
 	if err := sh.makeRoom(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet", Keys: map[string]keyring.KeyUses{keyA: {Gone: 1, LastGone: c.at}}})
+	c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Keys: map[string]keyring.KeyUses{keyA: {Gone: 1, LastGone: c.at}}})
 	if c.store.woken = append(c.store.woken, ""); c.store.woken[0] != "prod_a" {
 		t.Error("nothing has it looked at")
 	}

@@ -65,7 +65,7 @@ type markStore struct {
 	// limit is the size in bytes beyond which a ConfigMap loses items of the longest marks, and the marks of objects that are gone.
 	limit int
 
-	shards []*markShard
+	shards  []*markShard
 	noted   atomic.Int64  // marks noted since the last turn of flush
 	changes atomic.Uint64 // what has changed in all shards
 	loaded  atomic.Bool

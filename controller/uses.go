@@ -73,8 +73,12 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 	for i := range all.Items {
 		o, key := &all.Items[i], markKey(keyOf(&all.Items[i]))
 		c.present[key] = keyOf(o).String()
-		if marks[u.store.index(key)].claims[key] != claimOf(o) || !u.seen.claimed(o) {
-			c.unseen++
+		switch {
+		case marks[u.store.index(key)].claims[key] == claimOf(o) && u.seen.claimed(o):
+		case o.DeletionTimestamp != nil:
+			c.leaving = append(c.leaving, keyOf(o).String())
+		default:
+			c.unseen = append(c.unseen, keyOf(o).String())
 		}
 	}
 	for i, part := range marks {
@@ -97,7 +101,8 @@ type tally struct {
 	ahead  time.Duration
 	where  string // the ConfigMap of the marks that are being added
 
-	unseen, damaged int             // objects
+	unseen, leaving []string        // objects that were not looked at; leaving are those that are being deleted, and are not looked at any more
+	damaged         int             // marks
 	foreign         map[string]bool // namespaces that are not read any more
 	brimful         []string        // ConfigMaps
 }
@@ -163,8 +168,11 @@ func (c *tally) result() keyring.Uses {
 		out.Keys[id] = *k
 	}
 	var unseen []string
-	if c.unseen > 0 {
-		unseen = append(unseen, plural(c.unseen, "GitSecret was", "GitSecrets were")+" not looked at yet")
+	if len(c.unseen) > 0 {
+		unseen = append(unseen, plural(len(c.unseen), "GitSecret was", "GitSecrets were")+" not looked at yet: "+some(c.unseen))
+	}
+	if len(c.leaving) > 0 {
+		unseen = append(unseen, plural(len(c.leaving), "GitSecret is", "GitSecrets are")+" being deleted, which a finalizer holds up: "+some(c.leaving))
 	}
 	if c.damaged > 0 {
 		unseen = append(unseen, plural(c.damaged, "mark is", "marks are")+" damaged")
@@ -190,14 +198,18 @@ func plural(n int, one, more string) string {
 
 // namesOf says of namespaces what is the matter with them.
 func namesOf(what string, set map[string]bool) []string {
-	names := slices.Sorted(maps.Keys(set))
-	if len(names) == 0 {
+	if len(set) == 0 {
 		return nil
 	}
+	return []string{"namespaces " + what + ": " + some(slices.Collect(maps.Keys(set)))}
+}
+
+// some names the first of names, and says how many more there are.
+func some(names []string) string {
 	const most = 5
-	more := ""
+	names, more := slices.Sorted(slices.Values(names)), ""
 	if n := len(names) - most; n > 0 {
 		names, more = names[:most], fmt.Sprintf(" and %d more", n)
 	}
-	return []string{"namespaces " + what + ": " + strings.Join(names, ", ") + more}
+	return strings.Join(names, ", ") + more
 }
