@@ -1,8 +1,10 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -55,7 +57,7 @@ func (s *markStore) Start(ctx context.Context) error {
 	}
 }
 
-// turn writes the ConfigMaps with the most marks, as many as the marks noted since the last turn have earned; it gives what is left of that.
+// turn writes the ConfigMaps with the oldest changes, as many as the marks noted since the last turn have earned; it gives what is left of that.
 func (s *markStore) turn(ctx context.Context, earned float64) float64 {
 	due := s.due()
 	n, earned := allowance(s.noted.Swap(0), earned, len(due))
@@ -73,16 +75,17 @@ func allowance(noted int64, earned float64, due int) (n int, left float64) {
 	return n, min(earned-float64(n), markShards)
 }
 
-// due lists the ConfigMaps with something to write, those with the most first.
+// due lists the ConfigMaps with something to write, those first where something has waited for the longest: what one object has noted is written however often others change.
 func (s *markStore) due() []*markShard {
-	size := map[*markShard]int{}
+	oldest, due := map[*markShard]uint64{}, []*markShard(nil)
 	for _, sh := range s.shards {
 		sh.mu.Lock()
-		size[sh] = len(sh.unsaved)
+		if len(sh.unsaved) > 0 {
+			oldest[sh], due = slices.Min(slices.Collect(maps.Values(sh.unsaved))), append(due, sh)
+		}
 		sh.mu.Unlock()
 	}
-	due := slices.DeleteFunc(slices.Clone(s.shards), func(sh *markShard) bool { return size[sh] == 0 })
-	slices.SortStableFunc(due, func(a, b *markShard) int { return size[b] - size[a] })
+	slices.SortFunc(due, func(a, b *markShard) int { return cmp.Compare(oldest[a], oldest[b]) })
 	return due
 }
 

@@ -179,6 +179,7 @@ func (sh *markShard) makeRoom(ctx context.Context) error {
 	if len(dropped) == 0 {
 		return nil
 	}
+	sh.store.changedBy(dropped) // one that came meanwhile is looked at again
 	sh.store.log.WarnContext(ctx, "a ConfigMap of marks is full: marks of objects that are gone were removed, and their older versions can be put back",
 		"configmap", sh.name, "removed", len(dropped), "first", dropped[:min(len(dropped), 10)])
 	return nil // if that is not enough, the API server says so
@@ -249,13 +250,16 @@ func (sh *markShard) drop(present func(markKey string) bool) (dropped []string) 
 		if size <= sh.roomy() {
 			break
 		}
+		if sh.damaged[forgottenKey] && len(marks[key].Needed()) > 0 {
+			continue // there is no place for its keys
+		}
 		size -= len(key) + len(sh.texts[key])
 		sh.remove(key)
 		sh.differs(key)
 		dropped = append(dropped, key)
-		forgotten = forgotten.Remains(marks[key], sh.store.now())
+		forgotten = forgotten.Remains(marks[key], sh.store.date())
 	}
-	if text := forgotten.Text(); !forgotten.Empty() && text != sh.texts[forgottenKey] && !sh.damaged[forgottenKey] {
+	if text := forgotten.Text(); !forgotten.Empty() && text != sh.texts[forgottenKey] {
 		sh.set(forgottenKey, text)
 		sh.differs(forgottenKey)
 	}

@@ -47,13 +47,14 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	log, counters, closeLog := openAudit(cfg)
 	defer func() { err = errors.Join(err, closeLog()) }()
 	cfg.REST = rest.CopyConfig(cfg.REST)
-	cfg.REST.Wrap((&clock{now: cfg.Now, tell: log.Offset}).wrap)
+	clock := &clock{now: cfg.Now, tell: log.Offset}
+	cfg.REST.Wrap(clock.wrap)
 	bodies := newBodies(newMemory(cfg.Jitter), maxBodies)
 	mgr, err := newManager(cfg, logger, bodies)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(counters.register(crmetrics.Registry), add(mgr, cfg, log, bodies)); err != nil {
+	if err := errors.Join(counters.register(crmetrics.Registry), add(mgr, cfg, clock, log, bodies)); err != nil {
 		return err
 	}
 	cfg.Log.InfoContext(ctx, "starting", "version", cfg.Version, "namespace", cfg.Namespace, "replica", cfg.Replica, "workers", cfg.Workers)
@@ -108,7 +109,7 @@ func unknownKind(err error) error {
 }
 
 // add registers everything that runs.
-func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies) error {
+func add(mgr ctrl.Manager, cfg Config, clock *clock, recorder *audit.Recorder, bodies *bodies) error {
 	live := &keyring.Live{}
 	log := newTermLog(recorder, termOf(cfg, mgr.GetAPIReader()), cfg.AuditAnchors.Others, cfg.Log)
 	reader, listed, err := readers(mgr, cfg, bodies)
@@ -119,7 +120,8 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 	if err != nil {
 		return err
 	}
-	needs := &uses{store: store, objects: reader, seen: bodies.seen, now: cfg.Now}
+	store.date = clock.later
+	needs := &uses{store: store, objects: reader, seen: bodies.seen, now: clock.later, ahead: clock.ahead}
 	rings := keyring.NewManager(keyring.Config{
 		Source: cfg.KeySource, Use: cfg.KeySourceUse, Uses: needs.of, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live,
 		Backups: backups{mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace}, Restores: cfg.KeyRestores,

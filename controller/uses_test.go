@@ -74,8 +74,15 @@ func (c *counting) note(t *testing.T, name string, m unseal.Mark, looked bool) {
 		t.Fatal(err)
 	}
 	if looked {
-		c.seen.claims(o)
+		c.look(t, o)
 	}
+}
+
+// look ends a look at an object that finds nothing new.
+func (c *counting) look(t *testing.T, o *v1alpha1.GitSecret) {
+	t.Helper()
+	in := &unseal.Input{Object: o, Marks: c.store.of(t.Context(), keyOf(o))}
+	(&gitSecrets{gather: &gatherer{seen: c.seen}, marks: c.store}).claims(t.Context(), in, unseal.Decision{})
 }
 
 func (c *counting) want(t *testing.T, want keyring.Uses) {
@@ -117,9 +124,9 @@ func TestWhatWasNotLookedAtIsSaid(t *testing.T) {
 	c.note(t, "prod/b", needs(keyA, 0), false)
 	newer := placed("away/a")
 	newer.Generation--
-	c.seen.claims(newer) // it has changed since
+	c.look(t, newer) // it has changed since
 	c.store.shardOf("prod_c").note("prod_c", "damaged")
-	c.want(t, keyring.Uses{Unseen: "2 GitSecrets were not looked at yet; 1 mark is damaged", Keys: map[string]keyring.KeyUses{keyA: {Objects: 2, Examples: []string{"prod/a", "prod/b"}}}})
+	c.want(t, keyring.Uses{Unseen: "2 GitSecrets were not looked at yet: away/a, prod/b; 1 mark is damaged", Keys: map[string]keyring.KeyUses{keyA: {Objects: 2, Examples: []string{"prod/a", "prod/b"}}}})
 
 	c = newCounting(t, "prod/a")
 	c.note(t, "prod/a", needs(keyA, 0), false)
@@ -137,6 +144,22 @@ func TestWhatWasNotLookedAtIsSaid(t *testing.T) {
 	c.note(t, "left/a", needs(keyA, 0), true)
 	c.objects = &namespaces{names: []string{"away", "prod"}, synced: map[string]bool{}, home: c.kube}
 	c.want(t, keyring.Uses{Unseen: "namespaces cannot be read: away, prod; namespaces not read any more: left", Keys: map[string]keyring.KeyUses{keyA: {Objects: 2, Examples: []string{"away/a", "left/a"}}}})
+}
+
+// TestAnObjectThatIsBeingDeletedIsNamed holds that one finds the object that a finalizer keeps, which is not looked at any more and holds all keys.
+func TestAnObjectThatIsBeingDeletedIsNamed(t *testing.T) {
+	c := newCounting(t)
+	var objects []client.Object
+	for i := range 7 {
+		o := placed(fmt.Sprintf("prod/%d", i))
+		if i == 3 {
+			o.Finalizers, o.DeletionTimestamp = []string{"example.org/waits"}, &metav1.Time{Time: time.Unix(900, 0)}
+		}
+		objects = append(objects, o)
+	}
+	c.objects = fake.NewClientBuilder().WithScheme(c.kube.Scheme()).WithObjects(objects...).Build()
+	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{},
+		Unseen: "6 GitSecrets were not looked at yet: prod/0, prod/1, prod/2, prod/4, prod/5 and 1 more; 1 GitSecret is being deleted, which a finalizer holds up: prod/3"})
 }
 
 // TestUsesWithoutMarksAreNotTold holds that what cannot be counted is an error, and never nothing.

@@ -137,12 +137,13 @@ func Decide(in Input) Decision {
 		return Decision{Action: Leave}
 	}
 	p, s, claims := &Plan{}, sightOf(&in), in.Marks.Mark
-	var exposure Exposure
-	var cut []string
-	if !in.Marks.Damaged {
-		claims, cut = claims.look(s)
-		exposure = claims.exposed(&in.Object.Spec, s)
-		exposure.Known, exposure.Short = exposure.Known && in.Marks.Loaded, in.NoRoom
+	looked, cut := claims.look(s)
+	exposure := looked.exposed(&in.Object.Spec, s)
+	exposure.Known, exposure.Short = exposure.Known && in.Marks.Loaded, in.NoRoom
+	if in.Marks.Damaged { // then the wraps tell of a part
+		exposure.Known = exposure.Known && len(exposure.Items) > 0
+	} else {
+		claims = looked
 	}
 	d := decide(in, p, s, claims)
 	d.Cut, p.Cut = cut, cut

@@ -102,8 +102,11 @@ type claim struct {
 
 // sightOf takes every object, also one that is of no valid form: one line may be all that is wrong with it. The status adds what a crash may have lost.
 func sightOf(in *Input) sight {
-	o := in.Object
-	return sight{claims: claimsOf(&o.Spec), shown: o.Status.Keys, exposed: o.Status.Exposed, ring: in.Ring, now: in.Now.Unix(), same: func() bool {
+	o, now := in.Object, in.Now
+	if in.Marks.Date.After(now) {
+		now = in.Marks.Date
+	}
+	return sight{claims: claimsOf(&o.Spec), shown: o.Status.Keys, exposed: o.Status.Exposed, ring: in.Ring, now: now.Unix(), same: func() bool {
 		return o.Status.Secret != nil && o.Status.Secret.Content == contentOf(o)
 	}}
 }
