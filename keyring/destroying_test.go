@@ -137,6 +137,33 @@ func TestAnOldKeyGoesByItself(t *testing.T) {
 	}
 }
 
+// TestAMemoryThatHasJustBegunLetsNoKeyGo has uses be remembered since a minute ago, as in a cluster that was made anew beside keys that were kept: what Git has is not applied yet.
+func TestAMemoryThatHasJustBegunLetsNoKeyGo(t *testing.T) {
+	b := newBench(t)
+	u := &useTable{}
+	b.uses = u.of
+	b.restart(b.log)
+	kr := ring("default")
+	kr.Spec.Rotation = rotation("24h", "", "10h")
+	old := b.mustEnsure(kr).Keys[0].ID
+	b.now = noon.Add(24 * time.Hour)
+	b.mustEnsure(kr)
+	b.now = noon.Add(34 * time.Hour)
+	u.uses.Since = b.now.Add(-time.Minute)
+	if res := b.mustEnsure(kr); states(res)[old] != "Deactivated" || !res.LookAgain.Equal(u.uses.Since.Add(10*time.Hour)) {
+		t.Fatalf("%v, again %s", states(res), res.LookAgain)
+	}
+	kr.Spec.Requests = asks([3]string{old, "Destroy", ""}).Spec.Requests
+	if res := b.mustEnsure(kr); states(res)[old] != "Deactivated" || res.Requests[0].Outcome != "Refused" || !strings.Contains(res.Requests[0].Message, "uses are remembered since 2026-11-24T21:59:00Z, and the key is older") {
+		t.Fatalf("%v, %+v", states(res), res.Requests)
+	}
+	kr.Spec.Requests = nil
+	b.now = u.uses.Since.Add(10 * time.Hour)
+	if res := b.mustEnsure(kr); states(res)[old] != "Destroyed" {
+		t.Errorf("%v", states(res))
+	}
+}
+
 func TestUsesAreCountedOnceAMinute(t *testing.T) {
 	b := newBench(t)
 	u := &useTable{}

@@ -31,12 +31,17 @@ func (s Situation) ending() Next {
 	return Next{Do: DoNothing}
 }
 
-// ends is when a key is to be destroyed by itself if nothing needs it by then; zero: never.
+// ends is when a key is to be destroyed by itself if nothing needs it by then; zero: never. Its time does not begin before uses are remembered: who needed it before then is
+// not known, as in a cluster that was just made anew and to which Git was not applied yet.
 func (s Situation) ends(k Key) time.Time {
 	if k.State != Deactivated || k.Since.IsZero() || s.Rotation.DestroyAfter <= 0 {
 		return time.Time{}
 	}
-	return k.Since.Add(s.Rotation.DestroyAfter)
+	from := k.Since
+	if s.Uses != nil && s.Uses.Since.After(from) {
+		from = s.Uses.Since
+	}
+	return from.Add(s.Rotation.DestroyAfter)
 }
 
 func (s Situation) destroy(k Key, despite, why string) Next {
@@ -63,8 +68,31 @@ func (s Situation) obstacle(k Key, despite string) string {
 		return fmt.Sprintf("%s needed it and %s not in the cluster any more: going back to them in Git needs the key. Whoever gives that up asks for it despite Gone", count(u.Gone, "object, or earlier version of one,", "objects, or earlier versions of them,"), isAre(u.Gone))
 	case s.Uses.Unseen != "":
 		return fmt.Sprintf("it is not known who needs it, because not all was looked at: %s. Whoever knows better asks for it despite Any", s.Uses.Unseen)
+	case s.unremembered(k):
+		text := s.memory() + ": what needed it before then, and is not in the cluster, is not known. Whoever gives that up asks for it despite Any"
+		if after := s.Rotation.DestroyAfter; after > 0 {
+			text += "; it counts no more from " + s.Uses.Since.Add(after).UTC().Format(time.RFC3339) + " on"
+		}
+		return text
 	}
 	return ""
+}
+
+// firstKey is how much older than the memory of uses a key may be of which all is remembered: the first one is made while that begins.
+const firstKey = 10 * time.Minute
+
+// unremembered says that a key may have been sealed to before uses were remembered, and that this was not long enough ago to count no more.
+func (s Situation) unremembered(k Key) bool {
+	since := s.Uses.Since
+	if since.IsZero() || k.State == PreActive || !k.Created.Before(since.Add(-firstKey)) {
+		return false
+	}
+	return s.Rotation.DestroyAfter <= 0 || since.Add(s.Rotation.DestroyAfter).After(s.Now)
+}
+
+// memory says since when uses are remembered, of a key that is unremembered.
+func (s Situation) memory() string {
+	return "uses are remembered since " + s.Uses.Since.UTC().Format(time.RFC3339) + ", and the key is older"
 }
 
 // forgotten says that what is gone has been gone for so long that it counts no more.
@@ -84,6 +112,9 @@ func (s Situation) despised(k Key) string {
 	}
 	if s.Uses.Unseen != "" {
 		parts = append(parts, "not looked at: "+s.Uses.Unseen)
+	}
+	if s.unremembered(k) {
+		parts = append(parts, s.memory())
 	}
 	if len(parts) == 0 {
 		return ""

@@ -146,6 +146,13 @@ func used(u keyring.KeyUses, unseen string) *keyring.Uses {
 	return &keyring.Uses{Unseen: unseen, Keys: map[string]keyring.KeyUses{strings.Repeat("b", 32): u}}
 }
 
+// remembered is u, remembered since so long before noon.
+func remembered(u *keyring.Uses, since time.Duration) *keyring.Uses {
+	c := *u
+	c.Since = noon.Add(since)
+	return &c
+}
+
 func TestWhatIsDestroyed(t *testing.T) {
 	ten := keyring.Rotation{DestroyAfter: 10 * time.Hour}
 	objects := used(keyring.KeyUses{Objects: 4, Examples: []string{"a/1", "a/2", "a/3", "a/4"}}, "")
@@ -183,6 +190,15 @@ func TestWhatIsDestroyed(t *testing.T) {
 		"not all was looked at":                                   {keyring.Rotation{}, despite(""), old(1), unseen, false, "not all was looked at: namespace x"},
 		"not all was looked at, despite Gone":                     {keyring.Rotation{}, despite("Gone"), old(1), unseen, false, "namespace x"},
 		"not all was looked at, despite Any":                      {keyring.Rotation{}, despite("Any"), old(1), unseen, true, "(not looked at: namespace x)"},
+		"older than the memory of uses":                           {keyring.Rotation{}, despite(""), old(1), remembered(used(keyring.KeyUses{}, ""), -30*time.Minute), false, "uses are remembered since 2026-11-23T11:30:00Z"},
+		"and despite Gone":                                        {keyring.Rotation{}, despite("Gone"), old(1), remembered(gone, -30*time.Minute), false, "Whoever gives that up asks for it despite Any"},
+		"and despite Any":                                         {keyring.Rotation{}, despite("Any"), old(1), remembered(&keyring.Uses{}, -30*time.Minute), true, "(uses are remembered since 2026-11-23T11:30:00Z, and the key is older)"},
+		"made a moment before the memory of uses began":           {keyring.Rotation{}, despite(""), old(1), remembered(&keyring.Uses{}, -51*time.Minute), true, ""},
+		"the memory is as old as destroyAfter":                    {ten, despite(""), old(20), remembered(&keyring.Uses{}, -10*time.Hour), true, ""},
+		"and a little younger":                                    {ten, despite(""), old(20), remembered(&keyring.Uses{}, -9*time.Hour), false, "it counts no more from 2026-11-23T13:00:00Z on"},
+		"by itself with a memory that is younger":                 {ten, nil, old(20), remembered(&keyring.Uses{}, -9*time.Hour), false, ""},
+		"by itself with a memory of that age":                     {ten, nil, old(20), remembered(&keyring.Uses{}, -10*time.Hour), true, ""},
+		"one that was never sealed to":                            {keyring.Rotation{}, despite(""), since("b", keyring.PreActive, 1), remembered(&keyring.Uses{}, -30*time.Minute), true, ""},
 		"by itself never":                                         {keyring.Rotation{}, nil, old(1000), &keyring.Uses{}, false, ""},
 		"by itself after destroyAfter":                            {ten, nil, old(10), &keyring.Uses{}, true, "spec.rotation.destroyAfter, and no use is known"},
 		"and not before":                                          {ten, nil, old(9), &keyring.Uses{}, false, ""},
