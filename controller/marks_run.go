@@ -78,7 +78,7 @@ func (s *markStore) due() []*markShard {
 	size := map[*markShard]int{}
 	for _, sh := range s.shards {
 		sh.mu.Lock()
-		size[sh] = len(sh.unsaved)
+		size[sh] = sh.unwritten()
 		sh.mu.Unlock()
 	}
 	due := slices.DeleteFunc(slices.Clone(s.shards), func(sh *markShard) bool { return size[sh] == 0 })

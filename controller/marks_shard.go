@@ -19,6 +19,8 @@ const ownVersions = 16
 type markShard struct {
 	store *markStore
 	name  string
+	// memory is what the first ConfigMap says of all; nil for the others.
+	memory *recollection
 
 	mu      sync.Mutex
 	texts   map[string]string
@@ -107,10 +109,19 @@ func (sh *markShard) stored(ctx context.Context, key string) error {
 	return await(ctx, done)
 }
 
+// unwritten is how much there is to write. sh.mu is held.
+func (sh *markShard) unwritten() int {
+	n := len(sh.unsaved)
+	if sh.memory != nil && sh.memory.due(sh.store.now()) {
+		n++
+	}
+	return n
+}
+
 // flush writes what is unsaved.
 func (sh *markShard) flush(ctx context.Context) error {
 	sh.mu.Lock()
-	if len(sh.unsaved) == 0 {
+	if sh.unwritten() == 0 {
 		sh.mu.Unlock()
 		return nil
 	}
@@ -215,6 +226,9 @@ func (sh *markShard) absorb(cm *corev1.ConfigMap) (changed []string) {
 			delete(sh.unsaved, key) // what was to be removed is
 		}
 	}
+	if sh.memory != nil {
+		sh.memory.found(cm.Annotations, sh.store.now())
+	}
 	sh.version, sh.seen, sh.held = cm.ResourceVersion, "", maps.Clone(cm.Data)
 	if sh.held == nil {
 		sh.held = map[string]string{}
@@ -258,6 +272,9 @@ func (sh *markShard) gone() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.version, sh.seen, sh.held = "", "", map[string]string{}
+	if sh.memory != nil {
+		sh.memory.lost()
+	}
 	for key := range sh.texts {
 		sh.differs(key)
 	}

@@ -49,7 +49,9 @@ func (u *uses) of(ctx context.Context, _ string) (keyring.Uses, error) {
 		}
 		u.last, u.covered = last, covers
 	}
-	return keyring.Uses{Unseen: u.last.Unseen, Keys: maps.Clone(u.last.Keys)}, nil
+	told := u.last
+	told.Keys = maps.Clone(told.Keys)
+	return told, nil
 }
 
 func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
@@ -76,7 +78,9 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 			c.add(key, text, func(left unseal.Mark) { u.store.noteLeft(key, text, left) })
 		}
 	}
-	return c.result(), nil
+	told := c.result()
+	told.Since = u.store.remembersSince()
+	return told, nil
 }
 
 // tally is one count.
@@ -88,12 +92,14 @@ type tally struct {
 	served []string
 	now    time.Time
 
+	marks           int             // of objects, and what is left of those that were forgotten
 	unseen, damaged int             // objects
 	foreign         map[string]bool // namespaces that are not read any more
 }
 
 // add counts what one mark says; left is told the mark of an object that is found to be gone.
 func (c *tally) add(key, text string, left func(unseal.Mark)) {
+	c.marks++
 	mark, err := unseal.ParseMark(text)
 	if err != nil {
 		c.damaged++
@@ -155,6 +161,10 @@ func (c *tally) result() keyring.Uses {
 	}
 	if c.damaged > 0 {
 		unseen = append(unseen, plural(c.damaged, "mark is", "marks are")+" damaged")
+	}
+	if len(c.present) == 0 && c.marks == 0 {
+		// In a cluster that was just made anew nothing needs a key until Git is applied.
+		unseen = append(unseen, "no GitSecret was seen in this cluster yet")
 	}
 	unseen = append(unseen, namesOf("cannot be read", c.unread)...)
 	unseen = append(unseen, namesOf("not read any more", c.foreign)...)
