@@ -64,6 +64,8 @@ type Restoring struct {
 	Fresh bool
 	// Moving says that spec.moveFrom is set.
 	Moving bool
+	// Doomed are the ids of the keys that spec.requests has destroyed.
+	Doomed []string
 }
 
 // DecideRestore says what is left to do. Done again and again on what the source then holds, it ends in DoFinishRestore or DoStop, from wherever a crash has left it. What is in
@@ -76,6 +78,8 @@ func DecideRestore(s Restoring) Next {
 	switch {
 	case s.Moving:
 		return stop(ReasonRestoreRefused, "the keyring's keys are being moved: take spec.moveFrom out first (seal keys move --finish)")
+	case s.doomed() != "":
+		return stop(ReasonRestoreRefused, "spec.requests asks for key %s to be destroyed, which the backup has: take that request out of the Keyring first. Nothing may need the key before Git is applied", display(s.doomed()))
 	case s.Verifier != "" && s.There.Statement == "":
 		return Next{Do: DoRestoreStatement}
 	case s.Verifier != "" && s.There.Verifier != s.Verifier && s.Fresh:
@@ -109,6 +113,16 @@ func (s Restoring) key(k Key) Next {
 		return Next{Do: DoRestoreState, Key: k.ID}
 	}
 	return Next{Do: DoNothing}
+}
+
+// doomed is a key that would come back to be destroyed at once; empty: there is none.
+func (s Restoring) doomed() string {
+	for _, k := range slices.SortedFunc(slices.Values(s.Keys), older) {
+		if _, there := s.There.key(k.ID); !there && k.State != Destroyed && slices.Contains(s.Doomed, k.ID) {
+			return k.ID
+		}
+	}
+	return ""
 }
 
 // lost says that a key of the published set is nowhere.
@@ -194,9 +208,10 @@ func (r *run) restorable(a *asked) ([]Key, error) {
 			if state != Compromised {
 				to = Deactivated
 			}
-			since := k.Since
-			if to != state {
-				since = r.m.cfg.Now()
+			// The time of destroyAfter begins now: nothing needs the key before Git is applied.
+			since := r.m.cfg.Now()
+			if to == Compromised {
+				since = k.Since
 			}
 			key = NewKey(r.kr.Name, id, to, k.Created, k.Activated)
 			// What asks for a restore lies in a Secret as it is.

@@ -249,6 +249,62 @@ func TestRestoresThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestARestoredKeyIsNotDestroyedBeforeAnythingNeedsIt has a key come back that was deactivated longer ago than destroyAfter, to where Git was not applied yet.
+func TestARestoredKeyIsNotDestroyedBeforeAnythingNeedsIt(t *testing.T) {
+	from := newGlassBench(t, seal.Classical)
+	id, leaked := from.old(keyring.Deactivated, 400*24*time.Hour), from.old(keyring.Compromised, 400*24*time.Hour)
+	for _, k := range []string{id, leaked} {
+		from.src.change(k, func(k *keyring.Key) { k.Since = noon.Add(-400 * 24 * time.Hour) })
+	}
+	from.mustEnsure(from.kr)
+	b := from.anew()
+	b.uses = (&useTable{}).of
+	b.again()
+	b.kr.Spec.Rotation = rotation("", "", "8760h")
+	b.ask(from)
+	res := b.mustEnsure(b.kr)
+	b.mustBeRestored(from, res)
+	if k := b.src.keys[id]; !k.Since.Equal(noon) || !b.src.keys[leaked].Since.Equal(noon.Add(-400*24*time.Hour)) {
+		t.Errorf("%v since %s, the compromised one since %s", k, k.Since, b.src.keys[leaked].Since)
+	}
+	b.now = noon.Add(8760*time.Hour - time.Second)
+	b.mustEnsure(b.kr)
+	if !b.opens(id) {
+		t.Error("it is destroyed too early")
+	}
+	b.now = noon.Add(8760 * time.Hour)
+	if b.mustEnsure(b.kr); b.opens(id) {
+		t.Error("it stays for ever")
+	}
+}
+
+// TestARestoreDoesNotServeARequestToDestroy has a request lie in the Keyring that was refused in the lost cluster, because objects needed the key.
+func TestARestoreDoesNotServeARequestToDestroy(t *testing.T) {
+	from := lived(t, seal.Classical)
+	backup, _ := from.open()
+	for _, k := range backup.Keys {
+		for _, despite := range []string{"", v1alpha1.DespiteAny} {
+			b := from.anew()
+			b.uses = (&useTable{}).of
+			b.again()
+			b.kr = b.kr.DeepCopy()
+			b.kr.Spec.Requests = []v1alpha1.KeyRequest{{Key: k.Recipient.KeyID(), Do: v1alpha1.RequestDestroy, Despite: despite}}
+			b.ask(from)
+			res := b.mustEnsure(b.kr)
+			if res.Restore == nil || !res.Restore.Refused || !strings.Contains(res.Restore.Message, "spec.requests asks for key "+k.Recipient.KeyID()[:16]+" to be destroyed") || len(b.src.keys) != 1 {
+				t.Errorf("%d keys, %+v", len(b.src.keys), res.Restore)
+			}
+			b.kr.Spec.Requests = nil
+			b.mustBeRestored(from, b.mustEnsure(b.kr))
+			b.kr.Spec.Requests = []v1alpha1.KeyRequest{{Key: k.Recipient.KeyID(), Do: v1alpha1.RequestDestroy}}
+			b.ask(from) // all of it is there
+			if res := b.mustEnsure(b.kr); !res.Restore.Done {
+				t.Errorf("%+v", res.Restore)
+			}
+		}
+	}
+}
+
 func TestKeysAloneGoIntoAKeyringWithItsOwnStatementKey(t *testing.T) {
 	from := lived(t, seal.Classical)
 	b := from.anew()
@@ -278,6 +334,10 @@ func TestDecideRestore(t *testing.T) {
 		"a move is under way":          {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", There: there, Moving: true}, keyring.DoStop, ""},
 		"a key that is missing":        {keyring.Restoring{Keys: []keyring.Key{a, b}, Verifier: "v", There: holding(there, a)}, keyring.DoRestoreKey, b.ID},
 		"a key that cannot be used":    {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", There: keyring.Side{Statement: "Place", Verifier: "v", Faults: []keyring.Problem{{Where: "x", KeyID: a.ID}}}}, keyring.DoStop, ""},
+		"one that is to be destroyed":  {keyring.Restoring{Keys: []keyring.Key{a, b}, Verifier: "v", There: holding(there, a), Doomed: []string{b.ID}}, keyring.DoStop, ""},
+		"before the statement key":     {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Doomed: []string{a.ID}}, keyring.DoStop, ""},
+		"it is there already":          {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", There: holding(there, a), Doomed: []string{a.ID}}, keyring.DoFinishRestore, ""},
+		"it was destroyed":             {keyring.Restoring{Keys: []keyring.Key{key("c", keyring.Destroyed)}, Verifier: "v", There: there, Doomed: []string{key("c", "").ID}}, keyring.DoRestoreKey, key("c", "").ID},
 		"one that others know":         {keyring.Restoring{Keys: []keyring.Key{b}, Verifier: "v", There: holding(there, key("b", keyring.Active))}, keyring.DoRestoreState, b.ID},
 		"one that was destroyed":       {keyring.Restoring{Keys: []keyring.Key{b}, Verifier: "v", There: holding(there, key("b", keyring.Destroyed))}, keyring.DoFinishRestore, ""},
 		"a higher number is known":     {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 4, There: holding(there, a)}, keyring.DoRestoreSet, a.ID},
