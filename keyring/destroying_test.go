@@ -137,6 +137,34 @@ func TestAnOldKeyGoesByItself(t *testing.T) {
 	}
 }
 
+// TestARefusedRequestDoesNotLieInWaitForAMomentWithoutTheObject has the object that needs a key be away for a moment, as while somebody replaces it.
+func TestARefusedRequestDoesNotLieInWaitForAMomentWithoutTheObject(t *testing.T) {
+	b := newBench(t)
+	u := &useTable{}
+	b.uses = u.of
+	b.restart(b.log)
+	b.mustEnsure(ring("default"))
+	old := newClassical(t, keyring.Deactivated)
+	b.src.put(old)
+	kr := asks([3]string{old.ID, "Destroy", ""})
+	kr.Spec.Requests[0].Despite = v1alpha1.DespiteGone
+	for _, c := range []struct {
+		after time.Duration
+		uses  keyring.KeyUses
+		want  string
+	}{
+		{0, keyring.KeyUses{Objects: 1}, "Refused"},
+		{0, keyring.KeyUses{Gone: 1, LastGone: noon}, "Refused"},
+		{14 * time.Minute, keyring.KeyUses{Gone: 1, LastGone: noon}, "Refused"},
+		{15 * time.Minute, keyring.KeyUses{Gone: 1, LastGone: noon}, "Done"},
+	} {
+		b.now, u.uses.Keys = noon.Add(c.after), map[string]keyring.KeyUses{old.ID: c.uses}
+		if res := b.mustEnsure(kr); res.Requests[0].Outcome != c.want || b.opens(old.ID) == (c.want == "Done") {
+			t.Fatalf("after %s with %+v: %+v", c.after, c.uses, res.Requests)
+		}
+	}
+}
+
 // TestAMemoryThatHasJustBegunLetsNoKeyGo has uses be remembered since a minute ago, as in a cluster that was made anew beside keys that were kept: what Git has is not applied yet.
 func TestAMemoryThatHasJustBegunLetsNoKeyGo(t *testing.T) {
 	b := newBench(t)

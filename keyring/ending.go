@@ -65,7 +65,14 @@ func (s Situation) obstacle(k Key, despite string) string {
 	case u.Objects > 0:
 		return fmt.Sprintf("%s: replace their wraps and apply them (seal rewrap); whoever gives up what is sealed to it asks for it despite Any", needed(u))
 	case u.Gone > 0 && despite != v1alpha1.DespiteGone && !s.forgotten(u):
-		return fmt.Sprintf("%s needed it and %s not in the cluster any more: going back to them in Git needs the key. Whoever gives that up asks for it despite Gone", count(u.Gone, "object, or earlier version of one,", "objects, or earlier versions of them,"), isAre(u.Gone))
+		return left(u) + ": going back to them in Git needs the key. Whoever gives that up asks for it despite Gone"
+	case u.Gone > 0 && !s.forgotten(u) && u.LastGone.Add(staysAway).After(s.Now):
+		it := "it"
+		if u.Gone > 1 {
+			it = "they"
+		}
+		return fmt.Sprintf("%s, the last of them since %s: %s may come back, and not before %s is it destroyed despite Gone. Whoever cannot wait asks for it despite Any",
+			left(u), u.LastGone.UTC().Format(time.RFC3339), it, u.LastGone.Add(staysAway).UTC().Format(time.RFC3339))
 	case s.Uses.Unseen != "":
 		return fmt.Sprintf("it is not known who needs it, because not all was looked at: %s. Whoever knows better asks for it despite Any", s.Uses.Unseen)
 	case s.unremembered(k):
@@ -94,6 +101,9 @@ func (s Situation) unremembered(k Key) bool {
 func (s Situation) memory() string {
 	return "uses are remembered since " + s.Uses.Since.UTC().Format(time.RFC3339) + ", and the key is older"
 }
+
+// staysAway is how long something has been gone that is given up by despite Gone: an object that is replaced, or synced anew, is away for a moment, and after a restore all are.
+const staysAway = 15 * time.Minute
 
 // forgotten says that what is gone has been gone for so long that it counts no more.
 func (s Situation) forgotten(u KeyUses) bool {
@@ -130,6 +140,11 @@ func needed(u KeyUses) string {
 		text += ", such as " + strings.Join(u.Examples[:n], ", ")
 	}
 	return text
+}
+
+// left says what needed a key and is gone.
+func left(u KeyUses) string {
+	return fmt.Sprintf("%s needed it and %s not in the cluster any more", count(u.Gone, "object, or earlier version of one,", "objects, or earlier versions of them,"), isAre(u.Gone))
 }
 
 func count(n int, one, many string) string {

@@ -180,7 +180,7 @@ func (s Situation) LookAgain() time.Time {
 			if s.Uses.Unseen != "" {
 				again = unseenAgain
 			}
-			times = append(times, s.Now.Add(again))
+			times = append(times, s.Now.Add(again), s.Uses.Keys[k.ID].LastGone.Add(staysAway))
 		}
 	}
 	var next time.Time
