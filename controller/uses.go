@@ -169,6 +169,7 @@ func (c *tally) result() keyring.Uses {
 	unseen = append(unseen, namesOf("cannot be read", c.unread)...)
 	unseen = append(unseen, namesOf("not read any more", c.foreign)...)
 	out.Unseen = strings.Join(unseen, "; ")
+	out.Soon = c.unseen > 0 && len(unseen) == 1
 	return out
 }
 

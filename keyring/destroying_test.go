@@ -52,7 +52,7 @@ func TestAKeyIsDestroyedWhenNoUseIsKnown(t *testing.T) {
 		t.Errorf("%+v, again %s", states(res), res.LookAgain)
 	}
 	u.err = errors.New("not yet")
-	outcome("Refused", "it cannot be told now: not yet")
+	outcome("Waiting", "it cannot be told now: not yet")
 	u.err, u.uses.Keys = nil, nil
 	if res := outcome("Done", "the key is Destroyed"); states(res)[old] != "Destroyed" || b.opens(old) || len(res.Keys) != 2 {
 		t.Errorf("%+v", res)
@@ -243,4 +243,34 @@ func TestAKeyringDoesNotWaitForWhoeverKnowsUses(t *testing.T) {
 			t.Errorf("%+v, %v", res, err)
 		}
 	})
+}
+
+// TestADestructionWaitsForWhatIsLookedAtSoon has a request come right after a start, when not all objects were looked at.
+func TestADestructionWaitsForWhatIsLookedAtSoon(t *testing.T) {
+	b := newBench(t)
+	u := &useTable{uses: keyring.Uses{Unseen: "2 GitSecrets were not looked at yet", Soon: true}}
+	b.uses = u.of
+	b.restart(b.log)
+	b.mustEnsure(ring("default"))
+	old := newClassical(t, keyring.Deactivated)
+	b.src.put(old)
+	kr := asks([3]string{old.ID, "Destroy", ""})
+	is := func(outcome, says string, again time.Duration) {
+		t.Helper()
+		res := b.mustEnsure(kr)
+		if q := res.Requests[0]; q.Outcome != outcome || !strings.Contains(q.Message, says) || !res.LookAgain.Equal(noon.Add(again)) {
+			t.Errorf("%+v, again %s", q, res.LookAgain)
+		}
+	}
+	is("Waiting", "2 GitSecrets were not looked at yet", 5*time.Second)
+	u.uses.Soon = false
+	is("Refused", "2 GitSecrets were not looked at yet", 15*time.Second)
+	u.uses.Soon, u.uses.Keys = true, map[string]keyring.KeyUses{old.ID: {Objects: 1}}
+	is("Refused", "1 object needs it", 15*time.Second)
+	u.err = errors.New("not yet")
+	is("Waiting", "it cannot be told now: not yet", 5*time.Second)
+	u.err, u.uses = nil, keyring.Uses{}
+	if res := b.mustEnsure(kr); res.Requests[0].Outcome != "Done" {
+		t.Errorf("%+v", res.Requests)
+	}
 }

@@ -74,7 +74,7 @@ func (s Situation) obstacle(k Key, despite string) string {
 		return fmt.Sprintf("%s, the last of them since %s: %s may come back, and not before %s is it destroyed despite Gone. Whoever cannot wait asks for it despite Any",
 			left(u), u.LastGone.UTC().Format(time.RFC3339), it, u.LastGone.Add(staysAway).UTC().Format(time.RFC3339))
 	case s.Uses.Unseen != "":
-		return fmt.Sprintf("it is not known who needs it, because not all was looked at: %s. Whoever knows better asks for it despite Any", s.Uses.Unseen)
+		return s.unseen()
 	case s.unremembered(k):
 		text := s.memory() + ": what needed it before then, and is not in the cluster, is not known. Whoever gives that up asks for it despite Any"
 		if after := s.Rotation.DestroyAfter; after > 0 {
@@ -100,6 +100,15 @@ func (s Situation) unremembered(k Key) bool {
 // memory says since when uses are remembered, of a key that is unremembered.
 func (s Situation) memory() string {
 	return "uses are remembered since " + s.Uses.Since.UTC().Format(time.RFC3339) + ", and the key is older"
+}
+
+func (s Situation) unseen() string {
+	return fmt.Sprintf("it is not known who needs it, because not all was looked at: %s. Whoever knows better asks for it despite Any", s.Uses.Unseen)
+}
+
+// soon says that what is in the way of a destruction is only what will soon be looked at, as after a start.
+func (s Situation) soon(k Key, despite string) bool {
+	return s.Uses.Soon && s.Uses.Unseen != "" && s.obstacle(k, despite) == s.unseen()
 }
 
 // staysAway is how long something has been gone that is given up by despite Gone: an object that is replaced, or synced anew, is away for a moment, and after a restore all are.
