@@ -53,7 +53,7 @@ func (s Situation) sealing() Next {
 	switch {
 	case len(active) > 1:
 		return s.several(active)
-	case len(active) == 1 && !slices.Equal(s.Published, active):
+	case len(active) == 1 && (!slices.Equal(s.Published, active) || s.passed() && slices.Equal(s.ShownKeys, active)):
 		return Next{Do: DoPublish, Key: active[0]}
 	case len(active) == 1:
 		return s.replacement(active[0])
