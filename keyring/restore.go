@@ -57,6 +57,8 @@ type Restoring struct {
 	Verifier string
 	// Floor is the highest number of a recipient set that is known under it.
 	Floor uint64
+	// FloorNote is that set; empty where it is not known.
+	FloorNote string
 	// There is what the source holds, and Published the ids of the keys of its stored recipient set.
 	There     Side
 	Published []string
@@ -93,7 +95,7 @@ func DecideRestore(s Restoring) Next {
 			return next
 		}
 	}
-	if s.There.Statement != "" && len(s.There.Keys) > 0 && (s.lost() || (s.There.Set < s.Floor && s.There.Verifier == s.Verifier)) {
+	if s.There.Statement != "" && len(s.There.Keys) > 0 && (s.lost() || s.There.Verifier == s.Verifier && s.passed()) {
 		return Next{Do: DoRestoreSet, Key: s.heir()}
 	}
 	return Next{Do: DoFinishRestore}
@@ -125,6 +127,11 @@ func (s Restoring) doomed() string {
 	return ""
 }
 
+// passed says that the number of There's set is too low, or was given to another set, too.
+func (s Restoring) passed() bool {
+	return s.There.Set < s.Floor || s.There.Set == s.Floor && s.FloorNote != "" && s.FloorNote != s.There.Note
+}
+
 // lost says that a key of the published set is nowhere.
 func (s Restoring) lost() bool {
 	return slices.ContainsFunc(s.Published, func(id string) bool { _, ok := s.There.key(id); return !ok })
@@ -144,7 +151,19 @@ type asked struct {
 	backup   statement.Backup
 	contents statement.Contents
 	keys     []Key // as they are to be
-	floor    uint64
+	// floor is the highest number of a recipient set that is known, and note that set.
+	floor uint64
+	note  string
+}
+
+// knows takes a recipient set into account that was published. Where two have one number, that and the next are passed over.
+func (a *asked) knows(set uint64, note string) {
+	switch {
+	case set > a.floor:
+		a.floor, a.note = set, note
+	case set == a.floor && note != a.note:
+		a.floor, a.note = set+1, ""
+	}
 }
 
 // checked reads a request. That the backup is one that people trust was checked by whoever asked, who knows the pinned statement key; here all of it has to belong together, and
@@ -169,14 +188,18 @@ func (r *run) checked(q *Restore) (*asked, error) {
 		return nil, err
 	}
 	if set != nil {
-		a.floor = set.Set
+		a.knows(set.Set, string(a.backup.Recipients))
 	}
 	if len(q.Recipients) > 0 {
 		newest, err := statement.OpenRecipients(q.Recipients, a.backup.StatementKey)
 		if err != nil {
 			return nil, fmt.Errorf("the newest recipient set: %w", err)
 		}
-		a.floor = max(a.floor, newest.Set)
+		a.knows(newest.Set, string(q.Recipients))
+	}
+	// The source may be older than the status.
+	if shown, err := statement.OpenRecipients([]byte(r.kr.Status.Recipients), a.backup.StatementKey); err == nil && shown.Holder == r.kr.Name {
+		a.knows(shown.Set, r.kr.Status.Recipients)
 	}
 	a.keys, err = r.restorable(a)
 	return a, err
