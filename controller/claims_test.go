@@ -29,8 +29,8 @@ func (c *counting) stored(t *testing.T, key string) *markShard {
 // TestAMarkThatSomebodyChangesIsToBeLookedAtAnew holds that an object whose mark a person has removed or put back to an older one is not taken for one that was looked at: what it
 // needs may be in no mark until its next look.
 func TestAMarkThatSomebodyChangesIsToBeLookedAtAnew(t *testing.T) {
-	unseen := keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Keys: map[string]keyring.KeyUses{}}
-	older := keyring.Uses{Unseen: unseen.Unseen, Keys: map[string]keyring.KeyUses{keyB: {Objects: 1, Examples: []string{"prod/a"}}}}
+	unseen := keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Soon: true, Keys: map[string]keyring.KeyUses{}}
+	older := keyring.Uses{Unseen: unseen.Unseen, Soon: true, Keys: map[string]keyring.KeyUses{keyB: {Objects: 1, Examples: []string{"prod/a"}}}}
 	again := keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: {Objects: 1, Examples: []string{"prod/a"}}}}
 	for name, change := range map[string]struct {
 		data map[string]string
@@ -64,7 +64,7 @@ func TestAMarkThatMadeRoomIsToBeLookedAtAnew(t *testing.T) {
 	if err := sh.makeRoom(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Keys: map[string]keyring.KeyUses{keyA: {Gone: 1, LastGone: c.at}}})
+	c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Soon: true, Keys: map[string]keyring.KeyUses{keyA: {Gone: 1, LastGone: c.at}}})
 	if c.store.woken = append(c.store.woken, ""); c.store.woken[0] != "prod_a" {
 		t.Error("nothing has it looked at")
 	}
@@ -86,7 +86,8 @@ func (a *appearing) List(ctx context.Context, list client.ObjectList, opts ...cl
 
 // TestAnObjectThatComesDuringACountIsNotGone has one come between what a count reads first and what it reads next.
 func TestAnObjectThatComesDuringACountIsNotGone(t *testing.T) {
-	c := newCounting(t)
+	c := newCounting(t, "prod/z")
+	c.look(t, placed("prod/z"))
 	c.objects = &appearing{c.kube, func() { c.note(t, "prod/a", needs(keyA, 0), true) }}
 	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{}})
 	if m := c.store.of(t.Context(), keyOf(placed("prod/a"))); m.Mark.Envelopes[first].Gone != 0 {

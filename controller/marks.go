@@ -81,6 +81,7 @@ func newMarkStore(reader client.Reader, writer client.Client, home string, now f
 	for i := range markShards {
 		s.shards = append(s.shards, newMarkShard(s, fmt.Sprintf("%s%02d", markPrefix, i)))
 	}
+	s.shards[0].memory = &recollection{}
 	return s
 }
 
@@ -150,6 +151,9 @@ func (s *markStore) load(ctx context.Context) error {
 			sh.absorb(&all.Items[i])
 			sh.complain(ctx)
 		}
+	}
+	if memory := s.shards[0].memory; memory.from().IsZero() {
+		memory.found(nil, s.now())
 	}
 	s.loaded.Store(true)
 	return nil

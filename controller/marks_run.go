@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -61,8 +60,18 @@ func (s *markStore) Start(ctx context.Context) error {
 func (s *markStore) turn(ctx context.Context, earned float64) float64 {
 	due := s.due()
 	n, earned := allowance(s.noted.Swap(0), earned, len(due))
+	s.tries(due[:n])
 	s.flush(ctx, due[:n])
 	return earned
+}
+
+// tries notes that ConfigMaps are being written: one that cannot be does not come first again.
+func (s *markStore) tries(shards []*markShard) {
+	for _, sh := range shards {
+		sh.mu.Lock()
+		sh.tried = s.changes.Add(1)
+		sh.mu.Unlock()
+	}
 }
 
 // allowance is how many of the ConfigMaps that are due may be written, and what is left for the next turn. When nothing new comes, all may.
@@ -77,15 +86,15 @@ func allowance(noted int64, earned float64, due int) (n int, left float64) {
 
 // due lists the ConfigMaps with something to write, those first where something has waited for the longest: what one object has noted is written however often others change.
 func (s *markStore) due() []*markShard {
-	oldest, due := map[*markShard]uint64{}, []*markShard(nil)
+	waits, due := map[*markShard]uint64{}, []*markShard(nil)
 	for _, sh := range s.shards {
 		sh.mu.Lock()
-		if len(sh.unsaved) > 0 {
-			oldest[sh], due = slices.Min(slices.Collect(maps.Values(sh.unsaved))), append(due, sh)
+		if sh.unwritten() > 0 {
+			waits[sh], due = sh.waits(), append(due, sh)
 		}
 		sh.mu.Unlock()
 	}
-	slices.SortFunc(due, func(a, b *markShard) int { return cmp.Compare(oldest[a], oldest[b]) })
+	slices.SortFunc(due, func(a, b *markShard) int { return cmp.Compare(waits[a], waits[b]) })
 	return due
 }
 

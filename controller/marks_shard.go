@@ -19,6 +19,8 @@ const ownVersions = 16
 type markShard struct {
 	store *markStore
 	name  string
+	// memory is what the first ConfigMap says of all; nil for the others.
+	memory *recollection
 
 	mu      sync.Mutex
 	texts   map[string]string
@@ -27,6 +29,7 @@ type markShard struct {
 	version string            // the resourceVersion that the rest is stored in; empty: there is no ConfigMap
 	own     []string          // the versions that the last writes gave
 	seen    string            // the version that the ConfigMap is said to have; empty: no news
+	tried   uint64            // when it was written last, or was to be, as in unsaved
 	held    map[string]string // what the ConfigMap has in version
 	claims  map[string]claim  // of which object texts have what the wraps claim, by key
 	turns   map[string]uint64 // how often others have changed or removed a text, by key
@@ -112,10 +115,19 @@ func (sh *markShard) stored(ctx context.Context, key string) error {
 	return await(ctx, done)
 }
 
+// unwritten is how much there is to write. sh.mu is held.
+func (sh *markShard) unwritten() int {
+	n := len(sh.unsaved)
+	if sh.memory != nil && sh.memory.due(sh.store.now()) {
+		n++
+	}
+	return n
+}
+
 // flush writes what is unsaved.
 func (sh *markShard) flush(ctx context.Context) error {
 	sh.mu.Lock()
-	if len(sh.unsaved) == 0 {
+	if sh.unwritten() == 0 {
 		sh.mu.Unlock()
 		return nil
 	}
@@ -181,6 +193,14 @@ func (sh *markShard) work(ctx context.Context) {
 	}()
 }
 
+// waits is since when something has waited to be written, or for how long nothing was tried. sh.mu is held.
+func (sh *markShard) waits() uint64 {
+	if len(sh.unsaved) == 0 {
+		return sh.tried
+	}
+	return max(sh.tried, slices.Min(slices.Collect(maps.Values(sh.unsaved))))
+}
+
 // absorb takes over what the ConfigMap holds, and gives the keys that somebody else has changed. What is unsaved is joined with it, and so is everything if the
 // ConfigMap is older than the one that is known, as after etcd was restored from a backup. Otherwise the ConfigMap is right: what a person has removed stays removed.
 func (sh *markShard) absorb(cm *corev1.ConfigMap) (changed []string) {
@@ -220,6 +240,9 @@ func (sh *markShard) absorb(cm *corev1.ConfigMap) (changed []string) {
 		if _, theirs := cm.Data[key]; !ours && !theirs {
 			delete(sh.unsaved, key) // what was to be removed is
 		}
+	}
+	if sh.memory != nil {
+		sh.memory.found(cm.Annotations, sh.store.now())
 	}
 	sh.version, sh.seen, sh.held = cm.ResourceVersion, "", maps.Clone(cm.Data)
 	if sh.held == nil {
@@ -264,6 +287,9 @@ func (sh *markShard) gone() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.version, sh.seen, sh.held = "", "", map[string]string{}
+	if sh.memory != nil {
+		sh.memory.lost()
+	}
 	for key := range sh.texts {
 		sh.differs(key)
 	}

@@ -50,7 +50,9 @@ func (u *uses) of(ctx context.Context, _ string) (keyring.Uses, error) {
 		}
 		u.last, u.covered = last, covers
 	}
-	return keyring.Uses{Unseen: u.last.Unseen, Keys: maps.Clone(u.last.Keys)}, nil
+	told := u.last
+	told.Keys = maps.Clone(told.Keys)
+	return told, nil
 }
 
 func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
@@ -88,7 +90,9 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 			c.add(key, text, func(left unseal.Mark) { u.store.noteLeft(key, text, left) })
 		}
 	}
-	return c.result(), nil
+	told := c.result()
+	told.Since = u.store.remembersSince()
+	return told, nil
 }
 
 // tally is one count.
@@ -103,13 +107,14 @@ type tally struct {
 	where  string // the ConfigMap of the marks that are being added
 
 	unseen, leaving []string        // objects that were not looked at; leaving are those that are being deleted, and are not looked at any more
-	damaged         int             // marks
+	marks, damaged  int             // marks of objects, with what is left of those that were forgotten
 	foreign         map[string]bool // namespaces that are not read any more
 	brimful         []string        // ConfigMaps
 }
 
 // add counts what one mark says; left is told the mark of an object that is found to be gone.
 func (c *tally) add(key, text string, left func(unseal.Mark)) {
+	c.marks++
 	mark, err := unseal.ParseMark(text)
 	if err != nil {
 		c.damaged++
@@ -195,12 +200,17 @@ func (c *tally) result() keyring.Uses {
 	for _, where := range c.brimful {
 		unseen = append(unseen, "ConfigMap "+where+" has no room for all keys that objects which are gone have needed: remove its entry "+forgottenKey+" to give them up")
 	}
+	if len(c.present) == 0 && c.marks == 0 {
+		// In a cluster that was just made anew nothing needs a key until Git is applied.
+		unseen = append(unseen, "no GitSecret was seen in this cluster yet")
+	}
 	unseen = append(unseen, namesOf("cannot be read", c.unread)...)
 	unseen = append(unseen, namesOf("not read any more", c.foreign)...)
 	if text := wrong(c.ahead); text != "" {
 		unseen = append(unseen, text)
 	}
 	out.Unseen = strings.Join(unseen, "; ")
+	out.Soon = len(c.unseen) > 0 && len(unseen) == 1
 	return out
 }
 

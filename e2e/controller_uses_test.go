@@ -136,7 +136,8 @@ func TestACompromisedKeyExposesWhatItCouldOpen(t *testing.T) {
 	if err := w.Delete(w.ctx, held); err != nil {
 		t.Fatal(err)
 	}
-	k.ask(bad, v1alpha1.RequestDestroy, v1alpha1.DespiteGone, "Done")
+	k.ask(bad, v1alpha1.RequestDestroy, v1alpha1.DespiteGone, "Refused: may come back")
+	k.ask(bad, v1alpha1.RequestDestroy, v1alpha1.DespiteAny, "Done")
 	k.exposed("db", "user") // whoever has the key has the value
 	k.put(t, k.of("late", "first", first))
 	k.eventually(t, "late", unseal.KeyDestroyed)
@@ -194,7 +195,8 @@ func TestAKeyThatIsNeededIsNotDestroyed(t *testing.T) {
 	k.put(t, k.of("db", "second", second))
 	k.opened(t, "db", "second")
 	k.ask(old, v1alpha1.RequestDestroy, "", gone)
-	k.ask(old, v1alpha1.RequestDestroy, v1alpha1.DespiteGone, "Done")
+	k.ask(old, v1alpha1.RequestDestroy, v1alpha1.DespiteGone, "Refused: may come back")
+	k.ask(old, v1alpha1.RequestDestroy, v1alpha1.DespiteAny, "Done")
 	if ctl.Running() {
 		k.eventually(t, "db", unseal.Unsealed)
 	}

@@ -29,7 +29,7 @@ func (r *run) askUses(ctx context.Context) {
 	}
 	uses, err := r.tellUses(ctx)
 	if err != nil {
-		r.uses = &Uses{Unseen: "it cannot be told now: " + bounded(err.Error())}
+		r.uses = &Uses{Unseen: "it cannot be told now: " + bounded(err.Error()), Soon: true}
 		return
 	}
 	r.uses, r.counted = &uses, true

@@ -49,7 +49,11 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	if _, glass := BreakGlassOf(&kr.Spec); err == nil && glass != nil {
 		err = &refusal{ReasonBreakGlassInvalid, true, glass}
 	}
-	m.keep(kr, r.inv, r.inv.published())
+	if r.inv.complete() && r.situation().behind() {
+		m.keepNewer(kr, r.inv)
+	} else {
+		m.keep(kr, r.inv, r.inv.published())
+	}
 	if r.inv.keysRead {
 		m.use(kr.Name, specs(&kr.Spec)...)
 	}

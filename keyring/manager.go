@@ -159,6 +159,16 @@ func (m *Manager) keep(kr *v1alpha1.Keyring, found *inventory, note Published) {
 	m.store()
 }
 
+// keepNewer is keep where the source is older than what is known: what is in memory is not lost, and goes on as it was.
+func (m *Manager) keepNewer(kr *v1alpha1.Keyring, found *inventory) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.held[kr.Name]
+	h.part.Keys, h.part.Unreadable, h.loaded = found.under(h.part.Keys), found.unreadable(), true
+	m.held[kr.Name] = h
+	m.store()
+}
+
 // store makes the Ring anew and says so if it differs. m.mu is held.
 func (m *Manager) store() {
 	var parts []Part

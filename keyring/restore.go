@@ -57,6 +57,8 @@ type Restoring struct {
 	Verifier string
 	// Floor is the highest number of a recipient set that is known under it.
 	Floor uint64
+	// FloorNote is that set; empty where it is not known.
+	FloorNote string
 	// There is what the source holds, and Published the ids of the keys of its stored recipient set.
 	There     Side
 	Published []string
@@ -64,6 +66,8 @@ type Restoring struct {
 	Fresh bool
 	// Moving says that spec.moveFrom is set.
 	Moving bool
+	// Doomed are the ids of the keys that spec.requests has destroyed.
+	Doomed []string
 }
 
 // DecideRestore says what is left to do. Done again and again on what the source then holds, it ends in DoFinishRestore or DoStop, from wherever a crash has left it. What is in
@@ -76,6 +80,8 @@ func DecideRestore(s Restoring) Next {
 	switch {
 	case s.Moving:
 		return stop(ReasonRestoreRefused, "the keyring's keys are being moved: take spec.moveFrom out first (seal keys move --finish)")
+	case s.doomed() != "":
+		return stop(ReasonRestoreRefused, "spec.requests asks for key %s to be destroyed, which the backup has: take that request out of the Keyring first. Nothing may need the key before Git is applied", display(s.doomed()))
 	case s.Verifier != "" && s.There.Statement == "":
 		return Next{Do: DoRestoreStatement}
 	case s.Verifier != "" && s.There.Verifier != s.Verifier && s.Fresh:
@@ -89,7 +95,7 @@ func DecideRestore(s Restoring) Next {
 			return next
 		}
 	}
-	if s.There.Statement != "" && len(s.There.Keys) > 0 && (s.lost() || (s.There.Set < s.Floor && s.There.Verifier == s.Verifier)) {
+	if s.There.Statement != "" && len(s.There.Keys) > 0 && (s.lost() || s.There.Verifier == s.Verifier && s.passed()) {
 		return Next{Do: DoRestoreSet, Key: s.heir()}
 	}
 	return Next{Do: DoFinishRestore}
@@ -111,6 +117,21 @@ func (s Restoring) key(k Key) Next {
 	return Next{Do: DoNothing}
 }
 
+// doomed is a key that would come back to be destroyed at once; empty: there is none.
+func (s Restoring) doomed() string {
+	for _, k := range slices.SortedFunc(slices.Values(s.Keys), older) {
+		if _, there := s.There.key(k.ID); !there && k.State != Destroyed && slices.Contains(s.Doomed, k.ID) {
+			return k.ID
+		}
+	}
+	return ""
+}
+
+// passed says that the number of There's set is too low, or was given to another set, too.
+func (s Restoring) passed() bool {
+	return s.There.Set < s.Floor || s.There.Set == s.Floor && s.FloorNote != "" && s.FloorNote != s.There.Note
+}
+
 // lost says that a key of the published set is nowhere.
 func (s Restoring) lost() bool {
 	return slices.ContainsFunc(s.Published, func(id string) bool { _, ok := s.There.key(id); return !ok })
@@ -130,7 +151,19 @@ type asked struct {
 	backup   statement.Backup
 	contents statement.Contents
 	keys     []Key // as they are to be
-	floor    uint64
+	// floor is the highest number of a recipient set that is known, and note that set.
+	floor uint64
+	note  string
+}
+
+// knows takes a recipient set into account that was published. Where two have one number, that and the next are passed over.
+func (a *asked) knows(set uint64, note string) {
+	switch {
+	case set > a.floor:
+		a.floor, a.note = set, note
+	case set == a.floor && note != a.note:
+		a.floor, a.note = set+1, ""
+	}
 }
 
 // checked reads a request. That the backup is one that people trust was checked by whoever asked, who knows the pinned statement key; here all of it has to belong together, and
@@ -155,14 +188,18 @@ func (r *run) checked(q *Restore) (*asked, error) {
 		return nil, err
 	}
 	if set != nil {
-		a.floor = set.Set
+		a.knows(set.Set, string(a.backup.Recipients))
 	}
 	if len(q.Recipients) > 0 {
 		newest, err := statement.OpenRecipients(q.Recipients, a.backup.StatementKey)
 		if err != nil {
 			return nil, fmt.Errorf("the newest recipient set: %w", err)
 		}
-		a.floor = max(a.floor, newest.Set)
+		a.knows(newest.Set, string(q.Recipients))
+	}
+	// The source may be older than the status.
+	if shown, err := statement.OpenRecipients([]byte(r.kr.Status.Recipients), a.backup.StatementKey); err == nil && shown.Holder == r.kr.Name {
+		a.knows(shown.Set, r.kr.Status.Recipients)
 	}
 	a.keys, err = r.restorable(a)
 	return a, err
@@ -194,9 +231,10 @@ func (r *run) restorable(a *asked) ([]Key, error) {
 			if state != Compromised {
 				to = Deactivated
 			}
-			since := k.Since
-			if to != state {
-				since = r.m.cfg.Now()
+			// The time of destroyAfter begins now: nothing needs the key before Git is applied.
+			since := r.m.cfg.Now()
+			if to == Compromised {
+				since = k.Since
 			}
 			key = NewKey(r.kr.Name, id, to, k.Created, k.Activated)
 			// What asks for a restore lies in a Secret as it is.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/statement"
@@ -65,7 +66,12 @@ func (r *run) decideRestore(ctx context.Context) (Next, error) {
 	if r.asked == nil {
 		return Next{Do: DoNothing}, nil
 	}
-	s := Restoring{Keys: r.asked.keys, Floor: r.asked.floor, There: r.inv.side(), Published: r.inv.situation().Published, Moving: r.move != nil}
+	s := Restoring{Keys: r.asked.keys, Floor: r.asked.floor, FloorNote: r.asked.note, There: r.inv.side(), Published: r.inv.situation().Published, Moving: r.move != nil}
+	for _, q := range r.kr.Spec.Requests {
+		if q.Do == v1alpha1.RequestDestroy {
+			s.Doomed = append(s.Doomed, q.Key)
+		}
+	}
 	if !r.asked.KeysOnly && r.asked.backup.StatementPrivate == statement.Inside {
 		s.Verifier = r.asked.backup.StatementKey
 	}
