@@ -21,8 +21,8 @@ func (r *gitSecrets) claims(ctx context.Context, in *unseal.Input, d unseal.Deci
 
 // claimed notes that what the wraps of an object claim is remembered, but for the keys cut.
 func (r *gitSecrets) claimed(in *unseal.Input, cut []string) {
-	if r.marks.claimed(in.Object, in.Marks) {
-		r.gather.seen.claims(in.Object, cut...)
+	if r.marks.claimed(in.Object, in.Marks, cut) {
+		r.gather.seen.claims(in.Object)
 	}
 }
 

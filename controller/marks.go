@@ -45,9 +45,9 @@ type marks interface {
 	of(ctx context.Context, key types.NamespacedName) unseal.Marks
 	// keep remembers a mark, or nothing new if it is nil. With durable it returns when all that is remembered of the object is stored, or an error if it is not.
 	keep(ctx context.Context, key types.NamespacedName, mark *unseal.Mark, durable bool) error
-	// claimed notes that the mark has what the wraps of o claim, after a look that went by known. Where somebody else has changed the mark since, it does not, and has the object
-	// looked at again.
-	claimed(o *v1alpha1.GitSecret, known unseal.Marks) bool
+	// claimed notes that the mark has what the wraps of o claim, but for the keys cut, after a look that went by known. Where somebody else has changed the mark since, it does not,
+	// and has the object looked at again. Of more than maxCut keys that the mark has no room for it notes nothing.
+	claimed(o *v1alpha1.GitSecret, known unseal.Marks, cut []string) bool
 }
 
 // markStore keeps marks in ConfigMaps of the controller's namespace, and a copy in memory. Objects are spread over the ConfigMaps by a hash of their names, so

@@ -9,6 +9,9 @@ import (
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
+// maxCut bounds the keys of one object that are kept in memory because its mark has no room for them.
+const maxCut = 256
+
 // claim names what was looked at: an object in one generation.
 type claim struct {
 	uid        types.UID
@@ -18,35 +21,51 @@ type claim struct {
 func claimOf(o *v1alpha1.GitSecret) claim { return claim{o.UID, o.Generation} }
 
 // claimed implements marks. That it is noted beside the text, under its lock, is what a count hangs on: no text goes without the note.
-func (s *markStore) claimed(o *v1alpha1.GitSecret, known unseal.Marks) bool {
+func (s *markStore) claimed(o *v1alpha1.GitSecret, known unseal.Marks, cut []string) bool {
 	key := markKey(keyOf(o))
-	if s.shardOf(key).claim(key, claimOf(o), known.Turn) {
+	if len(cut) > maxCut {
+		s.shardOf(key).disclaim(key)
+		return false
+	}
+	if s.shardOf(key).claim(key, claimOf(o), known.Turn, cut) {
 		return true
 	}
 	s.changedBy([]string{key})
 	return false
 }
 
-func (sh *markShard) claim(key string, c claim, turn uint64) bool {
+func (sh *markShard) claim(key string, c claim, turn uint64, cut []string) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.turns[key] != turn {
 		return false
 	}
-	sh.claims[key] = c
+	delete(sh.cut, key)
+	if sh.claims[key] = c; len(cut) > 0 {
+		sh.cut[key] = cut
+	}
 	return true
+}
+
+func (sh *markShard) disclaim(key string) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	delete(sh.claims, key)
+	delete(sh.cut, key)
 }
 
 // taken says that the text of a key is not any more what looks at its object went by. sh.mu is held.
 func (sh *markShard) taken(key string) {
 	sh.turns[key]++
 	delete(sh.claims, key)
+	delete(sh.cut, key)
 }
 
-// marked is a copy of a shard's texts and claims at one moment.
+// marked is a copy of a shard's texts and claims, and the keys that have no room, at one moment.
 type marked struct {
 	texts  map[string]string
 	claims map[string]claim
+	cut    map[string][]string
 }
 
 // all is a copy of all shards, by index.
@@ -54,7 +73,7 @@ func (s *markStore) all() []marked {
 	all := make([]marked, len(s.shards))
 	for i, sh := range s.shards {
 		sh.mu.Lock()
-		all[i] = marked{maps.Clone(sh.texts), maps.Clone(sh.claims)}
+		all[i] = marked{maps.Clone(sh.texts), maps.Clone(sh.claims), maps.Clone(sh.cut)}
 		sh.mu.Unlock()
 	}
 	return all

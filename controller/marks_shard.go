@@ -24,15 +24,16 @@ type markShard struct {
 
 	mu      sync.Mutex
 	texts   map[string]string
-	damaged map[string]bool   // keys of texts that are no marks
-	unsaved map[string]uint64 // keys that differ from the ConfigMap, also removed ones, by when they changed, in the order of all of the store
-	version string            // the resourceVersion that the rest is stored in; empty: there is no ConfigMap
-	own     []string          // the versions that the last writes gave
-	seen    string            // the version that the ConfigMap is said to have; empty: no news
-	tried   uint64            // when it was written last, or was to be, as in unsaved
-	held    map[string]string // what the ConfigMap has in version
-	claims  map[string]claim  // of which object texts have what the wraps claim, by key
-	turns   map[string]uint64 // how often others have changed or removed a text, by key
+	damaged map[string]bool     // keys of texts that are no marks
+	unsaved map[string]uint64   // keys that differ from the ConfigMap, also removed ones, by when they changed, in the order of all of the store
+	version string              // the resourceVersion that the rest is stored in; empty: there is no ConfigMap
+	own     []string            // the versions that the last writes gave
+	seen    string              // the version that the ConfigMap is said to have; empty: no news
+	tried   uint64              // when it was written last, or was to be, as in unsaved
+	held    map[string]string   // what the ConfigMap has in version
+	claims  map[string]claim    // of which object texts have what the wraps claim, by key
+	cut     map[string][]string // keys that they claim besides, and the text has no room for; never changed in place
+	turns   map[string]uint64   // how often others have changed or removed a text, by key
 	waiting []chan error
 	busy    bool // a goroutine is at work on the ConfigMap
 }
@@ -40,7 +41,7 @@ type markShard struct {
 func newMarkShard(s *markStore, name string) *markShard {
 	return &markShard{
 		store: s, name: name, texts: map[string]string{}, damaged: map[string]bool{}, unsaved: map[string]uint64{}, held: map[string]string{},
-		claims: map[string]claim{}, turns: map[string]uint64{},
+		claims: map[string]claim{}, cut: map[string][]string{}, turns: map[string]uint64{},
 	}
 }
 

@@ -19,8 +19,6 @@ import (
 const (
 	firstRetry = 500 * time.Millisecond
 	lastRetry  = time.Minute
-	// maxCut bounds the keys of one object that are kept here because its mark has no room for them.
-	maxCut = 256
 )
 
 // memory keeps, for each object, the status that this process wrote last, until the cache has it; what the last look went by; and how often it was tried in
@@ -47,8 +45,6 @@ type note struct {
 	tries   int
 	// claims is the generation of the object whose claims of keys are in its mark; 0: none is known to be.
 	claims int64
-	// cut are keys that they name besides, for which its mark has no room.
-	cut []string
 	// full is the version of the object whose status was refused for its size.
 	full string
 }
@@ -214,16 +210,13 @@ func (m *memory) writing(o *v1alpha1.GitSecret, uid types.UID, version string) {
 	})
 }
 
-// claims notes that the marks have what the wraps of o claim, but for the keys cut. Of many keys that are of no keyring nothing is noted: such an object is not looked at, as to uses.
-func (m *memory) claims(o *v1alpha1.GitSecret, cut ...string) {
+// claims notes that the marks have what the wraps of o claim.
+func (m *memory) claims(o *v1alpha1.GitSecret) {
 	m.change(keyOf(o), func(n *note) {
 		if n.uid != o.UID {
 			*n = note{uid: o.UID, tries: n.tries}
 		}
-		n.claims, n.cut = o.Generation, cut
-		if len(cut) > maxCut {
-			n.claims, n.cut = 0, nil
-		}
+		n.claims = o.Generation
 	})
 }
 
@@ -233,16 +226,6 @@ func (m *memory) claimed(o *v1alpha1.GitSecret) bool {
 	defer m.mu.Unlock()
 	n, ok := m.notes[keyOf(o)]
 	return ok && n.uid == o.UID && n.claims == o.Generation
-}
-
-// cut lists the keys that the wraps of o claim, and its mark has no room for.
-func (m *memory) cut(o *v1alpha1.GitSecret) []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if n, ok := m.notes[keyOf(o)]; ok && n.uid == o.UID {
-		return n.cut
-	}
-	return nil
 }
 
 // lookAgain has the next look at the object be a whole one, because something has changed that a look does not tell apart.

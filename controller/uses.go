@@ -75,14 +75,15 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 	for i := range all.Items {
 		o, key := &all.Items[i], markKey(keyOf(&all.Items[i]))
 		c.present[key] = keyOf(o).String()
+		part := marks[u.store.index(key)]
 		switch {
-		case marks[u.store.index(key)].claims[key] == claimOf(o) && u.seen.claimed(o):
+		case part.claims[key] == claimOf(o) && u.seen.claimed(o):
+			c.cut(keyOf(o).String(), part.cut[key])
 		case o.DeletionTimestamp != nil:
 			c.leaving = append(c.leaving, keyOf(o).String())
 		default:
 			c.unseen = append(c.unseen, keyOf(o).String())
 		}
-		c.cut(keyOf(o).String(), u.seen.cut(o))
 	}
 	for i, part := range marks {
 		c.where = u.store.home + "/" + u.store.shards[i].name

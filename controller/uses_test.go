@@ -79,11 +79,11 @@ func (c *counting) note(t *testing.T, name string, m unseal.Mark, looked bool) {
 	}
 }
 
-// look ends a look at an object that finds nothing new.
-func (c *counting) look(t *testing.T, o *v1alpha1.GitSecret) {
+// look ends a look at an object that finds nothing new, but keys that its mark has no room for.
+func (c *counting) look(t *testing.T, o *v1alpha1.GitSecret, cut ...string) {
 	t.Helper()
 	in := &unseal.Input{Object: o, Marks: c.store.of(t.Context(), keyOf(o))}
-	(&gitSecrets{gather: &gatherer{seen: c.seen}, marks: c.store}).claims(t.Context(), in, unseal.Decision{})
+	(&gitSecrets{gather: &gatherer{seen: c.seen}, marks: c.store}).claims(t.Context(), in, unseal.Decision{Cut: cut})
 }
 
 func (c *counting) want(t *testing.T, want keyring.Uses) {
@@ -118,6 +118,19 @@ func TestUsesAreCounted(t *testing.T) {
 	}})
 }
 
+// TestKeysThatHaveNoRoomAreCounted holds that a key counts which an object claims and its mark has no room for, and that too many of them are as if the object was not looked at.
+func TestKeysThatHaveNoRoomAreCounted(t *testing.T) {
+	c := newCounting(t, "prod/a")
+	c.note(t, "prod/a", needs(keyA, 0), false)
+	a := keyring.KeyUses{Objects: 1, Examples: []string{"prod/a"}}
+	c.look(t, placed("prod/a"), keyB)
+	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: a, keyB: a}})
+	c.look(t, placed("prod/a"))
+	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: a}})
+	c.look(t, placed("prod/a"), make([]string, 257)...)
+	c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Keys: map[string]keyring.KeyUses{keyA: a}})
+}
+
 // TestWhatWasNotLookedAtIsSaid holds everything that keeps a count from being whole.
 func TestWhatWasNotLookedAtIsSaid(t *testing.T) {
 	c := newCounting(t, "prod/a", "prod/b", "away/a")
@@ -128,17 +141,6 @@ func TestWhatWasNotLookedAtIsSaid(t *testing.T) {
 	c.look(t, newer) // it has changed since
 	c.store.shardOf("prod_c").note("prod_c", "damaged")
 	c.want(t, keyring.Uses{Unseen: "2 GitSecrets were not looked at yet: away/a, prod/b; 1 mark is damaged", Keys: map[string]keyring.KeyUses{keyA: {Objects: 2, Examples: []string{"prod/a", "prod/b"}}}})
-
-	c = newCounting(t, "prod/a")
-	c.note(t, "prod/a", needs(keyA, 0), false)
-	c.seen.claims(placed("prod/a"), keyB) // the mark has no room for it
-	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: {Objects: 1, Examples: []string{"prod/a"}}, keyB: {Objects: 1, Examples: []string{"prod/a"}}}})
-	c.seen.claims(placed("prod/a"))
-	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: {Objects: 1, Examples: []string{"prod/a"}}}})
-	next := placed("prod/a")
-	next.UID = "made anew"
-	c.seen.claims(next, make([]string, 257)...)
-	c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet", Keys: map[string]keyring.KeyUses{keyA: {Objects: 1, Examples: []string{"prod/a"}}}})
 
 	c = newCounting(t)
 	c.note(t, "away/a", needs(keyA, 0), true)
