@@ -128,7 +128,7 @@ func TestKeysThatHaveNoRoomAreCounted(t *testing.T) {
 	c.look(t, placed("prod/a"))
 	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: a}})
 	c.look(t, placed("prod/a"), make([]string, 257)...)
-	c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Keys: map[string]keyring.KeyUses{keyA: a}})
+	c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Soon: true, Keys: map[string]keyring.KeyUses{keyA: a}})
 }
 
 // TestWhatWasNotLookedAtIsSaid holds everything that keeps a count from being whole.
