@@ -22,8 +22,8 @@ const (
 
 // Ledger is what a mark remembers of keys. Key ids have all 32 digits, sets of them are sorted and never changed in place, times are seconds of Unix.
 //
-// A use is an envelope's of one object: one with another commit is another envelope, also where it has the same id, which whoever seals may choose. What wraps claim only ever adds uses; one ends when the controller has opened the envelope, from the object as synced, with
-// another key of the same keyring, and no wrap claims it any more.
+// A use is an envelope's of one object: one with another commit is another envelope, also where it has the same id, which whoever seals may choose. What wraps claim only ever adds
+// uses; one ends when the controller has opened the envelope, from the object as synced, with another key of the same keyring, and no wrap claims it any more.
 type Ledger struct {
 	// Envelopes are those that items of the object name, and the last ones that did.
 	Envelopes map[string]Wrapped
