@@ -121,9 +121,9 @@ func add(mgr ctrl.Manager, cfg Config, clock *clock, recorder *audit.Recorder, b
 		return err
 	}
 	store.date = clock.later
-	needs := &uses{store: store, objects: reader, seen: bodies.seen, now: clock.later, ahead: clock.ahead}
+	needs := &uses{store: store, objects: reader, live: mgr.GetAPIReader(), seen: bodies.seen, now: clock.later, ahead: clock.ahead}
 	rings := keyring.NewManager(keyring.Config{
-		Source: cfg.KeySource, Use: cfg.KeySourceUse, Uses: needs.of, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live,
+		Source: cfg.KeySource, Use: cfg.KeySourceUse, Uses: needs.sure, Glance: needs.of, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live,
 		Backups: backups{mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace}, Restores: cfg.KeyRestores,
 	})
 	marksChanged, err := store.whenMarksChange(mgr, reader, bodies.seen.lookAgain)
