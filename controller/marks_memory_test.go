@@ -134,6 +134,7 @@ func TestWhereNothingWasEverSeenNothingIsKnown(t *testing.T) {
 	c.note(t, "prod/deleted", needs(keyA, 70), false)
 	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: {Gone: 1, LastGone: time.Unix(70, 0)}}})
 	c = newCounting(t, "prod/a")
+	c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet", Soon: true, Keys: map[string]keyring.KeyUses{}})
 	c.seen.claims(placed("prod/a"))
 	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{}})
 }
