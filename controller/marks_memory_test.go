@@ -138,3 +138,19 @@ func TestWhereNothingWasEverSeenNothingIsKnown(t *testing.T) {
 	c.look(t, placed("prod/a"))
 	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{}})
 }
+
+// TestWhatIsLookedAtSoon tells what a start has not come to yet from what stays in the way.
+func TestWhatIsLookedAtSoon(t *testing.T) {
+	c := newCounting(t, "prod/a")
+	soon := func(want bool) {
+		t.Helper()
+		if got, err := c.of(t.Context(), "prod-eu"); err != nil || got.Soon != want || got.Unseen == "" {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	soon(true)
+	c.store.shardOf("prod_c").note("prod_c", "damaged")
+	soon(false)
+	c = newCounting(t)
+	soon(false)
+}

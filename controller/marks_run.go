@@ -129,9 +129,10 @@ func (s *markStore) recall(ctx context.Context) {
 // NeedLeaderElection has only the leader write.
 func (s *markStore) NeedLeaderElection() bool { return true }
 
-// addMarks registers the store.
-func addMarks(mgr ctrl.Manager, cfg Config, objects client.Reader) (*markStore, error) {
+// addMarks registers the store, which dates by date what has gone.
+func addMarks(mgr ctrl.Manager, cfg Config, objects client.Reader, date func() time.Time) (*markStore, error) {
 	s := newMarkStore(mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace, cfg.Now, cfg.Log)
+	s.date = date
 	s.present = func(ctx context.Context) (func(string) bool, error) {
 		unread := map[string]bool{}
 		if n, ok := objects.(*namespaces); ok {

@@ -25,6 +25,7 @@ const maxExamples = 10
 type uses struct {
 	store   *markStore
 	objects client.Reader
+	live    client.Reader // uncached; sure alone asks it
 	seen    *memory
 	now     func() time.Time     // the date of what is found to be gone
 	ahead   func() time.Duration // how far the API server's clock is ahead of ours; nil: nobody knows

@@ -137,6 +137,38 @@ func TestAnOldKeyGoesByItself(t *testing.T) {
 	}
 }
 
+// TestADestructionIsSure has a use be known to the API server that is not at hand: the key stays. Nothing more is asked than what is at hand while that is in the way.
+func TestADestructionIsSure(t *testing.T) {
+	b := newBench(t)
+	sure, glance := &useTable{}, &useTable{}
+	b.uses, b.glance = sure.of, glance.of
+	b.restart(b.log)
+	b.mustEnsure(ring("default"))
+	first, second := newClassical(t, keyring.Deactivated), newClassical(t, keyring.Deactivated)
+	b.src.put(first)
+	b.src.put(second)
+	kr := asks([3]string{first.ID, "Destroy", ""}, [3]string{second.ID, "Destroy", ""})
+	both := func(u keyring.KeyUses) map[string]keyring.KeyUses {
+		return map[string]keyring.KeyUses{first.ID: u, second.ID: u}
+	}
+	needed, free := both(keyring.KeyUses{Objects: 1}), both(keyring.KeyUses{})
+	for _, c := range []struct {
+		glance, sure map[string]keyring.KeyUses
+		want         string
+		asked        int
+	}{
+		{needed, free, "Refused", 0},
+		{free, needed, "Refused", 1},
+		{free, free, "Done", 2},
+	} {
+		glance.uses.Keys, sure.uses.Keys, sure.asked = c.glance, c.sure, 0
+		res := b.mustEnsure(kr)
+		if res.Requests[0].Outcome != c.want || res.Requests[1].Outcome != c.want || sure.asked != c.asked {
+			t.Errorf("%+v, asked %d times", res.Requests, sure.asked)
+		}
+	}
+}
+
 // TestARefusedRequestDoesNotLieInWaitForAMomentWithoutTheObject has the object that needs a key be away for a moment, as while somebody replaces it.
 func TestARefusedRequestDoesNotLieInWaitForAMomentWithoutTheObject(t *testing.T) {
 	b := newBench(t)

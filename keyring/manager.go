@@ -22,6 +22,8 @@ type Config struct {
 	Use func(keyring string, specs ...v1alpha1.KeySource)
 	// Uses tells who needs the keys. Nil: nobody knows, and no key is destroyed but by a request that says so.
 	Uses UsesFunc
+	// Glance tells the same by what is at hand, for the status and for what is not destroyed in any case. Nil: Uses.
+	Glance UsesFunc
 	// Backups keeps backups of the keys, and Restores has those that people want to be taken from backups. Nil: there are none.
 	Backups  Backups
 	Restores Restores

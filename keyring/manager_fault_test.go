@@ -199,3 +199,23 @@ func TestAnEmptySourceTakesNoOtherControllersKeyringOver(t *testing.T) {
 	// Whoever has lost the keys makes the Keyring again: its status is empty then.
 	second.mustEnsure(ring("default"))
 }
+
+// TestKeysInMemoryOutliveASourceThatComesBackEmpty has a Vault that was lost come back without its content.
+func TestKeysInMemoryOutliveASourceThatComesBackEmpty(t *testing.T) {
+	b := newBench(t)
+	res := b.mustEnsure(ring("default"))
+	id := res.Keys[0].ID
+	shown := ring("default")
+	shown.Status.ActiveKey, shown.Status.Recipients = res.ActiveKey, res.Note
+	delete(b.src.keys, id)
+	delete(b.src.statements, "default")
+	for range 2 {
+		if got, err := b.m.Ensure(t.Context(), shown); err != nil || got.Known || got.Reason != keyring.ReasonKeyMissing || !b.opens(id) {
+			t.Errorf("%+v, %v; it opens: %t", got, err, b.opens(id))
+		}
+	}
+	b.restart(b.log)
+	if got, err := b.m.Ensure(t.Context(), shown); err != nil || got.Reason != keyring.ReasonKeyMissing || b.opens(id) || len(b.live.Load().Unavailable()) != 0 {
+		t.Errorf("%+v, %v; it opens: %t", got, err, b.opens(id))
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/statement"
 )
@@ -59,6 +60,8 @@ type Restoring struct {
 	Floor uint64
 	// FloorNote is that set; empty where it is not known.
 	FloorNote string
+	// Doomed are the ids of the keys that spec.requests has destroyed.
+	Doomed []string
 	// There is what the source holds, and Published the ids of the keys of its stored recipient set.
 	There     Side
 	Published []string
@@ -66,8 +69,6 @@ type Restoring struct {
 	Fresh bool
 	// Moving says that spec.moveFrom is set.
 	Moving bool
-	// Doomed are the ids of the keys that spec.requests has destroyed.
-	Doomed []string
 }
 
 // DecideRestore says what is left to do. Done again and again on what the source then holds, it ends in DoFinishRestore or DoStop, from wherever a crash has left it. What is in
@@ -78,10 +79,10 @@ type Restoring struct {
 // The statement key comes first, so that no other is made for keys that have one.
 func DecideRestore(s Restoring) Next {
 	switch {
-	case s.Moving:
-		return stop(ReasonRestoreRefused, "the keyring's keys are being moved: take spec.moveFrom out first (seal keys move --finish)")
 	case s.doomed() != "":
 		return stop(ReasonRestoreRefused, "spec.requests asks for key %s to be destroyed, which the backup has: take that request out of the Keyring first. Nothing may need the key before Git is applied", display(s.doomed()))
+	case s.Moving:
+		return stop(ReasonRestoreRefused, "the keyring's keys are being moved: take spec.moveFrom out first (seal keys move --finish)")
 	case s.Verifier != "" && s.There.Statement == "":
 		return Next{Do: DoRestoreStatement}
 	case s.Verifier != "" && s.There.Verifier != s.Verifier && s.Fresh:
@@ -117,6 +118,11 @@ func (s Restoring) key(k Key) Next {
 	return Next{Do: DoNothing}
 }
 
+// lost says that a key of the published set is nowhere.
+func (s Restoring) lost() bool {
+	return slices.ContainsFunc(s.Published, func(id string) bool { _, ok := s.There.key(id); return !ok })
+}
+
 // doomed is a key that would come back to be destroyed at once; empty: there is none.
 func (s Restoring) doomed() string {
 	for _, k := range slices.SortedFunc(slices.Values(s.Keys), older) {
@@ -130,11 +136,6 @@ func (s Restoring) doomed() string {
 // passed says that the number of There's set is too low, or was given to another set, too.
 func (s Restoring) passed() bool {
 	return s.There.Set < s.Floor || s.There.Set == s.Floor && s.FloorNote != "" && s.FloorNote != s.There.Note
-}
-
-// lost says that a key of the published set is nowhere.
-func (s Restoring) lost() bool {
-	return slices.ContainsFunc(s.Published, func(id string) bool { _, ok := s.There.key(id); return !ok })
 }
 
 // heir is the key whose set has the next number: the active one, else the newest. Where it is not active, the set is not published; the next one is.
@@ -243,4 +244,14 @@ func (r *run) restorable(a *asked) ([]Key, error) {
 		keys = append(keys, key)
 	}
 	return keys, nil
+}
+
+// doomed are the ids of the keys that requests have destroyed.
+func doomed(requests []v1alpha1.KeyRequest) (ids []string) {
+	for _, q := range requests {
+		if q.Do == v1alpha1.RequestDestroy {
+			ids = append(ids, q.Key)
+		}
+	}
+	return ids
 }

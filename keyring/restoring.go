@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/statement"
@@ -66,12 +65,7 @@ func (r *run) decideRestore(ctx context.Context) (Next, error) {
 	if r.asked == nil {
 		return Next{Do: DoNothing}, nil
 	}
-	s := Restoring{Keys: r.asked.keys, Floor: r.asked.floor, FloorNote: r.asked.note, There: r.inv.side(), Published: r.inv.situation().Published, Moving: r.move != nil}
-	for _, q := range r.kr.Spec.Requests {
-		if q.Do == v1alpha1.RequestDestroy {
-			s.Doomed = append(s.Doomed, q.Key)
-		}
-	}
+	s := Restoring{Keys: r.asked.keys, Floor: r.asked.floor, There: r.inv.side(), Published: r.inv.situation().Published, Moving: r.move != nil}
 	if !r.asked.KeysOnly && r.asked.backup.StatementPrivate == statement.Inside {
 		s.Verifier = r.asked.backup.StatementKey
 	}
@@ -82,6 +76,7 @@ func (r *run) decideRestore(ctx context.Context) (Next, error) {
 		}
 		s.Fresh = fresh
 	}
+	s.FloorNote, s.Doomed = r.asked.note, doomed(r.kr.Spec.Requests)
 	next := DecideRestore(s)
 	if next.Do != DoStop {
 		return next, nil
