@@ -1,6 +1,8 @@
 package keyring_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,4 +44,39 @@ func TestWhatADestroyedKeyHasLetOutStaysExposed(t *testing.T) {
 	next.ask(b)
 	next.mustEnsure(next.kr)
 	next.mustExpose(leaked, "restored")
+}
+
+// TestAKeyIsNotTakenIntoASecondKeyring has the key of a keyring that is in this cluster taken into another: which of their policies and states would count for it?
+func TestAKeyIsNotTakenIntoASecondKeyring(t *testing.T) {
+	b := lived(t, seal.Classical)
+	archive := ring("archive")
+	archive.Spec.Class = b.kr.Spec.Class
+	before, err := b.m.Ensure(t.Context(), archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() { b.ask(b, func(q *keyring.Restore) { q.Keyring, q.KeysOnly = "archive", true }) }
+	refused := func(when, want string) {
+		t.Helper()
+		res, err := b.m.Ensure(t.Context(), archive)
+		if len(res.Keys) != len(before.Keys) || b.kept.asked == nil || !strings.Contains(fmt.Sprint(res.Restore, err), want) {
+			t.Errorf("%s: %+v, %v", when, res.Restore, err)
+		}
+	}
+	ask()
+	refused("both are there", "is in keyring default")
+	b.again()
+	b.m.Expect(b.kr, archive)
+	ask()
+	refused("the other was not read yet", "keyring default was not read yet")
+	if b.kept.refused != "" {
+		t.Errorf("refused for good: %s", b.kept.refused)
+	}
+
+	next := b.anew()
+	next.ask(b, func(q *keyring.Restore) { q.Keyring, q.KeysOnly = "archive", true })
+	res, err := next.m.Ensure(t.Context(), archive)
+	if err != nil || next.kept.asked != nil || len(res.Keys) != 4 {
+		t.Errorf("in another cluster: %+v, %v", res, err)
+	}
 }

@@ -65,7 +65,10 @@ func (r *run) decideRestore(ctx context.Context) (Next, error) {
 	if r.asked == nil {
 		return Next{Do: DoNothing}, nil
 	}
-	s := Restoring{Keys: r.asked.keys, Floor: r.asked.floor, There: r.inv.side(), Published: r.inv.situation().Published, Moving: r.move != nil}
+	if from := r.asked.backup.Holder; from != r.kr.Name && r.m.unread(from) {
+		return Next{}, &refusal{ReasonKeySourceUnavailable, false, fmt.Errorf("keyring %s was not read yet, and may have the keys that are to be restored into this one", from)}
+	}
+	s := Restoring{Keys: r.asked.keys, Floor: r.asked.floor, There: r.inv.side(), Published: r.inv.situation().Published, Others: r.m.others(r.kr.Name), Moving: r.move != nil}
 	if !r.asked.KeysOnly && r.asked.backup.StatementPrivate == statement.Inside {
 		s.Verifier = r.asked.backup.StatementKey
 	}
