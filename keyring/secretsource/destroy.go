@@ -101,15 +101,6 @@ func (s *Source) bury(ctx context.Context, k keyring.Key) error {
 	return err
 }
 
-// unbury deletes what is left of a destruction that has not come to its end.
-func (s *Source) unbury(ctx context.Context, k keyring.Key) error {
-	there, err := s.there(ctx, s.form.DestroyedSecretName(k.Keyring, k.ID))
-	if there == nil || err != nil || there.Type != s.form.DestroyedType {
-		return err
-	}
-	return s.remove(ctx, there.Name, there.ResourceVersion)
-}
-
 // readDestroyed reads what is left of a key. Its errors are as those of readKey.
 func (s *Source) readDestroyed(name string, secret *corev1.Secret) (keyring.Key, error) {
 	held := s.held(secret)
