@@ -80,3 +80,36 @@ func TestAKeyIsNotTakenIntoASecondKeyring(t *testing.T) {
 		t.Errorf("in another cluster: %+v, %v", res, err)
 	}
 }
+
+// TestAKeyThatOthersKnowGoesAlongDestroyed has a key compromised and destroyed before a move, and in its middle, when the copy was made already.
+func TestAKeyThatOthersKnowGoesAlongDestroyed(t *testing.T) {
+	for _, copied := range []bool{false, true} {
+		b := newMoveBench(t)
+		old := b.before.Keys[1].ID
+		leak := func() error {
+			for _, to := range []keyring.State{keyring.Compromised, keyring.Destroyed} {
+				if k := b.src.keys[old]; k != nil && keyring.Step(k.State, to) == nil {
+					if err := b.src.SetState(t.Context(), *k, to, noon); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}
+		b.to.after = func(op string, _ int) error {
+			if op != "import" || !copied || b.to.keys[old] == nil {
+				return nil
+			}
+			return leak()
+		}
+		if !copied {
+			if err := leak(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.mustEnsure(moving("new"))
+		if k := b.to.keys[old]; k == nil || k.State != keyring.Destroyed || !k.WasCompromised || len(b.src.keys) > 0 {
+			t.Errorf("copied before: %t: %v", copied, k)
+		}
+	}
+}

@@ -109,7 +109,7 @@ func (s Restoring) key(k Key) Next {
 	switch {
 	case !ok:
 		return Next{Do: DoRestoreKey, Key: k.ID}
-	case k.State == Compromised && there.State != Compromised && Step(there.State, Compromised) == nil:
+	case k.learned(there):
 		return Next{Do: DoRestoreState, Key: k.ID}
 	}
 	return Next{Do: DoNothing}
