@@ -46,6 +46,11 @@ func (k Key) Destroyed(at time.Time) Key {
 // exposes says that others know the key, or knew it before it was destroyed: what it could open is known to them.
 func (k Key) exposes() bool { return k.State == Compromised || k.WasCompromised }
 
+// learned says that others know k, and that this is not known of the same key as it is elsewhere, and can be noted there.
+func (k Key) learned(elsewhere Key) bool {
+	return k.exposes() && !elsewhere.exposes() && Step(elsewhere.State, Compromised) == nil
+}
+
 // Display is the id as it is shown to people.
 func (k Key) Display() string { return display(k.ID) }
 

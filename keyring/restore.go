@@ -67,6 +67,8 @@ type Restoring struct {
 	Published []string
 	// Fresh says that There's statement key is one that nobody can know: it has published one set at the most, and no use of its keys is known.
 	Fresh bool
+	// Others are keyrings that have a key, by its id.
+	Others map[string]string
 	// Moving says that spec.moveFrom is set.
 	Moving bool
 }
@@ -83,6 +85,8 @@ func DecideRestore(s Restoring) Next {
 		return stop(ReasonRestoreRefused, "spec.requests asks for key %s to be destroyed, which the backup has: take that request out of the Keyring first. Nothing may need the key before Git is applied", display(s.doomed()))
 	case s.Moving:
 		return stop(ReasonRestoreRefused, "the keyring's keys are being moved: take spec.moveFrom out first (seal keys move --finish)")
+	case s.shared() != "":
+		return stop(ReasonRestoreRefused, "key %s is in keyring %s of this cluster, and a key belongs to one keyring: it would not be plain whose namespaces and whose state count for it", display(s.shared()), s.Others[s.shared()])
 	case s.Verifier != "" && s.There.Statement == "":
 		return Next{Do: DoRestoreStatement}
 	case s.Verifier != "" && s.There.Verifier != s.Verifier && s.Fresh:
@@ -112,10 +116,20 @@ func (s Restoring) key(k Key) Next {
 	switch {
 	case !ok:
 		return Next{Do: DoRestoreKey, Key: k.ID}
-	case k.State == Compromised && there.State != Compromised && Step(there.State, Compromised) == nil:
+	case k.learned(there):
 		return Next{Do: DoRestoreState, Key: k.ID}
 	}
 	return Next{Do: DoNothing}
+}
+
+// shared is the id of a key that is not here, and that another keyring has; empty: there is none.
+func (s Restoring) shared() string {
+	for _, k := range slices.SortedFunc(slices.Values(s.Keys), older) {
+		if _, there := s.There.key(k.ID); !there && s.Others[k.ID] != "" {
+			return k.ID
+		}
+	}
+	return ""
 }
 
 // lost says that a key of the published set is nowhere.

@@ -41,8 +41,8 @@ func (s *Source) destroy(ctx context.Context, k keyring.Stored, at time.Time) er
 	if d, ok := s.custody.(Destroyer); ok {
 		return s.destroyElsewhere(ctx, d, k, secret, at)
 	}
-	if secret.DeletionTimestamp != nil {
-		return &keyring.Problem{Where: where(secret.Name), Msg: fmt.Sprintf("is being deleted, and its finalizers hold it: %s", strings.Join(secret.Finalizers, ", ")), KeyID: k.ID}
+	if err := heldBack(secret, k.ID); err != nil {
+		return err
 	}
 	if err := s.bury(ctx, k.Destroyed(at)); err != nil {
 		return err
@@ -54,7 +54,22 @@ func (s *Source) destroy(ctx context.Context, k keyring.Stored, at time.Time) er
 			Msg: "is to be destroyed, and the API server does not let this controller delete it: give it `delete secrets` in its namespace (docs/rights.md)",
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	// The API server takes the deletion of one that finalizers hold, and leaves it there.
+	if secret, err = s.there(ctx, secret.Name); err != nil {
+		return err
+	}
+	return heldBack(secret, k.ID)
+}
+
+// heldBack says what holds a Secret that is being deleted.
+func heldBack(secret *corev1.Secret, id string) error {
+	if secret == nil || secret.DeletionTimestamp == nil {
+		return nil
+	}
+	return &keyring.Problem{Where: where(secret.Name), Msg: fmt.Sprintf("is being deleted, and its finalizers hold it: %s", strings.Join(secret.Finalizers, ", ")), KeyID: id}
 }
 
 // destroyElsewhere marks the Secret, has the private key deleted, and notes that it is. From the mark on nobody else can make the key active.
@@ -99,15 +114,6 @@ func (s *Source) bury(ctx context.Context, k keyring.Key) error {
 	}
 	_, err = s.annotate(ctx, there, s.annotationsOf(k))
 	return err
-}
-
-// unbury deletes what is left of a destruction that has not come to its end.
-func (s *Source) unbury(ctx context.Context, k keyring.Key) error {
-	there, err := s.there(ctx, s.form.DestroyedSecretName(k.Keyring, k.ID))
-	if there == nil || err != nil || there.Type != s.form.DestroyedType {
-		return err
-	}
-	return s.remove(ctx, there.Name, there.ResourceVersion)
 }
 
 // readDestroyed reads what is left of a key. Its errors are as those of readKey.

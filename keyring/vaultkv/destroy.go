@@ -102,16 +102,6 @@ func (s *Source) bury(ctx context.Context, k keyring.Key) error {
 	return s.store.put(ctx, name, v.number, fieldsOf(k))
 }
 
-// unbury deletes what is left of a destruction that has not come to its end.
-func (s *Source) unbury(ctx context.Context, k keyring.Key) error {
-	k.State = keyring.Destroyed
-	v, _, err := s.store.look(ctx, entryOf(k))
-	if v == nil || err != nil {
-		return err
-	}
-	return s.store.remove(ctx, entryOf(k), v.String(), moveNeeds)
-}
-
 // fieldsOf are those of a key's entry, without its private half.
 func fieldsOf(k keyring.Key) fields {
 	f := fields{fieldKeyring: k.Keyring, fieldRecipient: k.Recipient, fieldState: string(k.State), fieldCreated: stamp(k.Created)}
@@ -139,7 +129,10 @@ func readDestroyed(name, id string, f fields) (keyring.Key, error) {
 	if seal.KeyID(k.Recipient) != id {
 		return k, fmt.Errorf("has a %s that does not belong to its name", fieldRecipient)
 	}
-	if f.text(fieldState) != string(keyring.Destroyed) {
+	if f.text(fieldState) == notDestroyed {
+		k.State = notDestroyed
+	}
+	if k.State != notDestroyed && f.text(fieldState) != string(keyring.Destroyed) {
 		return k, fmt.Errorf("does not say in %s that the key is destroyed", fieldState)
 	}
 	err := readTimes(f, &k)
