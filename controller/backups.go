@@ -113,7 +113,7 @@ func (r *KeyringReconciler) tellBackups(ctx context.Context, kr *v1alpha1.Keyrin
 		}
 		reason := now.Reason
 		switch reason {
-		case keyring.ReasonBackupFailed, keyring.ReasonBackupHasMore:
+		case keyring.ReasonBackupFailed, keyring.ReasonBackupHasMore, keyring.ReasonBackupIncomplete:
 		case v1alpha1.ReasonRestoreRefused:
 			reason = keyring.ReasonRestoreRefused
 		default:
