@@ -113,7 +113,8 @@ start() {
 restore() {
   local name vkey pinned failed=
   listed "$1"
-  kubectl apply -f "$1/keyrings.yaml"
+  # Twice, where the controller makes the Keyring default in between.
+  kubectl apply -f "$1/keyrings.yaml" || kubectl apply -f "$1/keyrings.yaml"
   while read -r name; do
     if [ ! -e "$1/$name.backup.note" ]; then say "keyring $name has no backup"; continue; fi
     vkey=$(cat "$1/$name.vkey")
