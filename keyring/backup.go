@@ -16,10 +16,10 @@ import (
 
 // Backups keeps the newest backup of each keyring in a place where people can fetch it. What is in it is public, but for what only break glass opens.
 type Backups interface {
-	// Backup gives what is stored; nil where nothing is.
-	Backup(ctx context.Context, keyring string) ([]byte, error)
-	// SaveBackup stores a backup in the place of the one before.
-	SaveBackup(ctx context.Context, keyring string, signed []byte) error
+	// Backup gives what is stored, nil where nothing is, and its version.
+	Backup(ctx context.Context, keyring string) (signed []byte, version string, err error)
+	// SaveBackup stores a backup in the place of the one of that version; ErrConflict if another one is there by now.
+	SaveBackup(ctx context.Context, keyring string, signed []byte, version string) error
 }
 
 // Reasons of a Backed.
@@ -53,7 +53,7 @@ func (r *run) backUp(ctx context.Context) *Backed {
 	if len(glass) == 0 {
 		return &Backed{Reason: ReasonNoBreakGlass, Message: "there is no backup of the keys: it would be encrypted to spec.breakGlass.recipients, and there are none"}
 	}
-	stored, err := r.m.cfg.Backups.Backup(ctx, r.kr.Name)
+	stored, version, err := r.m.cfg.Backups.Backup(ctx, r.kr.Name)
 	if err != nil {
 		return failedBackup(fmt.Errorf("reading the backup: %w", err))
 	}
@@ -64,7 +64,7 @@ func (r *run) backUp(ctx context.Context) *Backed {
 	}
 	b.Keys = withoutLongGone(b.Keys)
 	if !isCurrent(stored, b) {
-		if err := r.saveBackup(ctx, b); err != nil {
+		if err := r.saveBackup(ctx, b, version); err != nil {
 			return failedBackup(err)
 		}
 	}
@@ -196,8 +196,8 @@ func isCurrent(stored []byte, now statement.Backup) bool {
 	return err == nil && old.Says() == now.Says()
 }
 
-// saveBackup puts the private halves into b and stores it.
-func (r *run) saveBackup(ctx context.Context, b statement.Backup) error {
+// saveBackup puts the private halves into b and stores it in the place of the one of that version.
+func (r *run) saveBackup(ctx context.Context, b statement.Backup, version string) error {
 	var inside []string
 	for _, k := range b.Keys {
 		if k.Private == statement.Inside {
@@ -217,7 +217,7 @@ func (r *run) saveBackup(ctx context.Context, b statement.Backup) error {
 		if err != nil {
 			return nil, err
 		}
-		if err := r.m.cfg.Backups.SaveBackup(ctx, r.kr.Name, signed); err != nil {
+		if err := r.m.cfg.Backups.SaveBackup(ctx, r.kr.Name, signed, version); err != nil {
 			return nil, fmt.Errorf("storing it: %w", err)
 		}
 		return nil, r.did("KeysBackedUp", backed(b).Message, nil)

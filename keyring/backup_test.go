@@ -30,13 +30,16 @@ type memoryBackups struct {
 	hook    func(op string) error
 }
 
-func (m *memoryBackups) Backup(_ context.Context, name string) ([]byte, error) {
-	return m.stored[name], m.fails
+func (m *memoryBackups) Backup(_ context.Context, name string) ([]byte, string, error) {
+	return m.stored[name], string(m.stored[name]), m.fails
 }
 
-func (m *memoryBackups) SaveBackup(_ context.Context, name string, signed []byte) error {
-	if m.fails != nil {
+func (m *memoryBackups) SaveBackup(_ context.Context, name string, signed []byte, version string) error {
+	switch {
+	case m.fails != nil:
 		return m.fails
+	case version != string(m.stored[name]):
+		return keyring.ErrConflict
 	}
 	m.stored[name] = slices.Clone(signed)
 	m.saved++
