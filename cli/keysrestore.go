@@ -25,9 +25,11 @@ namespace (waxwing-restore-KEYRING), from which the controller takes it into the
 key is proved, and the Secret deleted. It can be interrupted at any point and goes on by itself.
 
 Restored keys open only; nothing is sealed to them any more: the controller makes a new key to seal to,
-unless another is active. Keys that the keyring has already stay as they are. The statement key comes
-back too, so that pins stay valid, if the keyring has none, or a new one that nobody can know yet;
---keys-only leaves it out. Afterwards, seal keys fetch --save and seal rewrap.
+unless another is active. Keys that the keyring has already stay as they are, also as destroyed: to have
+one of those back, delete first what is left of it. What another keyring of the cluster has is refused.
+
+The statement key comes back too, so that pins stay valid, if the keyring has none, or a new one that
+nobody can know yet; --keys-only leaves it out. Afterwards, seal keys fetch --save and seal rewrap.
 
 The Keyring has to be there, as it was, and its source empty or not. It takes the rights to create, get
 and delete Secrets in the controller's namespace, and to get Keyrings.`
@@ -181,13 +183,11 @@ func (r *restoring) findNewest(ctx context.Context) error {
 
 // confirm tells what will be done, and asks.
 func (r *restoring) confirm(ctx context.Context, kr *v1alpha1.Keyring) error {
-	there := map[string]string{}
-	for _, k := range kr.Status.Keys {
-		there[k.ID] = k.State
-	}
+	there := statesOf(kr)
 	r.told = waitsFor(kr)
+	ready := true // what a status shows of a keyring that is not well may be what was lost
 	if c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Status != "True" {
-		there = nil // what a status shows of a keyring that is not well may be what was lost
+		ready = false
 	}
 	for _, line := range describeBackup(r.backup) {
 		r.say(line)
@@ -195,7 +195,11 @@ func (r *restoring) confirm(ctx context.Context, kr *v1alpha1.Keyring) error {
 	for _, k := range r.backup.Keys {
 		id := displayID16(k)
 		switch state, known := there[k.Recipient.KeyID()]; {
-		case known:
+		case known && ready && state == "Destroyed" && k.Private == statement.Inside:
+			r.say(fmt.Sprintf("key %s is destroyed in the keyring, and stays so, unless what is left of it is deleted before", id))
+		case known && state == "Destroyed" && k.Private == statement.Inside:
+			r.say(fmt.Sprintf("key %s was destroyed in the keyring: it comes back as Deactivated only if what is left of it is gone as well", id))
+		case known && ready:
 			r.say(fmt.Sprintf("key %s is there already, as the Keyring shows (%s), and stays as it is", id, state))
 		case k.Private == statement.Inside && k.State == "Compromised":
 			r.say(fmt.Sprintf("key %s comes back as Compromised: it opens, and what it could open is exposed", id))
@@ -284,7 +288,7 @@ func (r *restoring) await(ctx context.Context, uid string) error {
 			case kerr != nil && ctx.Err() == nil:
 				return withClusterHint(kerr)
 			case kerr == nil && !there && r.done(kr, uid, gone):
-				return nil
+				return r.end(kr)
 			case kerr == nil:
 				if text := waitsFor(kr); text != "" && text != r.told {
 					r.told = text
@@ -314,28 +318,54 @@ func waitsFor(kr *v1alpha1.Keyring) string {
 // lateStatus is how often the Keyring is asked for what became of a request that is gone, before its keys alone have to say it: the controller may have ended in between.
 const lateStatus = 20
 
-// done says so once the controller has said that all keys of this request are there, and one is sealed to.
+// done says whether the controller has said that it is done with this request, and one key is sealed to.
 func (r *restoring) done(kr *v1alpha1.Keyring, uid string, gone int) bool {
-	states := map[string]bool{}
-	for _, k := range kr.Status.Keys {
-		states[k.ID] = true
-	}
-	n, missing := 0, 0
+	states, missing := statesOf(kr), 0
 	for _, k := range r.backup.Keys {
-		if k.Private == statement.Inside {
-			n++
-			if !states[k.Recipient.KeyID()] {
-				missing++
-			}
+		if k.Private == statement.Inside && states[k.Recipient.KeyID()] == "" {
+			missing++
 		}
 	}
 	c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionRestoring)
-	said := c != nil && c.Reason == v1alpha1.ReasonRestoreDone && strings.Contains(c.Message, "(request "+uid+")")
+	request := " (request " + uid + ")"
+	said := c != nil && c.Reason == v1alpha1.ReasonRestoreDone && strings.Contains(c.Message, request)
 	ready := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady)
 	if (!said && (gone < lateStatus || missing > 0)) || kr.Status.ActiveKey == "" || ready == nil || ready.Status != "True" {
 		return false
 	}
+	if said {
+		r.say("keyring " + r.keyring + ": " + strings.Replace(c.Message, request, "", 1))
+	}
+	return true
+}
+
+// end says which keys are there, and fails where one is not: what is left of it says that it was destroyed.
+func (r *restoring) end(kr *v1alpha1.Keyring) error {
+	states, n := statesOf(kr), 0
+	var dead []string
+	for _, k := range r.backup.Keys {
+		switch state := states[k.Recipient.KeyID()]; {
+		case k.Private != statement.Inside:
+		case state == "" || state == "Destroyed":
+			dead = append(dead, displayID16(k))
+		default:
+			n++
+		}
+	}
+	if len(dead) > 0 {
+		return failed("delete what is left of it, and restore again: kubectl describe keyring "+r.keyring+" says where that is",
+			"keyring %s has not all of the backup: key %s was not restored", r.keyring, strings.Join(dead, ", "))
+	}
 	r.say(fmt.Sprintf("keyring %s has %s of the backup, and seals to key %s", r.keyring, countOf(n, "key"), kr.Status.ActiveKey))
 	message(r.env.Stderr, "hint: ", "next: seal keys fetch --keyring "+r.keyring+" --save, and seal rewrap for what is to be sealed to the new key")
-	return true
+	return nil
+}
+
+// statesOf are the states of a keyring's keys by id, as its status shows them.
+func statesOf(kr *v1alpha1.Keyring) map[string]string {
+	states := map[string]string{}
+	for _, k := range kr.Status.Keys {
+		states[k.ID] = k.State
+	}
+	return states
 }

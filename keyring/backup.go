@@ -133,7 +133,7 @@ func (r *run) backupHead(glass []seal.Recipient) statement.Backup {
 			continue // usable has seen to it
 		}
 		b.Keys = append(b.Keys, statement.BackupKey{
-			Recipient: recipient, State: string(k.State), Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear, Private: k.whereabouts(),
+			Recipient: recipient, State: string(k.State), Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear, WasCompromised: k.WasCompromised, Private: k.whereabouts(),
 		})
 		// A place that keeps keys for itself keeps the statement key, too.
 		if k.whereabouts() == statement.Elsewhere {

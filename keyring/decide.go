@@ -41,6 +41,7 @@ const (
 	DoCompromise    Do = "note that others know a key"
 	DoAskUses       Do = "ask who needs the keys"
 	DoDestroy       Do = "destroy a key"
+	DoUnbury        Do = "take back the destruction of a key that has not come to its end"
 )
 
 // Situation is what a source holds for one keyring, what is asked of it, and when.
@@ -66,6 +67,8 @@ type Situation struct {
 	Moving bool
 	// Uses is who needs the keys, as it was told after the last change; nil: nobody was asked.
 	Uses *Uses
+	// Buried are the ids of keys whose destruction has begun and has not come to its end.
+	Buried []string
 	// Undestroyed are keys that were to be destroyed and cannot be now: nothing is asked for them.
 	Undestroyed []Undestroyed
 }

@@ -137,6 +137,9 @@ func perform(s *keyring.Situation, n keyring.Next, made *int) {
 			s.Keys[i].Activated = s.Now
 		}
 		s.Keys[i].State, s.Keys[i].Since = to, s.Now
+		if to == keyring.Destroyed {
+			s.Buried = slices.DeleteFunc(s.Buried, func(id string) bool { return id == n.Key })
+		}
 	}
 	s.Uses = nil
 	switch n.Do {
@@ -155,6 +158,8 @@ func perform(s *keyring.Situation, n keyring.Next, made *int) {
 		state(keyring.Deactivated)
 	case keyring.DoSuspend, keyring.DoResume, keyring.DoCompromise, keyring.DoDestroy:
 		state(n.To)
+	case keyring.DoUnbury:
+		s.Buried = slices.DeleteFunc(s.Buried, func(id string) bool { return id == n.Key })
 	case keyring.DoAskUses:
 		s.Uses = &keyring.Uses{}
 	}

@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,14 +12,16 @@ import (
 // ends says whether a key in this state may be destroyed.
 func (s State) ends() bool { return Step(s, Destroyed) == nil }
 
-// ending is which key is to be destroyed next, where all else is done. Who needs the keys is asked for before, and anew for each.
+// ending is which key is to be destroyed next, where all else is done. Who needs the keys is asked for before, and anew for each. A destruction that has begun and that nobody wants any more, or that is
+// refused by now, is taken back: somebody may delete the key by mistake later, which must not look like what was wanted.
 func (s Situation) ending() Next {
 	for _, k := range s.Keys {
 		r, asked := s.request(k.ID)
-		var next Next
+		next, begun := Next{}, slices.Contains(s.Buried, k.ID)
 		switch {
-		case s.Moving || !k.State.ends():
+		case s.Moving || (!k.State.ends() && !begun):
 			continue
+		case !k.State.ends():
 		case asked && r.Do == v1alpha1.RequestDestroy:
 			next = s.destroy(k, r.Despite, asking(r))
 		case !s.Unreadable && !s.ends(k).IsZero() && !s.ends(k).After(s.Now):
@@ -26,6 +29,9 @@ func (s Situation) ending() Next {
 		}
 		if next.Do != "" && next.Do != DoNothing {
 			return next
+		}
+		if tried := next.Do != "" && s.undestroyed(k.ID) != ""; begun && !tried {
+			return Next{Do: DoUnbury, Key: k.ID}
 		}
 	}
 	return Next{Do: DoNothing}

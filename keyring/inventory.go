@@ -46,6 +46,11 @@ func (inv *inventory) situation() Situation {
 	if inv.statement != nil {
 		s.Statement, s.Claim = inv.statement.Where, inv.statement.Claim
 	}
+	for _, k := range inv.keys {
+		if k.Buried {
+			s.Buried = append(s.Buried, k.ID)
+		}
+	}
 	if inv.set != nil {
 		for _, r := range inv.set.Recipients {
 			s.Published = append(s.Published, r.KeyID())

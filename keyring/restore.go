@@ -62,6 +62,8 @@ type Restoring struct {
 	Published []string
 	// Fresh says that There's statement key is one that nobody can know: it has published one set at the most, and no use of its keys is known.
 	Fresh bool
+	// Others are keyrings that have a key, by its id.
+	Others map[string]string
 	// Moving says that spec.moveFrom is set.
 	Moving bool
 }
@@ -76,6 +78,8 @@ func DecideRestore(s Restoring) Next {
 	switch {
 	case s.Moving:
 		return stop(ReasonRestoreRefused, "the keyring's keys are being moved: take spec.moveFrom out first (seal keys move --finish)")
+	case s.shared() != "":
+		return stop(ReasonRestoreRefused, "key %s is in keyring %s of this cluster, and a key belongs to one keyring: it would not be plain whose namespaces and whose state count for it", display(s.shared()), s.Others[s.shared()])
 	case s.Verifier != "" && s.There.Statement == "":
 		return Next{Do: DoRestoreStatement}
 	case s.Verifier != "" && s.There.Verifier != s.Verifier && s.Fresh:
@@ -109,6 +113,16 @@ func (s Restoring) key(k Key) Next {
 		return Next{Do: DoRestoreState, Key: k.ID}
 	}
 	return Next{Do: DoNothing}
+}
+
+// shared is the id of a key that is not here, and that another keyring has; empty: there is none.
+func (s Restoring) shared() string {
+	for _, k := range slices.SortedFunc(slices.Values(s.Keys), older) {
+		if _, there := s.There.key(k.ID); !there && s.Others[k.ID] != "" {
+			return k.ID
+		}
+	}
+	return ""
 }
 
 // lost says that a key of the published set is nowhere.
@@ -180,7 +194,7 @@ func (r *run) restorable(a *asked) ([]Key, error) {
 		if !state.Known() {
 			return nil, fmt.Errorf("key %s of the backup has no state that is known", display(k.Recipient.KeyID()))
 		}
-		key := Key{Keyring: r.kr.Name, ID: k.Recipient.KeyID(), Recipient: k.Recipient.String(), State: Destroyed, Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear}
+		key := Key{Keyring: r.kr.Name, ID: k.Recipient.KeyID(), Recipient: k.Recipient.String(), State: Destroyed, Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear, WasCompromised: k.WasCompromised}
 		switch k.Private {
 		case statement.Elsewhere:
 			continue

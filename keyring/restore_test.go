@@ -284,6 +284,7 @@ func TestDecideRestore(t *testing.T) {
 		"of another statement key":     {keyring.Restoring{Keys: []keyring.Key{a}, Floor: 4, There: holding(there, a)}, keyring.DoFinishRestore, ""},
 		"the published key is nowhere": {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Published: []string{b.ID}, There: holding(there, a)}, keyring.DoRestoreSet, a.ID},
 		"the active key is the heir":   {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 4, There: holding(there, a, key("c", keyring.Active))}, keyring.DoRestoreSet, key("c", "").ID},
+		"another keyring has it":       {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Others: map[string]string{a.ID: "other"}}, keyring.DoStop, ""},
 		"all is there":                 {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 3, Published: []string{a.ID}, There: holding(there, a)}, keyring.DoFinishRestore, ""},
 	} {
 		if got := keyring.DecideRestore(c.s); got.Do != c.want || got.Key != c.key {

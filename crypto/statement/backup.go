@@ -52,6 +52,8 @@ type BackupKey struct {
 	// Created is required; Activated and Since are zero where they are not known. All are to the second.
 	Created, Activated, Since time.Time
 	WasClear                  bool
+	// WasCompromised says of a destroyed key that others knew it.
+	WasCompromised bool
 	// Private is Inside, Elsewhere or Gone.
 	Private string
 }
@@ -87,6 +89,9 @@ func (k BackupKey) text() string {
 	}
 	if k.WasClear {
 		t.WriteString("was-clear: true\n")
+	}
+	if k.WasCompromised {
+		t.WriteString("was-compromised: true\n")
 	}
 	fmt.Fprintf(&t, "private: %s\n", k.Private)
 	return t.String()
@@ -256,10 +261,15 @@ func (l *lines) key() (k BackupKey, there, ok bool) {
 			return k, true, false
 		}
 	}
-	if text, there := l.next("was-clear"); there {
-		if k.WasClear = text == "true"; !k.WasClear {
+	for _, f := range []struct {
+		name string
+		into *bool
+	}{{"was-clear", &k.WasClear}, {"was-compromised", &k.WasCompromised}} {
+		text, there := l.next(f.name)
+		if there && text != "true" {
 			return k, true, false
 		}
+		*f.into = there
 	}
 	k.Private, ok = l.next("private")
 	return k, true, ok

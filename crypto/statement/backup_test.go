@@ -84,7 +84,7 @@ func newVault(t testing.TB, class seal.Class) *vault {
 		Keys: []statement.BackupKey{
 			{Recipient: rs[0], State: "Deactivated", Created: day, Activated: day, Since: day.Add(time.Minute), WasClear: true, Private: statement.Inside},
 			{Recipient: rs[1], State: "Active", Created: day, Activated: day, Private: statement.Inside},
-			{Recipient: rs[2], State: "Destroyed", Created: day, Private: statement.Gone},
+			{Recipient: rs[2], State: "Destroyed", Created: day, WasCompromised: true, Private: statement.Gone},
 		},
 	}
 	v.texts = append(v.texts[:2:2], signerKey)
@@ -112,6 +112,9 @@ func TestABackupGivesBackWhatWentIn(t *testing.T) {
 		}
 		if k := b.Keys[0]; k.State != "Deactivated" || !k.WasClear || !k.Since.Equal(at("2026-11-23T02:23:00Z")) || !k.Activated.Equal(k.Created) {
 			t.Errorf("%+v", k)
+		}
+		if b.Keys[0].WasCompromised || !b.Keys[2].WasCompromised || b.Keys[2].WasClear {
+			t.Errorf("which keys others knew: %+v", b.Keys)
 		}
 		c, err := b.Unlock(seal.NewIdentities(v.glass))
 		if err != nil || c.Signer() != v.texts[2] || strings.Join(c.Identities(), " ") != strings.Join(v.texts[:2], " ") {
