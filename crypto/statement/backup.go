@@ -16,8 +16,8 @@ import (
 const backupHeader = "waxwing.io/backup/v1"
 
 const (
-	// MaxBackup is the size of a signed backup in bytes: it has to fit into a ConfigMap.
-	MaxBackup = 768 << 10
+	// MaxBackup is the size of a signed backup in bytes: with what is inside, and the newest recipient set, it has to fit into the Secret that asks for a restore, of 1 MiB.
+	MaxBackup = 704 << 10
 	// MaxBackupKeys is how many keys a backup can have.
 	MaxBackupKeys = 256
 )
@@ -119,6 +119,9 @@ func (b Backup) Set() (*Recipients, error) {
 
 // Sign gives the signed note, of at most MaxBackup bytes. Lock comes before it.
 func (b Backup) Sign(signer note.Signer) ([]byte, error) {
+	if n := len(b.Keys); n > MaxBackupKeys {
+		return nil, fmt.Errorf("signing a backup of %s: it has %d keys, more than %d", b.Holder, n, MaxBackupKeys)
+	}
 	text := b.Text()
 	if _, err := parseBackup(text); err != nil {
 		return nil, fmt.Errorf("signing a backup of %s: %w", b.Holder, err)

@@ -57,7 +57,7 @@ func rotated(t *testing.T) *keyring {
 	k.text = file(t, "x: y\n", object(t, k.old, glass))
 	k.doc = parsed(t, rewrap.Sealed(k.text)[0])
 	var err error
-	if k.wraps, err = rewrap.Make(k.doc.Spec(), now, rewrap.Stale(k.doc.Spec(), now), seal.NewIdentities(k.oldID)); err != nil {
+	if k.wraps, err = rewrap.Make(k.doc.Spec(), now, k.doc.Spec().Stale(now), seal.NewIdentities(k.oldID)); err != nil {
 		t.Fatal(err)
 	}
 	return k
@@ -87,7 +87,7 @@ func (k *keyring) offers() *rewrap.Offers {
 // find looks for a wrap of each stale envelope.
 func (k *keyring) find(o *rewrap.Offers) ([]rewrap.Wrap, error) {
 	var all []rewrap.Wrap
-	for _, id := range rewrap.Stale(k.doc.Spec(), k.now.SealHolder()) {
+	for _, id := range k.doc.Spec().Stale(k.now.SealHolder()) {
 		e := k.doc.Spec().Envelopes[id]
 		w, err := o.Find(k.pin, k.now, id, e.Commit, k.doc.Class(), e.Wraps["prod"])
 		if err != nil {
@@ -222,7 +222,7 @@ func TestWhyAnOfferDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := mixed.Envelopes[mixed.Referenced()[0]].Wraps["prod"]
-	strangers, err := rewrap.Make(k.doc.Spec(), stranger, rewrap.Stale(k.doc.Spec(), stranger), seal.NewIdentities(k.oldID))
+	strangers, err := rewrap.Make(k.doc.Spec(), stranger, k.doc.Spec().Stale(stranger), seal.NewIdentities(k.oldID))
 	if err != nil {
 		t.Fatal(err)
 	}

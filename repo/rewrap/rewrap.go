@@ -51,9 +51,6 @@ func sealedIn(d *manifest.Doc, depth int) []*manifest.Doc {
 	return out
 }
 
-// Stale lists the envelopes, among those that an item names, whose wrap of h is for other keys than h has now; in byte order.
-func Stale(spec *seal.Spec, h seal.Holder) []string { return spec.Stale(h) }
-
 // Make makes new wraps of h for the envelopes ids, which have one of h; envelope keys come from keys. spec stays as it is.
 func Make(spec *seal.Spec, h seal.Holder, ids []string, keys seal.Keys) ([]Wrap, error) {
 	if len(ids) == 0 {
