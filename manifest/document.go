@@ -119,10 +119,11 @@ func (d *Doc) value() (*value, error) {
 // maxKept bounds the text whose readings a File keeps, in bytes: nodes take many times as much.
 const maxKept = 512 << 10
 
-// reading is what the parser made of a document's text. Only val is ever set, once.
+// reading is what the parser made of a document's text. Only val and root are ever set, once.
 type reading struct {
-	root *yaml.Node // of YAML; nil for an empty document
-	val  *value     // nil where nobody has asked for it
+	root     *yaml.Node // of YAML; nil for an empty document
+	val      *value     // nil where nobody has asked for it
+	unparsed bool       // val is known, and nobody has asked for root
 }
 
 // reading reads the document's text, once if it is small.

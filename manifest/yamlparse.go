@@ -83,6 +83,9 @@ func withoutVersion(text []byte) []byte {
 // tooManyNodes estimates from above how many nodes the parser would make of
 // text (each needs an indicator), before it is given the chance.
 func tooManyNodes(text []byte) bool {
+	if len(text) <= maxNodes {
+		return false
+	}
 	n := 0
 	for i, c := range text {
 		switch c {
