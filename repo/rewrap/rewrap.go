@@ -25,6 +25,8 @@ const maxListDepth = 8
 type Wrap struct {
 	Envelope, Commit, Holder string
 	Wrap                     seal.Wrap
+
+	checked seal.Class // of one that was checked as Offers took it; it must not be changed then
 }
 
 // Sealed lists the GitSecrets of a file in their order, those in lists as items.
@@ -184,9 +186,12 @@ func (c Change) want() (*seal.Spec, error) {
 		if !ok || e.Commit != w.Commit {
 			return nil, fmt.Errorf("%s: has no such envelope as a new wrap is for", c.Doc.Label())
 		}
-		class, err := seal.CheckWrap(w.Holder, w.Wrap)
-		if err != nil {
-			return nil, fmt.Errorf("%s: with its new wraps: %w", c.Doc.Label(), err)
+		class := w.checked
+		if class == "" {
+			var err error
+			if class, err = seal.CheckWrap(w.Holder, w.Wrap); err != nil {
+				return nil, fmt.Errorf("%s: with its new wraps: %w", c.Doc.Label(), err)
+			}
 		}
 		mixed = mixed || class != c.Reads.Class()
 		e.Wraps[w.Holder] = w.Wrap
