@@ -91,6 +91,16 @@ func (d *Doc) JSON() ([]byte, error) {
 	return appendJSON(nil, v), nil
 }
 
+// Text returns the string at a path of mappings; false where there is none.
+func (d *Doc) Text(path ...string) (string, bool) {
+	v, err := d.value()
+	if err != nil {
+		return "", false
+	}
+	v = v.follow(keySteps(path))
+	return v.str(), v != nil && v.kind == kindString
+}
+
 // value returns the document, or the item, as a value.
 func (d *Doc) value() (*value, error) {
 	if d.owner == nil {
