@@ -88,7 +88,7 @@ func (d *Doc) JSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return appendJSON(nil, v), nil
+	return appendJSON(make([]byte, 0, len(d.text)), v), nil
 }
 
 // Text returns the string at a path of mappings; false where there is none.

@@ -268,6 +268,9 @@ func checkBytes(data []byte) *problem {
 	if i := strayMark(data); i >= 0 {
 		return &problem{off: i, msg: "a byte order mark in the middle of the file", hint: "files were joined that begin with one each: remove it"}
 	}
+	if utf8.Valid(data) {
+		return nil
+	}
 	for i := 0; i < len(data); {
 		r, size := utf8.DecodeRune(data[i:])
 		if r == utf8.RuneError && size == 1 {
