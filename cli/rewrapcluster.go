@@ -114,7 +114,7 @@ func (c *clusterOffers) askCluster(ctx context.Context, r *rewrapper) error {
 }
 
 func (c *clusterOffers) list(ctx context.Context, namespace string) error {
-	return c.client.GitSecrets(ctx, namespace, c.add)
+	return c.client.DecodeGitSecrets(ctx, namespace, c.add)
 }
 
 // listSome asks for the namespaces of the files, where one may not list all.

@@ -214,3 +214,16 @@ func TestMakeNeedsAKeyForItsOwnEnvelopesOnly(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+func TestAWrapIsPutIntoNoOtherObject(t *testing.T) {
+	k, other := rotated(t), rotated(t)
+	before := other.text.Bytes()
+	for name, c := range map[string]rewrap.Change{
+		"of another text":   {Doc: rewrap.Sealed(other.text)[0], Reads: k.doc, Wraps: k.wraps},
+		"of another object": {Doc: rewrap.Sealed(other.text)[0], Reads: other.doc, Wraps: k.wraps},
+	} {
+		if _, err := rewrap.Apply([]rewrap.Change{c}); err == nil || !bytes.Equal(other.text.Bytes(), before) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
