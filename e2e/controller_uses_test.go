@@ -152,7 +152,7 @@ func TestACompromisedKeyExposesWhatItCouldOpen(t *testing.T) {
 // TestAKeyThatIsNeededIsNotDestroyed has somebody who writes to Git try to bring a key to destruction that is needed, with a controller that is killed in between.
 func TestAKeyThatIsNeededIsNotDestroyed(t *testing.T) {
 	w := newWorld(t)
-	ctl := w.controller(t)
+	ctl := w.controller(t, shipped...) // a successor that has to wait finds the Secrets of what is gone collected
 	k := newKeyTurns(t, w)
 	old, first := k.active()
 	db := k.of("db", "first", first)
@@ -173,15 +173,15 @@ func TestAKeyThatIsNeededIsNotDestroyed(t *testing.T) {
 	}
 	k.put(t, garbled)
 	k.eventually(t, "db", unseal.Tampered)
-	ctl.Kill()
-	ctl = w.controllerWithLog(t, ctl.log)
+	ctl.Process.Kill()
+	ctl = w.controllerWithLog(t, ctl.log, shipped...)
 	k.ask(old, v1alpha1.RequestDestroy, v1alpha1.DespiteGone, needed)
 
 	// Gone, and while nobody looks; then back as it is garbled.
 	until(w.ctx, t, "the mark is stored", func() bool { return w.marked(w.ctx, t)["db"].Needed()[old].Present })
-	ctl.Kill()
+	ctl.Process.Kill()
 	k.gone(t, db)
-	ctl = w.controllerWithLog(t, ctl.log)
+	ctl = w.controllerWithLog(t, ctl.log, shipped...)
 	gone := "Refused: 1 object, or earlier version of one, needed it"
 	k.ask(old, v1alpha1.RequestDestroy, "", gone)
 	k.put(t, garbled)
