@@ -16,6 +16,10 @@ RACE    := ./cli/replace/... ./cli/trail/... ./repo/scan/... ./audit/... ./keyri
 # The commands that work on many files at a time, too.
 RACE_SCRIPTS := TestScripts/(tree_signed|rewrap)$$
 SUMMARY := go run ./e2e/tools/testsummary
+# The longest first, so that none is left over at the end. Half of the time of the end-to-end tests is waiting, so twice as many packages as there are processors run
+# at a time, and four at least; each of these may have a control plane (400 MB).
+LONGEST := ./e2e ./e2e/faults ./e2e/docs ./e2e/vault ./e2e/keysources ./e2e/rotation ./e2e/auditfaults ./e2e/chart
+AT_ONCE ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 2 ? 2 * n : 4)))
 
 .PHONY: help
 help: ## list the targets
@@ -49,15 +53,15 @@ demo: build tools ## seal, commit, apply, change, tamper and rotate on a real co
 demo-vault: build tools ## keys from Vault: a keyring on each source, on a real control plane and a real Vault, which is locked and unlocked (KEEP=1 leaves it up)
 	@./e2e/demo-vault.sh
 
-# -count=1, because go's cache of results does not know of the programs that the end-to-end tests build and run.
+# -count=1, because go's cache of results does not know of the programs that the end-to-end tests build and run; -vet=off, because lint has vetted everything.
 .PHONY: test
 test: lint cross tools prerequisites ## run every test; the first run builds a control plane (about 10 minutes on two cores)
 	@echo "== tests (the end-to-end ones start a real control plane)"
-	@go test -json -count=1 -timeout 40m ./... | $(SUMMARY) tests
+	@go test -json -count=1 -vet=off -p $(AT_ONCE) -timeout 40m $(LONGEST) ./... | $(SUMMARY) tests
 	@cd e2e/tools/controlplane && go test -json ./internal/pki | (cd ../../.. && $(SUMMARY) controlplane)
 	@echo "== tests under the race detector"
-	@CGO_ENABLED=1 go test -json -count=1 -timeout 20m -race $(RACE) | $(SUMMARY) race
-	@CGO_ENABLED=1 go test -json -count=1 -timeout 20m -race -run '$(RACE_SCRIPTS)' ./cli | $(SUMMARY) race-cli
+	@CGO_ENABLED=1 go test -json -count=1 -vet=off -timeout 20m -race $(RACE) | $(SUMMARY) race
+	@CGO_ENABLED=1 go test -json -count=1 -vet=off -timeout 20m -race -run '$(RACE_SCRIPTS)' ./cli | $(SUMMARY) race-cli
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck

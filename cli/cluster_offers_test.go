@@ -181,7 +181,7 @@ func (r *rotated) object(d *manifest.Doc, h seal.Holder) (any, error) {
 	namespace := cmp.Or(doc.Target.Namespace, doc.Spec().For.Namespace, "prod")
 	status := map[string]any{"observedGeneration": 3, "conditions": []any{map[string]any{"type": "Ready", "status": map[bool]string{true: "True", false: "False"}[r.ready == "Unsealed"],
 		"reason": r.ready, "lastTransitionTime": "2026-11-23T02:22:00Z", "message": ""}}}
-	if stale := rewrap.Stale(doc.Spec(), h); len(stale) > 0 && r.offers > 0 {
+	if stale := doc.Spec().Stale(h); len(stale) > 0 && r.offers > 0 {
 		r.offers--
 		offer, err := r.offer(doc.Spec(), h, stale, namespace+"/"+doc.Target.Name)
 		if err != nil {

@@ -13,6 +13,9 @@ func pathAndPage(r *http.Request) string {
 	if !strings.HasSuffix(key, "/secrets") {
 		return key
 	}
+	if r.Method == http.MethodPost {
+		return "POST " + key
+	}
 	if !strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadataList") {
 		return "lists are asked for without their data"
 	}

@@ -75,6 +75,13 @@ func serveCluster(env *testscript.Env, k keys) error {
 		"proxy":        {keyring: {502, "<html>bad gateway</html>"}},
 		"elsewhere":    {keyring: {302, "moved"}},
 	}
+	for name, ready := range map[string]bool{"destroyed": true, "destroyed-unready": false} {
+		answers, err := destroyedCluster(k, ready)
+		if err != nil {
+			return err
+		}
+		contexts[name] = answers
+	}
 	healthy, err := healthyCluster()
 	if err != nil {
 		return err

@@ -39,6 +39,7 @@ type fetchOptions struct {
 	statementKey string
 	save         bool
 	backup       string // where the backup is kept that --save renews too; empty: nowhere
+	below        string // the folder of the settings that say so
 	clusterFlags
 }
 
@@ -103,7 +104,7 @@ func (o *fetchOptions) renewBackup(ctx context.Context, env *Env) error {
 	}
 	b, signed, err := backupFetch{env: env, client: client, keyring: o.keyring, namespace: o.namespace, key: o.statementKey}.fetch(ctx)
 	if err == nil {
-		err = keepBackup(ctx, env, o.backup, b, signed)
+		err = keepBackup(ctx, env, o.backup, o.below, b, signed)
 	}
 	if err != nil {
 		return fmt.Errorf("the note is renewed, and the backup is not: %w", err)
@@ -133,20 +134,16 @@ func (o *fetchOptions) pinned(env *Env) error {
 	if o.out != "" || o.statementKey != "" {
 		return usage(repo.SettingsName+" says where the note goes, and under which key", "--save does not go with --out or --statement-key")
 	}
-	tree, err := env.settings()
+	holders, found, err := env.holders()
 	if err != nil {
 		return err
 	}
-	holders, err := tree.Holders(env.path("."))
-	if errors.Is(err, repo.ErrNoSettings) {
-		return failed("seal init writes one; without settings, use --out FILE", "%v", err)
-	}
-	if err != nil {
-		return err
+	if !found {
+		return failed("seal init writes one; without settings, use --out FILE", "%v", repo.ErrNoSettings)
 	}
 	for _, h := range holders {
 		if h.Name == o.keyring && h.StatementKey != "" {
-			o.out, o.statementKey, o.backup = h.Note, h.StatementKey, h.Backup
+			o.out, o.statementKey, o.backup, o.below = h.Note, h.StatementKey, h.Backup, h.Dir()
 			if err := notThroughLinks(filepath.Dir(h.Note), h.Note); err != nil {
 				return err
 			}

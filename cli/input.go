@@ -59,10 +59,15 @@ func readFile(ctx context.Context, path, name string, limit int64) ([]byte, erro
 			return nil, err
 		}
 		defer f.Close()
-		if info, err := f.Stat(); err == nil && info.IsDir() {
+		info, err := f.Stat()
+		if err == nil && info.IsDir() {
 			return nil, errFolder
 		}
-		return bounded(f, limit)
+		size := int64(0)
+		if err == nil {
+			size = info.Size()
+		}
+		return sized(f, limit, size)
 	})
 	switch {
 	case errors.Is(err, errFolder):
@@ -75,12 +80,17 @@ func readFile(ctx context.Context, path, name string, limit int64) ([]byte, erro
 
 var errFolder = errors.New("is a folder")
 
-func bounded(r io.Reader, limit int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err == nil && int64(len(b)) > limit {
+func bounded(r io.Reader, limit int64) ([]byte, error) { return sized(r, limit, 0) }
+
+// sized is bounded for what has probably that size.
+func sized(r io.Reader, limit, size int64) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(int(min(size, limit)) + bytes.MinRead)
+	_, err := b.ReadFrom(io.LimitReader(r, limit+1))
+	if err == nil && int64(b.Len()) > limit {
 		err = fmt.Errorf("is longer than %d bytes", limit)
 	}
-	return b, err
+	return b.Bytes(), err
 }
 
 // readAll is bounded for a reader that may block for ever, such as a terminal.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -91,13 +92,13 @@ func runKeysBackup(ctx context.Context, env *Env, o *keysBackupOptions) error {
 			o.keyring = pinned.Name
 		}
 	}
-	key, out := o.statementKey, o.out
+	key, out, below := o.statementKey, o.out, ""
 	if pinned != nil {
 		if key == "" {
 			key = pinned.StatementKey
 		}
 		if out == "" && pinned.Backup != "" {
-			out = pinned.Backup
+			out, below = pinned.Backup, pinned.Dir()
 		}
 	}
 	client, err := o.client(env)
@@ -109,7 +110,7 @@ func runKeysBackup(ctx context.Context, env *Env, o *keysBackupOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := keepBackup(ctx, env, out, b, signed); err != nil {
+	if err := keepBackup(ctx, env, out, below, b, signed); err != nil {
 		return err
 	}
 	for _, line := range describeBackup(b) {
@@ -136,14 +137,7 @@ func shownPath(env *Env, path string) string {
 
 // pinnedHolder is the keyring of that name which .seal.yaml pins for the current folder, or without a name the only one; nil where there is none.
 func pinnedHolder(env *Env, name string) (*repo.Holder, error) {
-	tree, err := env.settings()
-	if err != nil {
-		return nil, err
-	}
-	holders, err := tree.Holders(env.path("."))
-	if errors.Is(err, repo.ErrNoSettings) {
-		return nil, nil
-	}
+	holders, _, err := env.holders()
 	if err != nil {
 		return nil, err
 	}
@@ -233,11 +227,11 @@ func openBackup(name string, signed []byte, key string) (statement.Backup, error
 		hint: "if the keyring was made anew, check its new statement key with those who did; otherwise somebody has put another file in its place"}
 }
 
-// keepBackup writes a backup, unless that would lose something.
-func keepBackup(ctx context.Context, env *Env, out string, b statement.Backup, signed []byte) error {
+// keepBackup writes a backup, unless that would lose something. below is the folder of the settings that name out; empty where a person does.
+func keepBackup(ctx context.Context, env *Env, out, below string, b statement.Backup, signed []byte) error {
 	if out != "" && out != stdinArg {
 		path := env.path(out)
-		if err := notThroughLinks(filepath.Dir(path), path); err != nil {
+		if err := notThroughLinks(foldersTo(path, below)...); err != nil {
 			return err
 		}
 		if err := mayReplaceBackup(ctx, path, shownPath(env, out), b); err != nil {
@@ -251,6 +245,19 @@ func keepBackup(ctx context.Context, env *Env, out string, b statement.Backup, s
 		return err
 	}
 	return env.writeOut(out, signed, sealedMode)
+}
+
+// foldersTo are path and the folders that lead to it from the one below which it lies, the first one first; where none is named, path and its folder.
+func foldersTo(path, below string) []string {
+	all := []string{path}
+	for dir := filepath.Dir(path); dir != below && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		all = append(all, dir)
+		if below == "" {
+			break
+		}
+	}
+	slices.Reverse(all)
+	return all
 }
 
 // mayReplaceBackup refuses to replace a newer backup, one with private keys that now has not, and what is none of this keyring.

@@ -42,7 +42,8 @@ func repositoryOf(env *Env) ([]string, string, error) {
 	return []string{name}, "this repository", nil
 }
 
-// keyFilesIn reads the files that args name, or the repository around the current folder. What cannot be read becomes a warning: the others count all the same.
+// keyFilesIn reads the files that args name, or the repository around the current folder; also those that .seal.yaml ignores, because a key opens them as well. What cannot
+// be read becomes a warning: the others count all the same.
 func keyFilesIn(ctx context.Context, env *Env, args []string) (*keyFiles, error) {
 	found := &keyFiles{where: "the files given"}
 	if len(args) == 0 {
@@ -55,7 +56,7 @@ func keyFilesIn(ctx context.Context, env *Env, args []string) (*keyFiles, error)
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := env.inputs(args, env.listed(ctx, scan.Options{Settings: book.tree}))
+	inputs, err := env.inputs(args, env.listed(ctx, scan.Options{}))
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -117,15 +116,8 @@ func runKeysList(ctx context.Context, env *Env, o *keysListOptions, files []stri
 
 // keysOfSettings lists the holders that .seal.yaml defines for the current folder; nil where there is none.
 func keysOfSettings(env *Env) ([]listedKey, error) {
-	tree, err := env.settings()
-	if err != nil {
-		return nil, err
-	}
-	holders, err := tree.Holders(env.path("."))
-	if errors.Is(err, repo.ErrNoSettings) {
-		return nil, nil
-	}
-	if err != nil {
+	holders, found, err := env.holders()
+	if err != nil || !found {
 		return nil, err
 	}
 	keys := []listedKey{}

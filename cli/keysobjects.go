@@ -35,20 +35,42 @@ func askKeyObjects(ctx context.Context, client *cluster.Client, namespaces []str
 		names = names[:maxLists]
 		found.unseen[0] = fmt.Sprintf("you may not list the GitSecrets of all namespaces: only the first %d of those that files name were asked for", maxLists)
 	}
-	lists, errs := make([][]keyuse.Live, len(names)), make([]error, len(names))
-	if err := scan.Parallel(ctx, len(names), func(i int) { lists[i], errs[i] = listKeyObjects(ctx, client, names[i]) }); err != nil {
+	lists := make([][]keyuse.Live, len(names))
+	closed, err := eachNamespace(ctx, names, func(i int) (err error) {
+		lists[i], err = listKeyObjects(ctx, client, names[i])
+		return err
+	})
+	if err != nil {
+		return nil, objectsRefusal(err)
+	}
+	for _, c := range closed {
+		found.unseen = append(found.unseen, "namespace "+c.name+": "+c.err.Error())
+	}
+	found.objects = slices.Concat(lists...)
+	return found, nil
+}
+
+// closedNamespace is one whose GitSecrets the user may not list.
+type closedNamespace struct {
+	name string
+	err  error
+}
+
+// eachNamespace calls list for each namespace, several at a time, and gives those that are closed; another refusal is an error.
+func eachNamespace(ctx context.Context, names []string, list func(i int) error) (closed []closedNamespace, err error) {
+	errs := make([]error, len(names))
+	if err := scan.Parallel(ctx, len(names), func(i int) { errs[i] = list(i) }); err != nil {
 		return nil, err
 	}
 	for i, err := range errs {
 		switch {
 		case isForbidden(err):
-			found.unseen = append(found.unseen, "namespace "+names[i]+": "+err.Error())
+			closed = append(closed, closedNamespace{names[i], err})
 		case err != nil:
-			return nil, objectsRefusal(err)
+			return nil, err
 		}
 	}
-	found.objects = slices.Concat(lists...)
-	return found, nil
+	return closed, nil
 }
 
 func objectsRefusal(err error) error {

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/cli/cluster"
@@ -25,9 +22,11 @@ namespace (waxwing-restore-KEYRING), from which the controller takes it into the
 key is proved, and the Secret deleted. It can be interrupted at any point and goes on by itself.
 
 Restored keys open only; nothing is sealed to them any more: the controller makes a new key to seal to,
-unless another is active. Keys that the keyring has already stay as they are. The statement key comes
-back too, so that pins stay valid, if the keyring has none, or a new one that nobody can know yet;
---keys-only leaves it out. Afterwards, seal keys fetch --save and seal rewrap.
+unless another is active. Keys that the keyring has already stay as they are, also as destroyed: to have
+one of those back, delete first what is left of it. What another keyring of the cluster has is refused.
+
+The statement key comes back too, so that pins stay valid, if the keyring has none, or a new one that
+nobody can know yet; --keys-only leaves it out. Afterwards, seal keys fetch --save and seal rewrap.
 
 The Keyring has to be there, as it was, and its source empty or not. It takes the rights to create, get
 and delete Secrets in the controller's namespace, and to get Keyrings.`
@@ -177,165 +176,4 @@ func (r *restoring) findNewest(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// confirm tells what will be done, and asks.
-func (r *restoring) confirm(ctx context.Context, kr *v1alpha1.Keyring) error {
-	there := map[string]string{}
-	for _, k := range kr.Status.Keys {
-		there[k.ID] = k.State
-	}
-	r.told = waitsFor(kr)
-	if c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Status != "True" {
-		there = nil // what a status shows of a keyring that is not well may be what was lost
-	}
-	for _, line := range describeBackup(r.backup) {
-		r.say(line)
-	}
-	for _, k := range r.backup.Keys {
-		id := displayID16(k)
-		switch state, known := there[k.Recipient.KeyID()]; {
-		case known:
-			r.say(fmt.Sprintf("key %s is there already, as the Keyring shows (%s), and stays as it is", id, state))
-		case k.Private == statement.Inside && k.State == "Compromised":
-			r.say(fmt.Sprintf("key %s comes back as Compromised: it opens, and what it could open is exposed", id))
-		case k.Private == statement.Inside && k.State == "Suspended":
-			r.say(fmt.Sprintf("key %s was suspended, and comes back as Deactivated: it opens again", id))
-		case k.Private == statement.Inside:
-			r.say(fmt.Sprintf("key %s comes back as Deactivated: it opens, and nothing is sealed to it", id))
-		case k.Private == statement.Gone:
-			r.say(fmt.Sprintf("key %s was destroyed, and stays so", id))
-		}
-	}
-	switch {
-	case r.keysOnly || r.backup.StatementPrivate != statement.Inside:
-		r.say("the statement key of keyring " + r.keyring + " stays what it is")
-	case kr.Status.StatementKey == "" || kr.Status.StatementKey == r.backup.StatementKey:
-		r.say("the statement key " + r.backup.StatementKey + " signs for the keyring, as before")
-	default:
-		r.say("the statement key " + r.backup.StatementKey + " takes the place of the new one of the cluster, if nobody can know that yet")
-	}
-	if r.yes {
-		return nil
-	}
-	ok, err := r.env.confirmed(ctx, "Take these keys into keyring "+r.keyring+"?")
-	if err == nil && !ok {
-		err = failed("", "nothing was done")
-	}
-	return err
-}
-
-// carryOut makes the Secret and waits until the controller has done what it asks for.
-func (r *restoring) carryOut(ctx context.Context) error {
-	contents := []byte(r.contents.Text(r.backup))
-	defer clear(contents)
-	uid, err := unlessDone(ctx, func() (string, error) {
-		return r.client.CreateRestore(ctx, r.namespace, cluster.Restore{Keyring: r.keyring, Backup: r.signed, Contents: contents, Recipients: r.newest, KeysOnly: r.keysOnly})
-	})
-	secretName := r.namespace + "/" + cluster.RestoreName(r.keyring)
-	switch {
-	case refusedWith(err, http.StatusConflict):
-		return failed("wait for it, or take it back: kubectl -n "+r.namespace+" delete secret "+cluster.RestoreName(r.keyring), "keys are being restored into keyring %s already (Secret %s)", r.keyring, secretName)
-	case isForbidden(err):
-		return failed("ask for the right to create, get and delete Secrets in namespace "+r.namespace, "%v", err)
-	case refusedWith(err, http.StatusNotFound):
-		return failed("name the controller's namespace with -n", "%v", err)
-	case err != nil:
-		return withClusterHint(err)
-	}
-	r.say("the controller takes the keys from Secret " + secretName)
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTooLong)
-	defer cancel()
-	if err := r.await(ctx, uid); err != nil {
-		if errors.Is(context.Cause(ctx), errTooLong) {
-			err = failed("the controller goes on by itself; look at kubectl describe keyring "+r.keyring+". To give up, delete the Secret", "not done within %s", r.timeout)
-		}
-		if there, _, serr := r.client.RestoreState(context.WithoutCancel(ctx), r.namespace, r.keyring, uid); serr != nil || there {
-			warn(r.env.Stderr, "the private keys are still in Secret "+secretName+" until the controller is done")
-		}
-		return err
-	}
-	return nil
-}
-
-// errTooLong is the cause of the end of waiting.
-var errTooLong = errors.New("it takes too long")
-
-// await asks until the Secret is gone and the keyring works. What is refused is taken back.
-func (r *restoring) await(ctx context.Context, uid string) error {
-	gone := 0
-	for {
-		there, refused, err := r.client.RestoreState(ctx, r.namespace, r.keyring, uid)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			return withClusterHint(err)
-		case err == nil && refused != "":
-			if err := r.client.DeleteRestore(ctx, r.namespace, r.keyring, uid); err != nil {
-				return withClusterHint(err)
-			}
-			return failed("", "keyring %s: %s", r.keyring, refused)
-		}
-		if err == nil {
-			if !there {
-				gone++
-			}
-			kr, kerr := r.client.KeyringObject(ctx, r.keyring)
-			switch {
-			case kerr != nil && ctx.Err() == nil:
-				return withClusterHint(kerr)
-			case kerr == nil && !there && r.done(kr, uid, gone):
-				return nil
-			case kerr == nil:
-				if text := waitsFor(kr); text != "" && text != r.told {
-					r.told = text
-					r.say(text)
-				}
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(restorePoll):
-		}
-	}
-}
-
-// waitsFor is what the controller says that hinders it.
-func waitsFor(kr *v1alpha1.Keyring) string {
-	if c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionRestoring); c != nil && c.Status == "True" {
-		return c.Message
-	}
-	if c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Status != "True" {
-		return c.Message
-	}
-	return ""
-}
-
-// lateStatus is how often the Keyring is asked for what became of a request that is gone, before its keys alone have to say it: the controller may have ended in between.
-const lateStatus = 20
-
-// done says so once the controller has said that all keys of this request are there, and one is sealed to.
-func (r *restoring) done(kr *v1alpha1.Keyring, uid string, gone int) bool {
-	states := map[string]bool{}
-	for _, k := range kr.Status.Keys {
-		states[k.ID] = true
-	}
-	n, missing := 0, 0
-	for _, k := range r.backup.Keys {
-		if k.Private == statement.Inside {
-			n++
-			if !states[k.Recipient.KeyID()] {
-				missing++
-			}
-		}
-	}
-	c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionRestoring)
-	said := c != nil && c.Reason == v1alpha1.ReasonRestoreDone && strings.Contains(c.Message, "(request "+uid+")")
-	ready := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionReady)
-	if (!said && (gone < lateStatus || missing > 0)) || kr.Status.ActiveKey == "" || ready == nil || ready.Status != "True" {
-		return false
-	}
-	r.say(fmt.Sprintf("keyring %s has %s of the backup, and seals to key %s", r.keyring, countOf(n, "key"), kr.Status.ActiveKey))
-	message(r.env.Stderr, "hint: ", "next: seal keys fetch --keyring "+r.keyring+" --save, and seal rewrap for what is to be sealed to the new key")
-	return true
 }

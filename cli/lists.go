@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/waxwing-io/waxwing/cli/secret"
 	"github.com/waxwing-io/waxwing/manifest"
@@ -29,16 +31,10 @@ type node struct {
 }
 
 func newNode(raw json.RawMessage, path []int) *node {
-	n := &node{raw: raw, path: path}
-	if json.Unmarshal(raw, &n.members) != nil {
-		n.members = nil
-		return n
-	}
+	n := &node{raw: raw, path: path, members: members(raw)}
 	n.apiVersion, n.kind = text(n.members["apiVersion"]), text(n.members["kind"])
-	var meta map[string]json.RawMessage
-	if json.Unmarshal(n.members["metadata"], &meta) == nil {
-		n.name, n.namespace = text(meta["name"]), text(meta["namespace"])
-	}
+	meta := members(n.members["metadata"])
+	n.name, n.namespace = text(meta["name"]), text(meta["namespace"])
 	var items []json.RawMessage
 	if n.apiVersion != "v1" || n.kind != "List" || len(path) == maxListDepth || json.Unmarshal(n.members["items"], &items) != nil || items == nil {
 		return n
@@ -52,6 +48,9 @@ func newNode(raw json.RawMessage, path []int) *node {
 
 // text is a JSON string; empty for anything else.
 func text(raw json.RawMessage) string {
+	if len(raw) >= 2 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : len(raw)-1])
+	}
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
 		return ""

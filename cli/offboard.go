@@ -18,6 +18,7 @@ const offboardLong = `Take somebody's recipient out of a repository: out of the 
 sealed. What it can open, or could before a rewrap, is sealed anew, under new envelope keys, for the
 holders that remain; all files are written, or none. Then the values that it could ever open are
 listed: whoever had that key may have read them, so renew each at its source (seal set FILE ITEM).
+Files that .seal.yaml ignores count like all others; those that Git ignores do not.
 
 RECIPIENT is the recipient as .seal.yaml has it, or the first 8 digits of its key's id at least. An
 identity has to open what is sealed anew. Signatures are dropped, or with --sign made yours. With PATHs,
@@ -31,7 +32,7 @@ EXIT STATUS
   0  the recipient is out, whatever there is to renew
   1  failed, and nothing was written
   3  an identity does not open what has to be sealed anew; nothing was written
-  5  it can still open something outside of the PATHs`
+  5  it can still open something outside of the PATHs, or files could not be looked at`
 
 const offboardExample = `  seal offboard age1pq1… -i key.txt
   seal offboard 77aa12c4 -i key.txt --dry-run

@@ -143,15 +143,11 @@ func (b *offboarding) refuseKeyring() error {
 
 // change works out the new settings.
 func (b *offboarding) change() error {
-	leaving := repo.Leaving{KeyID: b.keyID, Drop: map[string]bool{}}
 	var alone []string
 	for i := range b.settings {
 		s := &b.settings[i]
 		s.Holders, s.Dropped = s.parsed.HeldBy(b.keyID)
-		for _, name := range s.Dropped {
-			leaving.Drop[name] = true
-			alone = append(alone, name)
-		}
+		alone = append(alone, s.Dropped...)
 	}
 	if len(alone) > 0 && !b.o.dropHolder {
 		return failed("add a recipient of somebody else first, or have the holder go with --drop-holder", "%s is the only recipient of %s", displayID(b.keyID), shownNames(alone))
@@ -159,7 +155,7 @@ func (b *offboarding) change() error {
 	var changed []leftSettings
 	for _, s := range b.settings {
 		var err error
-		if s.new, err = repo.Without(s.File, s.old, leaving); err != nil {
+		if s.new, err = repo.Without(s.File, s.old, repo.Leaving{KeyID: b.keyID, Drop: b.dropped(s.path, alone)}); err != nil {
 			return err
 		}
 		b.signers = b.signers || s.parsed.Signers != nil
@@ -169,6 +165,41 @@ func (b *offboarding) change() error {
 	}
 	b.settings = changed
 	return nil
+}
+
+// dropped are those of the names that go from the settings at path: where the definition that is in force there goes, in them or further up. A name that is defined
+// further down only goes where all of those do. One name may stand for other people in the folder beside.
+func (b *offboarding) dropped(path string, names []string) map[string]bool {
+	drop := map[string]bool{}
+	for _, name := range names {
+		inForce, further, goes := false, 0, 0
+		for i := range b.settings {
+			s := &b.settings[i]
+			if _, defined := s.parsed.Holders[name]; !defined {
+				continue
+			}
+			leaves := slices.Contains(s.Dropped, name)
+			switch {
+			case isBelow(filepath.Dir(path), filepath.Dir(s.path)):
+				inForce, drop[name] = true, leaves
+			case isBelow(filepath.Dir(s.path), filepath.Dir(path)):
+				further++
+				if leaves {
+					goes++
+				}
+			}
+		}
+		if !inForce {
+			drop[name] = further > 0 && goes == further
+		}
+	}
+	return drop
+}
+
+// isBelow says whether dir is the folder top or lies below it; both are absolute.
+func isBelow(dir, top string) bool {
+	rel, err := filepath.Rel(top, dir)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // choose sorts out which files are sealed anew, and which are left.

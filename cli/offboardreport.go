@@ -25,11 +25,16 @@ func (b *offboarding) report() error {
 		return err
 	}
 	b.tell()
-	if len(b.left) == 0 || b.o.dryRun {
-		return nil
+	switch {
+	case b.o.dryRun:
+	case len(b.left) > 0:
+		return &failure{code: exitFindings, msg: displayID(b.keyID) + " can still open " + countOf(len(b.left), "GitSecret") + " outside of what was named",
+			hint: "seal offboard without a PATH seals all of the repository anew"}
+	case len(r.Unseen) > 0:
+		return &failure{code: exitFindings, msg: displayID(b.keyID) + " may still open what was not looked at: " + countOf(len(r.Unseen), "file"),
+			hint: "mend it, and then do the same again"}
 	}
-	return &failure{code: exitFindings, msg: displayID(b.keyID) + " can still open " + countOf(len(b.left), "GitSecret") + " outside of what was named",
-		hint: "seal offboard without a PATH seals all of the repository anew"}
+	return nil
 }
 
 // tell says on standard error what was done with the settings, and what is for the person to do.

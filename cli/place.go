@@ -51,6 +51,19 @@ func (e *Env) settings() (*repo.Tree, error) {
 	return repo.NewTree(from), nil
 }
 
+// holders are those that .seal.yaml defines for the current folder; found is false where there is none.
+func (e *Env) holders() (all []repo.Holder, found bool, err error) {
+	tree, err := e.settings()
+	if err != nil {
+		return nil, false, err
+	}
+	all, err = tree.Holders(e.path("."))
+	if errors.Is(err, repo.ErrNoSettings) {
+		return nil, false, nil
+	}
+	return all, err == nil, err
+}
+
 // at says what holds for the file that the user calls name; "-" and "" stand for a file in the current folder.
 func (s *recipientSource) at(name string) (*place, error) {
 	rules, err := s.rules(name)

@@ -2,9 +2,9 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/waxwing-io/waxwing/cli/cluster"
 	"github.com/waxwing-io/waxwing/repo"
@@ -114,7 +114,7 @@ func (c *clusterOffers) askCluster(ctx context.Context, r *rewrapper) error {
 }
 
 func (c *clusterOffers) list(ctx context.Context, namespace string) error {
-	return c.client.GitSecrets(ctx, namespace, c.add)
+	return c.client.DecodeGitSecrets(ctx, namespace, c.add)
 }
 
 // listSome asks for the namespaces of the files, where one may not list all.
@@ -126,19 +126,16 @@ func (c *clusterOffers) listSome(ctx context.Context, r *rewrapper, forbidden er
 	if len(names) == 0 {
 		return c.listError(forbidden)
 	}
-	_, err = unlessDone(ctx, func() (any, error) {
-		for _, name := range names {
-			err := c.list(ctx, name)
-			if isForbidden(err) {
-				c.closed[name], forbidden = true, err
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-		}
-		return nil, nil
+	var one sync.Mutex // what they say is gathered in one place
+	closed, err := eachNamespace(ctx, names, func(i int) error {
+		one.Lock()
+		defer one.Unlock()
+		_, err := unlessDone(ctx, func() (any, error) { return nil, c.list(ctx, names[i]) })
+		return err
 	})
+	for _, n := range closed {
+		c.closed[n.name], forbidden = true, n.err
+	}
 	if err == nil && len(c.closed) == len(names) {
 		err = forbidden
 	}
@@ -149,12 +146,10 @@ func (c *clusterOffers) listError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, cluster.ErrNotInstalled):
-		return failed("is Waxwing installed there? kubectl get crd gitsecrets.waxwing.io", "the cluster does not know GitSecrets")
 	case isForbidden(err):
 		return failed("ask for the right to list gitsecrets.waxwing.io, or have somebody who has it give you a list for --offers: "+listCommand, "%v", err)
 	}
-	return withClusterHint(err)
+	return objectsRefusal(err)
 }
 
 // listCommand gets what --offers reads.

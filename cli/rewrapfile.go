@@ -56,7 +56,7 @@ func (f *fileRewrapper) look(obj sealedObject, keys seal.Keys) ([]rewrap.Wrap, e
 			continue
 		}
 		f.out.known = f.out.known || holdersOf(spec)[h.Name]
-		stale := rewrap.Stale(spec, h)
+		stale := spec.Stale(h)
 		if len(stale) == 0 {
 			continue
 		}

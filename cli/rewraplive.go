@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,9 +39,9 @@ type liveObject struct {
 }
 
 // add takes one object of a list.
-func (c *clusterOffers) add(doc []byte) error {
+func (c *clusterOffers) add(doc cluster.Decode) error {
 	var o liveObject
-	if err := json.Unmarshal(doc, &o); err != nil {
+	if err := doc(&o); err != nil {
 		return errors.New("one of the objects cannot be read")
 	}
 	switch o.Kind {

@@ -202,13 +202,10 @@ func (a *statusAsk) warnOnce(text string) {
 }
 
 func (a *statusAsk) refused(err error) error {
-	if errors.Is(err, cluster.ErrNotInstalled) {
-		return failed("is Waxwing installed there? kubectl get crd gitsecrets.waxwing.io", "the cluster does not know GitSecrets")
-	}
 	if isForbidden(err) {
 		return failed("ask for the right to list gitsecrets.waxwing.io, or name a namespace where you have it with -n", "%v", err)
 	}
-	return withClusterHint(err)
+	return objectsRefusal(err)
 }
 
 func isForbidden(err error) bool {

@@ -86,6 +86,8 @@ func (k *kept) keep(_ context.Context, _ types.NamespacedName, mark *unseal.Mark
 	return nil
 }
 
+func (k *kept) claimed(*v1alpha1.GitSecret, unseal.Marks, []string) bool { return true }
+
 // TestWhatIsWellIsRememberedOnceTheLogWorks has an object that is as it should be, and of which nothing is remembered, looked at while the audit log is away. Nothing else
 // would have it looked at again, and Git could go back from it unnoticed.
 func TestWhatIsWellIsRememberedOnceTheLogWorks(t *testing.T) {

@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
-// clockWindow is how long answers are compared with each other before it begins anew, because clocks drift and are set.
-const clockWindow = time.Minute
+const (
+	// clockWindow is how long answers are compared with each other before it begins anew, because clocks drift and are set.
+	clockWindow = time.Minute
+	// maxOff is how far apart this clock and the API server's may be before one of them is taken to be wrong.
+	maxOff = 5 * time.Minute
+)
 
 // clock learns from the Date of the API server's answers how far its clock is ahead of ours. A Date tells whole seconds, and the answer was on its way: each one leaves a
 // range of a bit more than a second, and all of a window together leave what they have in common, soon some milliseconds. Safe for concurrent use.
@@ -18,6 +22,7 @@ type clock struct {
 	mu       sync.Mutex
 	began    time.Time
 	from, to time.Duration
+	offset   time.Duration // what was told last
 }
 
 // wrap listens to the answers of a transport.
@@ -52,6 +57,34 @@ func (c *clock) heard(date string, sent, received time.Time) {
 		c.from, c.to = max(from, c.from), min(to, c.to)
 	}
 	offset := (c.from + c.to) / 2
+	c.offset = offset
 	c.mu.Unlock()
 	c.tell(offset)
+}
+
+// ahead is how far the API server's clock is ahead of ours; 0 before its first answer.
+func (c *clock) ahead() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.offset
+}
+
+// later is the time of the clock that is ahead, where both are far apart. What goes is dated by it: nothing is forgotten before its time because one of them was behind.
+func (c *clock) later() time.Time {
+	now := c.now()
+	if ahead := c.ahead(); ahead > maxOff {
+		return now.Add(ahead)
+	}
+	return now
+}
+
+// wrong says for people that the two clocks are far apart; empty: they are not.
+func wrong(ahead time.Duration) string {
+	switch {
+	case ahead > maxOff:
+		return "this controller's clock is " + ahead.Round(time.Minute).String() + " behind the API server's"
+	case ahead < -maxOff:
+		return "this controller's clock is " + (-ahead).Round(time.Minute).String() + " ahead of the API server's"
+	}
+	return ""
 }

@@ -37,24 +37,34 @@ type backups struct {
 }
 
 // Backup implements keyring.Backups.
-func (b backups) Backup(ctx context.Context, name string) ([]byte, error) {
+func (b backups) Backup(ctx context.Context, name string) (signed []byte, version string, err error) {
 	cm := &corev1.ConfigMap{}
-	err := b.live.Get(ctx, types.NamespacedName{Namespace: b.namespace, Name: backupConfigMap(name)}, cm)
+	err = b.live.Get(ctx, types.NamespacedName{Namespace: b.namespace, Name: backupConfigMap(name)}, cm)
 	if apierrors.IsNotFound(err) {
-		return nil, nil
+		return nil, "", nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading ConfigMap %s: %w", backupConfigMap(name), err)
+		return nil, "", fmt.Errorf("reading ConfigMap %s: %w", backupConfigMap(name), err)
 	}
-	return []byte(cm.Data[backupKey]), nil
+	return []byte(cm.Data[backupKey]), cm.ResourceVersion, nil
 }
 
-// SaveBackup implements keyring.Backups.
-func (b backups) SaveBackup(ctx context.Context, name string, signed []byte) error {
-	cm := corev1ac.ConfigMap(backupConfigMap(name), b.namespace).
-		WithLabels(map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, secretsource.LabelKeyring: name}).
-		WithData(map[string]string{backupKey: string(signed)})
-	if err := b.writer.Apply(ctx, cm, client.FieldOwner(unseal.FieldManager), client.ForceOwnership); err != nil {
+// SaveBackup implements keyring.Backups: a leader that was slow does not write over what the next one has stored.
+func (b backups) SaveBackup(ctx context.Context, name string, signed []byte, version string) error {
+	labels := map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, secretsource.LabelKeyring: name}
+	data := map[string]string{backupKey: string(signed)}
+	var err error
+	if version == "" {
+		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: backupConfigMap(name), Namespace: b.namespace, Labels: labels}, Data: data}
+		err = b.writer.Create(ctx, cm, client.FieldOwner(unseal.FieldManager))
+	} else {
+		cm := corev1ac.ConfigMap(backupConfigMap(name), b.namespace).WithResourceVersion(version).WithLabels(labels).WithData(data)
+		err = b.writer.Apply(ctx, cm, client.FieldOwner(unseal.FieldManager), client.ForceOwnership)
+	}
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("writing ConfigMap %s: %w", backupConfigMap(name), keyring.ErrConflict)
+	}
+	if err != nil {
 		return fmt.Errorf("writing ConfigMap %s: %w", backupConfigMap(name), err)
 	}
 	return nil
@@ -113,7 +123,7 @@ func (r *KeyringReconciler) tellBackups(ctx context.Context, kr *v1alpha1.Keyrin
 		}
 		reason := now.Reason
 		switch reason {
-		case keyring.ReasonBackupFailed, keyring.ReasonBackupHasMore:
+		case keyring.ReasonBackupFailed, keyring.ReasonBackupHasMore, keyring.ReasonBackupIncomplete:
 		case v1alpha1.ReasonRestoreRefused:
 			reason = keyring.ReasonRestoreRefused
 		default:

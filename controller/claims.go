@@ -16,7 +16,14 @@ const proveNext = time.Second
 // claims notes the keys that the wraps of an object name, where nothing more is remembered of the look. It does not wait and cannot fail.
 func (r *gitSecrets) claims(ctx context.Context, in *unseal.Input, d unseal.Decision) {
 	r.remember(ctx, in, d.Claims)
-	r.gather.seen.claims(in.Object)
+	r.claimed(in, d.Cut)
+}
+
+// claimed notes that what the wraps of an object claim is remembered, but for the keys cut.
+func (r *gitSecrets) claimed(in *unseal.Input, cut []string) {
+	if r.marks.claimed(in.Object, in.Marks, cut) {
+		r.gather.seen.claims(in.Object)
+	}
 }
 
 // tried reports what came of an attempt to open. Where the Secret is as it should be, and only a key is to be found not to be needed, a reason that passes is none of the
@@ -39,7 +46,11 @@ func (g *gatherer) leave(ctx context.Context, key types.NamespacedName) {
 	if !known.Loaded || known.Damaged {
 		return
 	}
-	if left, news := known.Mark.Left(g.now()); news {
+	at := g.now()
+	if known.Date.After(at) {
+		at = known.Date
+	}
+	if left, news := known.Mark.Left(at); news {
 		_ = g.marks.keep(ctx, key, &left, false) // without durable it cannot fail
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -41,17 +42,29 @@ func (c *compromised) newly(ring *keyring.Ring) (ids []string) {
 	return ids
 }
 
-// exposedBy lists the objects that keys could ever have opened, as far as their marks tell: one whose mark is not known is looked at in any case.
-func (r *gitSecrets) exposedBy(ctx context.Context, all []v1alpha1.GitSecret, ids []string) (requests []reconcile.Request) {
-	if len(ids) == 0 {
-		return nil
+// exposedAnew lists the objects that keys could ever have opened which have become compromised, as far as their marks tell; one whose mark is damaged is among them. It is to be asked
+// again where not the whole can be told, because marks cannot be read. The next look at each is a whole one.
+func (r *gitSecrets) exposedAnew(ctx context.Context) (requests []reconcile.Request, whole bool) {
+	news := r.compromised.newly(r.gather.ring.Load())
+	if len(news) == 0 {
+		return nil, true
 	}
-	for i := range all {
-		key := keyOf(&all[i])
+	var all v1alpha1.GitSecretList
+	if err := r.gather.cache.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		r.log.ErrorContext(ctx, "listing the GitSecrets that compromised keys concern", "error", err)
+		return nil, false
+	}
+	for i := range all.Items {
+		key := keyOf(&all.Items[i])
 		known := r.marks.of(ctx, key)
-		if slices.ContainsFunc(ids, known.Mark.Mentions) {
+		if !known.Loaded {
+			return nil, false
+		}
+		if known.Damaged || slices.ContainsFunc(news, known.Mark.Mentions) {
+			r.gather.seen.lookAgain(key)
 			requests = append(requests, reconcile.Request{NamespacedName: key})
 		}
 	}
-	return requests
+	r.compromised.ids = append(r.compromised.ids, news...)
+	return requests, true
 }

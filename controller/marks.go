@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
@@ -44,6 +45,9 @@ type marks interface {
 	of(ctx context.Context, key types.NamespacedName) unseal.Marks
 	// keep remembers a mark, or nothing new if it is nil. With durable it returns when all that is remembered of the object is stored, or an error if it is not.
 	keep(ctx context.Context, key types.NamespacedName, mark *unseal.Mark, durable bool) error
+	// claimed notes that the mark has what the wraps of o claim, but for the keys cut, after a look that went by known. Where somebody else has changed the mark since, it does not,
+	// and has the object looked at again. Of more than maxCut keys that the mark has no room for it notes nothing.
+	claimed(o *v1alpha1.GitSecret, known unseal.Marks, cut []string) bool
 }
 
 // markStore keeps marks in ConfigMaps of the controller's namespace, and a copy in memory. Objects are spread over the ConfigMaps by a hash of their names, so
@@ -54,14 +58,17 @@ type markStore struct {
 	home   string
 	log    *slog.Logger
 	now    func() time.Time
+	// date is what is noted to have gone with: now, or the API server's clock where that is far ahead.
+	date func() time.Time
 	// present says of a markKey whether its object is there, or may be.
 	present func(ctx context.Context) (func(markKey string) bool, error)
 	// limit is the size in bytes beyond which a ConfigMap loses items of the longest marks, and the marks of objects that are gone.
 	limit int
 
-	shards []*markShard
-	noted  atomic.Int64 // marks noted since the last turn of flush
-	loaded atomic.Bool
+	shards  []*markShard
+	noted   atomic.Int64  // marks noted since the last turn of flush
+	changes atomic.Uint64 // what has changed in all shards
+	loaded  atomic.Bool
 
 	mu     sync.Mutex // guards what follows
 	failed time.Time  // when reading failed last
@@ -70,10 +77,11 @@ type markStore struct {
 }
 
 func newMarkStore(reader client.Reader, writer client.Client, home string, now func() time.Time, log *slog.Logger) *markStore {
-	s := &markStore{reader: reader, writer: writer, home: home, now: now, log: log, limit: maxShard, wake: make(chan struct{}, 1)}
+	s := &markStore{reader: reader, writer: writer, home: home, now: now, date: now, log: log, limit: maxShard, wake: make(chan struct{}, 1)}
 	for i := range markShards {
 		s.shards = append(s.shards, newMarkShard(s, fmt.Sprintf("%s%02d", markPrefix, i)))
 	}
+	s.shards[0].memory = &recollection{}
 	return s
 }
 
@@ -81,8 +89,9 @@ func newMarkStore(reader client.Reader, writer client.Client, home string, now f
 func (s *markStore) of(ctx context.Context, object types.NamespacedName) unseal.Marks {
 	key := markKey(object)
 	sh := s.shardOf(key)
-	m := unseal.Marks{Loaded: s.load(ctx) == nil, Where: fmt.Sprintf("key %s of ConfigMap %s/%s", key, s.home, sh.name)}
-	text, ok := sh.text(key)
+	m := unseal.Marks{Loaded: s.load(ctx) == nil, Date: s.date(), Where: fmt.Sprintf("key %s of ConfigMap %s/%s", key, s.home, sh.name)}
+	text, turn, ok := sh.read(key)
+	m.Turn = turn
 	if !ok {
 		return m
 	}
@@ -108,8 +117,12 @@ func (s *markStore) keep(ctx context.Context, object types.NamespacedName, mark 
 
 // noteLeft remembers that an object is gone, unless its mark is another by now.
 func (s *markStore) noteLeft(key, was string, left unseal.Mark) {
-	if s.shardOf(key).replace(key, was, left.Text()) {
+	sh := s.shardOf(key)
+	if claimed, replaced := sh.replace(key, was, left.Text()); replaced {
 		s.noted.Add(1)
+		if claimed { // it may be on its way back
+			s.changedBy([]string{key})
+		}
 	}
 }
 
@@ -139,6 +152,9 @@ func (s *markStore) load(ctx context.Context) error {
 			sh.complain(ctx)
 		}
 	}
+	if memory := s.shards[0].memory; memory.from().IsZero() {
+		memory.found(nil, s.now())
+	}
 	s.loaded.Store(true)
 	return nil
 }
@@ -153,10 +169,12 @@ func (s *markStore) named(configMap string) *markShard {
 	return nil
 }
 
-func (s *markStore) shardOf(key string) *markShard {
+func (s *markStore) shardOf(key string) *markShard { return s.shards[s.index(key)] }
+
+func (s *markStore) index(key string) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(key)) // never fails
-	return s.shards[h.Sum32()%markShards]
+	return int(h.Sum32() % markShards)
 }
 
 // markKey is an object's key in its ConfigMap. No namespace has an underscore in its name, and no name begins with one.
@@ -188,5 +206,3 @@ func (s *markStore) changedBy(others []string) {
 	default:
 	}
 }
-
-var _ marks = (*markStore)(nil)

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -55,12 +56,22 @@ func (s *markStore) Start(ctx context.Context) error {
 	}
 }
 
-// turn writes the ConfigMaps with the most marks, as many as the marks noted since the last turn have earned; it gives what is left of that.
+// turn writes the ConfigMaps with the oldest changes, as many as the marks noted since the last turn have earned; it gives what is left of that.
 func (s *markStore) turn(ctx context.Context, earned float64) float64 {
 	due := s.due()
 	n, earned := allowance(s.noted.Swap(0), earned, len(due))
+	s.tries(due[:n])
 	s.flush(ctx, due[:n])
 	return earned
+}
+
+// tries notes that ConfigMaps are being written: one that cannot be does not come first again.
+func (s *markStore) tries(shards []*markShard) {
+	for _, sh := range shards {
+		sh.mu.Lock()
+		sh.tried = s.changes.Add(1)
+		sh.mu.Unlock()
+	}
 }
 
 // allowance is how many of the ConfigMaps that are due may be written, and what is left for the next turn. When nothing new comes, all may.
@@ -73,16 +84,17 @@ func allowance(noted int64, earned float64, due int) (n int, left float64) {
 	return n, min(earned-float64(n), markShards)
 }
 
-// due lists the ConfigMaps with something to write, those with the most first.
+// due lists the ConfigMaps with something to write, those first where something has waited for the longest: what one object has noted is written however often others change.
 func (s *markStore) due() []*markShard {
-	size := map[*markShard]int{}
+	waits, due := map[*markShard]uint64{}, []*markShard(nil)
 	for _, sh := range s.shards {
 		sh.mu.Lock()
-		size[sh] = len(sh.unsaved)
+		if sh.unwritten() > 0 {
+			waits[sh], due = sh.waits(), append(due, sh)
+		}
 		sh.mu.Unlock()
 	}
-	due := slices.DeleteFunc(slices.Clone(s.shards), func(sh *markShard) bool { return size[sh] == 0 })
-	slices.SortStableFunc(due, func(a, b *markShard) int { return size[b] - size[a] })
+	slices.SortFunc(due, func(a, b *markShard) int { return cmp.Compare(waits[a], waits[b]) })
 	return due
 }
 
@@ -117,9 +129,10 @@ func (s *markStore) recall(ctx context.Context) {
 // NeedLeaderElection has only the leader write.
 func (s *markStore) NeedLeaderElection() bool { return true }
 
-// addMarks registers the store.
-func addMarks(mgr ctrl.Manager, cfg Config, objects client.Reader) (*markStore, error) {
+// addMarks registers the store, which dates by date what has gone.
+func addMarks(mgr ctrl.Manager, cfg Config, objects client.Reader, date func() time.Time) (*markStore, error) {
 	s := newMarkStore(mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace, cfg.Now, cfg.Log)
+	s.date = date
 	s.present = func(ctx context.Context) (func(string) bool, error) {
 		unread := map[string]bool{}
 		if n, ok := objects.(*namespaces); ok {

@@ -19,29 +19,43 @@ const ownVersions = 16
 type markShard struct {
 	store *markStore
 	name  string
+	// memory is what the first ConfigMap says of all; nil for the others.
+	memory *recollection
 
 	mu      sync.Mutex
 	texts   map[string]string
-	damaged map[string]bool   // keys of texts that are no marks
-	unsaved map[string]uint64 // keys that differ from the ConfigMap, also removed ones, by when they changed
-	changes uint64
-	version string            // the resourceVersion that the rest is stored in; empty: there is no ConfigMap
-	own     []string          // the versions that the last writes gave
-	seen    string            // the version that the ConfigMap is said to have; empty: no news
-	held    map[string]string // what the ConfigMap has in version
+	damaged map[string]bool     // keys of texts that are no marks
+	unsaved map[string]uint64   // keys that differ from the ConfigMap, also removed ones, by when they changed, in the order of all of the store
+	version string              // the resourceVersion that the rest is stored in; empty: there is no ConfigMap
+	own     []string            // the versions that the last writes gave
+	seen    string              // the version that the ConfigMap is said to have; empty: no news
+	tried   uint64              // when it was written last, or was to be, as in unsaved
+	held    map[string]string   // what the ConfigMap has in version
+	claims  map[string]claim    // of which object texts have what the wraps claim, by key
+	cut     map[string][]string // keys that they claim besides, and the text has no room for; never changed in place
+	turns   map[string]uint64   // how often others have changed or removed a text, by key
 	waiting []chan error
 	busy    bool // a goroutine is at work on the ConfigMap
 }
 
 func newMarkShard(s *markStore, name string) *markShard {
-	return &markShard{store: s, name: name, texts: map[string]string{}, damaged: map[string]bool{}, unsaved: map[string]uint64{}, held: map[string]string{}}
+	return &markShard{
+		store: s, name: name, texts: map[string]string{}, damaged: map[string]bool{}, unsaved: map[string]uint64{}, held: map[string]string{},
+		claims: map[string]claim{}, cut: map[string][]string{}, turns: map[string]uint64{},
+	}
 }
 
 func (sh *markShard) text(key string) (string, bool) {
+	text, _, ok := sh.read(key)
+	return text, ok
+}
+
+// read gives the turn of a text, too.
+func (sh *markShard) read(key string) (text string, turn uint64, ok bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	text, ok := sh.texts[key]
-	return text, ok
+	text, ok = sh.texts[key]
+	return text, sh.turns[key], ok
 }
 
 // note puts a text into memory, to be stored some time, and says whether it is new. What is damaged stays.
@@ -56,23 +70,18 @@ func (sh *markShard) note(key, text string) bool {
 	return true
 }
 
-// replace is note where the text is still the one that it was.
-func (sh *markShard) replace(key, was, text string) bool {
+// replace is note where the text is still the one that it was; claimed says that it had what the wraps of an object claim.
+func (sh *markShard) replace(key, was, text string) (claimed, replaced bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if old, ok := sh.texts[key]; sh.damaged[key] || !ok || old != was || old == text {
-		return false
+		return false, false
 	}
 	sh.set(key, text)
 	sh.differs(key)
-	return true
-}
-
-// all is a copy of the texts.
-func (sh *markShard) all() map[string]string {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return maps.Clone(sh.texts)
+	_, claimed = sh.claims[key]
+	sh.taken(key)
+	return claimed, true
 }
 
 // set takes a text, and notes whether it is a mark. sh.mu is held, as in the next ones.
@@ -86,13 +95,13 @@ func (sh *markShard) set(key, text string) {
 }
 
 func (sh *markShard) remove(key string) {
+	sh.taken(key)
 	delete(sh.texts, key)
 	delete(sh.damaged, key)
 }
 
 func (sh *markShard) differs(key string) {
-	sh.changes++
-	sh.unsaved[key] = sh.changes
+	sh.unsaved[key] = sh.store.changes.Add(1)
 }
 
 // stored waits until the key is as the ConfigMap has it, together with all others who wait for the same ConfigMap.
@@ -107,10 +116,19 @@ func (sh *markShard) stored(ctx context.Context, key string) error {
 	return await(ctx, done)
 }
 
+// unwritten is how much there is to write. sh.mu is held.
+func (sh *markShard) unwritten() int {
+	n := len(sh.unsaved)
+	if sh.memory != nil && sh.memory.due(sh.store.now()) {
+		n++
+	}
+	return n
+}
+
 // flush writes what is unsaved.
 func (sh *markShard) flush(ctx context.Context) error {
 	sh.mu.Lock()
-	if len(sh.unsaved) == 0 {
+	if sh.unwritten() == 0 {
 		sh.mu.Unlock()
 		return nil
 	}
@@ -176,6 +194,14 @@ func (sh *markShard) work(ctx context.Context) {
 	}()
 }
 
+// waits is since when something has waited to be written, or for how long nothing was tried. sh.mu is held.
+func (sh *markShard) waits() uint64 {
+	if len(sh.unsaved) == 0 {
+		return sh.tried
+	}
+	return max(sh.tried, slices.Min(slices.Collect(maps.Values(sh.unsaved))))
+}
+
 // absorb takes over what the ConfigMap holds, and gives the keys that somebody else has changed. What is unsaved is joined with it, and so is everything if the
 // ConfigMap is older than the one that is known, as after etcd was restored from a backup. Otherwise the ConfigMap is right: what a person has removed stays removed.
 func (sh *markShard) absorb(cm *corev1.ConfigMap) (changed []string) {
@@ -190,6 +216,7 @@ func (sh *markShard) absorb(cm *corev1.ConfigMap) (changed []string) {
 		case have && ours == theirs:
 			delete(sh.unsaved, key)
 		case !have || (!differs && !restored):
+			sh.taken(key)
 			sh.set(key, theirs)
 			changed = append(changed, key)
 		default:
@@ -214,6 +241,9 @@ func (sh *markShard) absorb(cm *corev1.ConfigMap) (changed []string) {
 		if _, theirs := cm.Data[key]; !ours && !theirs {
 			delete(sh.unsaved, key) // what was to be removed is
 		}
+	}
+	if sh.memory != nil {
+		sh.memory.found(cm.Annotations, sh.store.now())
 	}
 	sh.version, sh.seen, sh.held = cm.ResourceVersion, "", maps.Clone(cm.Data)
 	if sh.held == nil {
@@ -258,6 +288,9 @@ func (sh *markShard) gone() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.version, sh.seen, sh.held = "", "", map[string]string{}
+	if sh.memory != nil {
+		sh.memory.lost()
+	}
 	for key := range sh.texts {
 		sh.differs(key)
 	}

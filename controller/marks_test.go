@@ -221,6 +221,32 @@ func TestWritesOfAColdStart(t *testing.T) {
 	}
 }
 
+// TestNobodyKeepsAConfigMapFromBeingWritten has somebody change an object in each of 31 ConfigMaps again and again, twice as often as they can be written: what was noted in the
+// last one is written all the same.
+func TestNobodyKeepsAConfigMapFromBeingWritten(t *testing.T) {
+	s := newMarkStore(nil, nil, "home", time.Now, slog.New(slog.DiscardHandler))
+	last := s.shards[markShards-1]
+	s.shards[3].note("full", markOf(first))
+	last.note("victim", markOf(first))
+	for turn := range 2 * markShards {
+		for i, sh := range s.shards[:markShards-1] {
+			for range 2 {
+				sh.note(fmt.Sprintf("his_%d", i), markOf(fmt.Sprintf("01%06d000000000000000000", turn)))
+				sh.note(fmt.Sprintf("another_%d", i), markOf(fmt.Sprintf("01%06d000000000000000000", turn)))
+			}
+		}
+		next := s.due()[0]
+		s.tries([]*markShard{next})
+		if next == last {
+			return
+		}
+		if next != s.shards[3] { // which cannot be written
+			next.wrote(next.unsavedDelta(), "1")
+		}
+	}
+	t.Error("it is never its turn")
+}
+
 func TestKeysOfMarks(t *testing.T) {
 	long := types.NamespacedName{Namespace: strings.Repeat("n", 63), Name: strings.Repeat("x", 253)}
 	for _, object := range []types.NamespacedName{{Namespace: "prod", Name: "db"}, {Namespace: "prod", Name: "db.example.com"}, long} {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,6 +31,9 @@ type delta struct {
 	version string
 	texts   map[string]*string
 	when    map[string]uint64
+	// memory are annotations that say what the marks remember, as of at; nil: they stay.
+	memory map[string]string
+	at     time.Time
 }
 
 // sync reads the ConfigMap if there is news of it, and writes what is unsaved. The precondition of a write is the version that is known, so nothing is lost that
@@ -48,7 +52,7 @@ func (sh *markShard) sync(ctx context.Context, news bool) error {
 			return sh.failed(ctx, err)
 		}
 		d := sh.unsavedDelta()
-		if len(d.texts) == 0 {
+		if len(d.texts) == 0 && d.memory == nil {
 			return nil
 		}
 		version := ""
@@ -109,13 +113,16 @@ func (sh *markShard) unsavedDelta() delta {
 			d.texts[key] = &text
 		}
 	}
+	if d.at = sh.store.now(); sh.memory != nil && sh.memory.due(d.at) {
+		d.memory = sh.memory.annotations(d.at)
+	}
 	return d
 }
 
 // write gives the version of the ConfigMap after it.
 func (sh *markShard) write(ctx context.Context, d delta) (string, error) {
 	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
-		Namespace: sh.store.home, Name: sh.name, Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, labelMarks: "true"},
+		Namespace: sh.store.home, Name: sh.name, Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, labelMarks: "true"}, Annotations: d.memory,
 	}}
 	if d.version == "" {
 		cm.Data = map[string]string{}
@@ -128,7 +135,11 @@ func (sh *markShard) write(ctx context.Context, d delta) (string, error) {
 		return cm.ResourceVersion, err
 	}
 	// The labels go along: a ConfigMap without them would not be found at the next start.
-	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": d.version, "labels": cm.Labels}, "data": d.texts})
+	meta := map[string]any{"resourceVersion": d.version, "labels": cm.Labels}
+	if d.memory != nil {
+		meta["annotations"] = d.memory
+	}
+	body, err := json.Marshal(map[string]any{"metadata": meta, "data": d.texts})
 	if err != nil {
 		return "", fmt.Errorf("encoding a patch: %w", err)
 	}
@@ -151,6 +162,9 @@ func (sh *markShard) wrote(d delta, version string) {
 		} else {
 			sh.held[key] = *text
 		}
+	}
+	if d.memory != nil {
+		sh.memory.wrote(d.at)
 	}
 	sh.version = version
 	if sh.own = append(sh.own, version); len(sh.own) > ownVersions {
@@ -179,6 +193,7 @@ func (sh *markShard) makeRoom(ctx context.Context) error {
 	if len(dropped) == 0 {
 		return nil
 	}
+	sh.store.changedBy(dropped) // one that came meanwhile is looked at again
 	sh.store.log.WarnContext(ctx, "a ConfigMap of marks is full: marks of objects that are gone were removed, and their older versions can be put back",
 		"configmap", sh.name, "removed", len(dropped), "first", dropped[:min(len(dropped), 10)])
 	return nil // if that is not enough, the API server says so
@@ -249,13 +264,16 @@ func (sh *markShard) drop(present func(markKey string) bool) (dropped []string) 
 		if size <= sh.roomy() {
 			break
 		}
+		if sh.damaged[forgottenKey] && len(marks[key].Needed()) > 0 {
+			continue // there is no place for its keys
+		}
 		size -= len(key) + len(sh.texts[key])
 		sh.remove(key)
 		sh.differs(key)
 		dropped = append(dropped, key)
-		forgotten = forgotten.Remains(marks[key], sh.store.now())
+		forgotten = forgotten.Remains(marks[key], sh.store.date())
 	}
-	if text := forgotten.Text(); !forgotten.Empty() && text != sh.texts[forgottenKey] && !sh.damaged[forgottenKey] {
+	if text := forgotten.Text(); !forgotten.Empty() && text != sh.texts[forgottenKey] {
 		sh.set(forgottenKey, text)
 		sh.differs(forgottenKey)
 	}

@@ -46,6 +46,7 @@ type namespaces struct {
 	mu     sync.Mutex
 	caches map[string]cache.Cache
 	synced map[string]bool
+	failed map[string]bool // those that could not be read when they were asked for last: a cache that was filled before stands still
 }
 
 var _ client.Reader = (*namespaces)(nil)
@@ -93,13 +94,13 @@ func (n *namespaces) served() []cache.Cache {
 	return all
 }
 
-// unread lists the namespaces whose objects are not known, as one that cannot be read at present.
+// unread lists the namespaces whose objects are not known, as one that cannot be read at present. Who lists objects, too, asks for it before.
 func (n *namespaces) unread() map[string]bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	unread := map[string]bool{}
 	for _, name := range n.names {
-		if !n.synced[name] {
+		if !n.synced[name] || n.failed[name] {
 			unread[name] = true
 		}
 	}
@@ -122,6 +123,7 @@ func (n *namespaces) serve(ctx context.Context, name string, queue workqueue.Typ
 	var said error
 	for first := true; ; first = false {
 		err := n.readable(ctx, name)
+		n.note(name, err == nil)
 		n.tell(name, err == nil)
 		switch {
 		case ctx.Err() != nil:
@@ -146,6 +148,15 @@ func (n *namespaces) serve(ctx context.Context, name string, queue workqueue.Typ
 		case <-time.After(wait + time.Duration(n.jitter()*float64(wait/4))):
 		}
 	}
+}
+
+func (n *namespaces) note(name string, readable bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.failed == nil {
+		n.failed = map[string]bool{}
+	}
+	n.failed[name] = !readable
 }
 
 // start fills the cache of a namespace and has its objects queued.

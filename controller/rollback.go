@@ -32,7 +32,7 @@ func (r *gitSecrets) remember(ctx context.Context, in *unseal.Input, mark *unsea
 func (r *gitSecrets) opened(ctx context.Context, in *unseal.Input, p *unseal.Plan, c *unseal.Contents) {
 	mark, _ := p.Remember(c.MACs)
 	r.remember(ctx, in, mark)
-	r.gather.seen.claims(in.Object)
+	r.claimed(in, p.Cut)
 }
 
 // undo forgets a version that was opened and that the Secret did not take for certain, so that Git may go back from it.

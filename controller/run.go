@@ -47,13 +47,14 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	log, counters, closeLog := openAudit(cfg)
 	defer func() { err = errors.Join(err, closeLog()) }()
 	cfg.REST = rest.CopyConfig(cfg.REST)
-	cfg.REST.Wrap((&clock{now: cfg.Now, tell: log.Offset}).wrap)
+	clock := &clock{now: cfg.Now, tell: log.Offset}
+	cfg.REST.Wrap(clock.wrap)
 	bodies := newBodies(newMemory(cfg.Jitter), maxBodies)
 	mgr, err := newManager(cfg, logger, bodies)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(counters.register(crmetrics.Registry), add(mgr, cfg, log, bodies)); err != nil {
+	if err := errors.Join(counters.register(crmetrics.Registry), add(mgr, cfg, clock, log, bodies)); err != nil {
 		return err
 	}
 	cfg.Log.InfoContext(ctx, "starting", "version", cfg.Version, "namespace", cfg.Namespace, "replica", cfg.Replica, "workers", cfg.Workers)
@@ -108,22 +109,21 @@ func unknownKind(err error) error {
 }
 
 // add registers everything that runs.
-func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies) error {
+func add(mgr ctrl.Manager, cfg Config, clock *clock, recorder *audit.Recorder, bodies *bodies) error {
 	live := &keyring.Live{}
 	log := newTermLog(recorder, termOf(cfg, mgr.GetAPIReader()), cfg.AuditAnchors.Others, cfg.Log)
 	reader, listed, err := readers(mgr, cfg, bodies)
 	if err != nil {
 		return err
 	}
-	store, err := addMarks(mgr, cfg, reader)
+	store, err := addMarks(mgr, cfg, reader, clock.later)
 	if err != nil {
 		return err
 	}
-	needs := &uses{store: store, objects: reader, seen: bodies.seen, now: cfg.Now}
-	rings := keyring.NewManager(keyring.Config{
-		Source: cfg.KeySource, Use: cfg.KeySourceUse, Uses: needs.of, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live,
-		Backups: backups{mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace}, Restores: cfg.KeyRestores,
-	})
+	rings, err := newKeyrings(mgr, cfg, log, live, &uses{store: store, objects: reader, live: mgr.GetAPIReader(), seen: bodies.seen, now: clock.later, ahead: clock.ahead})
+	if err != nil {
+		return err
+	}
 	marksChanged, err := store.whenMarksChange(mgr, reader, bodies.seen.lookAgain)
 	if err != nil {
 		return err
@@ -131,12 +131,6 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 	counters, err := newMetrics(crmetrics.Registry, reader, store)
 	if err != nil {
 		return err
-	}
-	if err := newRotations(crmetrics.Registry, mgr.GetCache(), cfg.Now); err != nil {
-		return err
-	}
-	if err := crmetrics.Registry.Register(newUsesCollector(needs, live)); err != nil {
-		return fmt.Errorf("registering metrics: %w", err)
 	}
 	waiters := newAuditWaiters(recorder, bodies.seen)
 	events := mgr.GetEventRecorder(unseal.FieldManager)
@@ -174,6 +168,20 @@ func add(mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, bodies *bodies)
 		serveAudit(mgr, cfg),
 		addHealth(mgr, cfg, live, recorder),
 	)
+}
+
+// newKeyrings makes what keeps the keys in memory and takes them through their states, with its metrics.
+func newKeyrings(mgr ctrl.Manager, cfg Config, log audit.Log, live *keyring.Live, needs *uses) (*keyring.Manager, error) {
+	if err := newRotations(crmetrics.Registry, mgr.GetCache(), cfg.Now); err != nil {
+		return nil, err
+	}
+	if err := crmetrics.Registry.Register(newUsesCollector(needs, live)); err != nil {
+		return nil, fmt.Errorf("registering metrics: %w", err)
+	}
+	return keyring.NewManager(keyring.Config{
+		Source: cfg.KeySource, Use: cfg.KeySourceUse, Uses: needs.sure, Glance: needs.of, Audit: log, Now: cfg.Now, Rand: cfg.Rand, Live: live,
+		Backups: backups{mgr.GetAPIReader(), mgr.GetClient(), cfg.Namespace}, Restores: cfg.KeyRestores,
+	}), nil
 }
 
 // readers gives what GitSecrets and the metadata of Secrets are read from: the manager's cache, or in namespaced mode one for each namespace.

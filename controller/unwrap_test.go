@@ -424,7 +424,7 @@ func TestAnObjectThatIsNotToBeOpenedAnyMoreTakesNoPlace(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		s.ask(waiter(3), s.need(3))
-		r := &gitSecrets{unwrapper: s.unwrapper, gather: &gatherer{seen: newMemory(func() float64 { return 0 })}}
+		r := &gitSecrets{marks: &kept{}, unwrapper: s.unwrapper, gather: &gatherer{seen: newMemory(func() float64 { return 0 })}}
 		for _, n := range []int{1, 3} {
 			o := &v1alpha1.GitSecret{}
 			o.Namespace, o.Name = waiter(n).Namespace, waiter(n).Name

@@ -25,8 +25,10 @@ const maxExamples = 10
 type uses struct {
 	store   *markStore
 	objects client.Reader
+	live    client.Reader // uncached; sure alone asks it
 	seen    *memory
-	now     func() time.Time
+	now     func() time.Time     // the date of what is found to be gone
+	ahead   func() time.Duration // how far the API server's clock is ahead of ours; nil: nobody knows
 
 	asked atomic.Int64 // how often they were
 
@@ -49,34 +51,50 @@ func (u *uses) of(ctx context.Context, _ string) (keyring.Uses, error) {
 		}
 		u.last, u.covered = last, covers
 	}
-	return keyring.Uses{Unseen: u.last.Unseen, Keys: maps.Clone(u.last.Keys)}, nil
+	told := u.last
+	told.Keys = maps.Clone(told.Keys)
+	return told, nil
 }
 
 func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 	if err := u.store.load(ctx); err != nil {
 		return keyring.Uses{}, err
 	}
+	c := tally{keys: map[string]*keyring.KeyUses{}, present: map[string]string{}, now: u.now()}
+	if u.ahead != nil {
+		c.ahead = u.ahead()
+	}
+	// Before the objects: a namespace that becomes readable meanwhile counts as one that cannot be read, and what has a mark was in the cache then, or is gone.
+	if n, ok := u.objects.(*namespaces); ok {
+		c.unread, c.served = n.unread(), n.names
+	}
+	marks := u.store.all()
 	var all v1alpha1.GitSecretList
 	if err := u.objects.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return keyring.Uses{}, fmt.Errorf("listing GitSecrets: %w", err)
 	}
-	c := tally{keys: map[string]*keyring.KeyUses{}, present: map[string]string{}, now: u.now()}
-	if n, ok := u.objects.(*namespaces); ok {
-		c.unread, c.served = n.unread(), n.names
-	}
 	for i := range all.Items {
-		o := &all.Items[i]
-		c.present[markKey(keyOf(o))] = keyOf(o).String()
-		if !u.seen.claimed(o) {
-			c.unseen++
+		o, key := &all.Items[i], markKey(keyOf(&all.Items[i]))
+		c.present[key] = keyOf(o).String()
+		part := marks[u.store.index(key)]
+		switch {
+		case part.claims[key] == claimOf(o) && u.seen.claimed(o):
+			c.cut(keyOf(o).String(), part.cut[key])
+		case o.DeletionTimestamp != nil:
+			c.leaving = append(c.leaving, keyOf(o).String())
+		default:
+			c.unseen = append(c.unseen, keyOf(o).String())
 		}
 	}
-	for _, sh := range u.store.shards {
-		for key, text := range sh.all() {
+	for i, part := range marks {
+		c.where = u.store.home + "/" + u.store.shards[i].name
+		for key, text := range part.texts {
 			c.add(key, text, func(left unseal.Mark) { u.store.noteLeft(key, text, left) })
 		}
 	}
-	return c.result(), nil
+	told := c.result()
+	told.Since = u.store.remembersSince()
+	return told, nil
 }
 
 // tally is one count.
@@ -87,13 +105,18 @@ type tally struct {
 	unread map[string]bool
 	served []string
 	now    time.Time
+	ahead  time.Duration
+	where  string // the ConfigMap of the marks that are being added
 
-	unseen, damaged int             // objects
+	unseen, leaving []string        // objects that were not looked at; leaving are those that are being deleted, and are not looked at any more
+	marks, damaged  int             // marks of objects, with what is left of those that were forgotten
 	foreign         map[string]bool // namespaces that are not read any more
+	brimful         []string        // ConfigMaps
 }
 
 // add counts what one mark says; left is told the mark of an object that is found to be gone.
 func (c *tally) add(key, text string, left func(unseal.Mark)) {
+	c.marks++
 	mark, err := unseal.ParseMark(text)
 	if err != nil {
 		c.damaged++
@@ -101,6 +124,9 @@ func (c *tally) add(key, text string, left func(unseal.Mark)) {
 	}
 	object, _ := objectOf(key)
 	name, there := c.present[key]
+	if key == forgottenKey && mark.Brimful() {
+		c.brimful = append(c.brimful, c.where)
+	}
 	if !there && key != forgottenKey {
 		switch {
 		case c.unread[object.Namespace]: // what it was last
@@ -116,11 +142,7 @@ func (c *tally) add(key, text string, left func(unseal.Mark)) {
 		}
 	}
 	for id, need := range mark.Needed() {
-		k := c.keys[id]
-		if k == nil {
-			k = &keyring.KeyUses{}
-			c.keys[id] = k
-		}
+		k := c.key(id)
 		if need.Present && there {
 			k.Objects++
 			k.Examples = append(k.Examples, name)
@@ -132,6 +154,24 @@ func (c *tally) add(key, text string, left func(unseal.Mark)) {
 			}
 		}
 	}
+}
+
+// cut counts keys that an object claims and its mark has no room for.
+func (c *tally) cut(name string, ids []string) {
+	for _, id := range ids {
+		k := c.key(id)
+		k.Objects++
+		k.Examples = append(k.Examples, name)
+	}
+}
+
+func (c *tally) key(id string) *keyring.KeyUses {
+	k := c.keys[id]
+	if k == nil {
+		k = &keyring.KeyUses{}
+		c.keys[id] = k
+	}
+	return k
 }
 
 func with(set map[string]bool, name string) map[string]bool {
@@ -150,15 +190,29 @@ func (c *tally) result() keyring.Uses {
 		out.Keys[id] = *k
 	}
 	var unseen []string
-	if c.unseen > 0 {
-		unseen = append(unseen, plural(c.unseen, "GitSecret was", "GitSecrets were")+" not looked at yet")
+	if len(c.unseen) > 0 {
+		unseen = append(unseen, plural(len(c.unseen), "GitSecret was", "GitSecrets were")+" not looked at yet: "+some(c.unseen))
+	}
+	if len(c.leaving) > 0 {
+		unseen = append(unseen, plural(len(c.leaving), "GitSecret is", "GitSecrets are")+" being deleted, which a finalizer holds up: "+some(c.leaving))
 	}
 	if c.damaged > 0 {
 		unseen = append(unseen, plural(c.damaged, "mark is", "marks are")+" damaged")
 	}
+	for _, where := range c.brimful {
+		unseen = append(unseen, "ConfigMap "+where+" has no room for all keys that objects which are gone have needed: remove its entry "+forgottenKey+" to give them up")
+	}
+	if len(c.present) == 0 && c.marks == 0 {
+		// In a cluster that was just made anew nothing needs a key until Git is applied.
+		unseen = append(unseen, "no GitSecret was seen in this cluster yet")
+	}
 	unseen = append(unseen, namesOf("cannot be read", c.unread)...)
 	unseen = append(unseen, namesOf("not read any more", c.foreign)...)
+	if text := wrong(c.ahead); text != "" {
+		unseen = append(unseen, text)
+	}
 	out.Unseen = strings.Join(unseen, "; ")
+	out.Soon = len(c.unseen) > 0 && len(unseen) == 1
 	return out
 }
 
@@ -171,14 +225,18 @@ func plural(n int, one, more string) string {
 
 // namesOf says of namespaces what is the matter with them.
 func namesOf(what string, set map[string]bool) []string {
-	names := slices.Sorted(maps.Keys(set))
-	if len(names) == 0 {
+	if len(set) == 0 {
 		return nil
 	}
+	return []string{"namespaces " + what + ": " + some(slices.Collect(maps.Keys(set)))}
+}
+
+// some names the first of names, and says how many more there are.
+func some(names []string) string {
 	const most = 5
-	more := ""
+	names, more := slices.Sorted(slices.Values(names)), ""
 	if n := len(names) - most; n > 0 {
 		names, more = names[:most], fmt.Sprintf(" and %d more", n)
 	}
-	return []string{"namespaces " + what + ": " + strings.Join(names, ", ") + more}
+	return strings.Join(names, ", ") + more
 }

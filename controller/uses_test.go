@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -74,8 +75,15 @@ func (c *counting) note(t *testing.T, name string, m unseal.Mark, looked bool) {
 		t.Fatal(err)
 	}
 	if looked {
-		c.seen.claims(o)
+		c.look(t, o)
 	}
+}
+
+// look ends a look at an object that finds nothing new, but keys that its mark has no room for.
+func (c *counting) look(t *testing.T, o *v1alpha1.GitSecret, cut ...string) {
+	t.Helper()
+	in := &unseal.Input{Object: o, Marks: c.store.of(t.Context(), keyOf(o))}
+	(&gitSecrets{gather: &gatherer{seen: c.seen}, marks: c.store}).claims(t.Context(), in, unseal.Decision{Cut: cut})
 }
 
 func (c *counting) want(t *testing.T, want keyring.Uses) {
@@ -85,7 +93,7 @@ func (c *counting) want(t *testing.T, want keyring.Uses) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(keyring.Uses{}, "Since", "Soon")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -110,6 +118,19 @@ func TestUsesAreCounted(t *testing.T) {
 	}})
 }
 
+// TestKeysThatHaveNoRoomAreCounted holds that a key counts which an object claims and its mark has no room for, and that too many of them are as if the object was not looked at.
+func TestKeysThatHaveNoRoomAreCounted(t *testing.T) {
+	c := newCounting(t, "prod/a")
+	c.note(t, "prod/a", needs(keyA, 0), false)
+	a := keyring.KeyUses{Objects: 1, Examples: []string{"prod/a"}}
+	c.look(t, placed("prod/a"), keyB)
+	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: a, keyB: a}})
+	c.look(t, placed("prod/a"))
+	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{keyA: a}})
+	c.look(t, placed("prod/a"), make([]string, 257)...)
+	c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Soon: true, Keys: map[string]keyring.KeyUses{keyA: a}})
+}
+
 // TestWhatWasNotLookedAtIsSaid holds everything that keeps a count from being whole.
 func TestWhatWasNotLookedAtIsSaid(t *testing.T) {
 	c := newCounting(t, "prod/a", "prod/b", "away/a")
@@ -117,15 +138,31 @@ func TestWhatWasNotLookedAtIsSaid(t *testing.T) {
 	c.note(t, "prod/b", needs(keyA, 0), false)
 	newer := placed("away/a")
 	newer.Generation--
-	c.seen.claims(newer) // it has changed since
+	c.look(t, newer) // it has changed since
 	c.store.shardOf("prod_c").note("prod_c", "damaged")
-	c.want(t, keyring.Uses{Unseen: "2 GitSecrets were not looked at yet; 1 mark is damaged", Keys: map[string]keyring.KeyUses{keyA: {Objects: 2, Examples: []string{"prod/a", "prod/b"}}}})
+	c.want(t, keyring.Uses{Unseen: "2 GitSecrets were not looked at yet: away/a, prod/b; 1 mark is damaged", Keys: map[string]keyring.KeyUses{keyA: {Objects: 2, Examples: []string{"prod/a", "prod/b"}}}})
 
 	c = newCounting(t)
 	c.note(t, "away/a", needs(keyA, 0), true)
 	c.note(t, "left/a", needs(keyA, 0), true)
 	c.objects = &namespaces{names: []string{"away", "prod"}, synced: map[string]bool{}, home: c.kube}
 	c.want(t, keyring.Uses{Unseen: "namespaces cannot be read: away, prod; namespaces not read any more: left", Keys: map[string]keyring.KeyUses{keyA: {Objects: 2, Examples: []string{"away/a", "left/a"}}}})
+}
+
+// TestAnObjectThatIsBeingDeletedIsNamed holds that one finds the object that a finalizer keeps, which is not looked at any more and holds all keys.
+func TestAnObjectThatIsBeingDeletedIsNamed(t *testing.T) {
+	c := newCounting(t)
+	var objects []client.Object
+	for i := range 7 {
+		o := placed(fmt.Sprintf("prod/%d", i))
+		if i == 3 {
+			o.Finalizers, o.DeletionTimestamp = []string{"example.org/waits"}, &metav1.Time{Time: time.Unix(900, 0)}
+		}
+		objects = append(objects, o)
+	}
+	c.objects = fake.NewClientBuilder().WithScheme(c.kube.Scheme()).WithObjects(objects...).Build()
+	c.want(t, keyring.Uses{Keys: map[string]keyring.KeyUses{},
+		Unseen: "6 GitSecrets were not looked at yet: prod/0, prod/1, prod/2, prod/4, prod/5 and 1 more; 1 GitSecret is being deleted, which a finalizer holds up: prod/3"})
 }
 
 // TestUsesWithoutMarksAreNotTold holds that what cannot be counted is an error, and never nothing.

@@ -95,12 +95,19 @@ func (r *gitSecrets) secretChanged(e event.UpdateEvent) bool {
 func (r *gitSecrets) whenKeysChange(changed <-chan struct{}) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		go func() {
+			var again <-chan time.Time
 			for {
 				select {
 				case <-ctx.Done():
 					return
 				case <-changed:
 					addBehind(queue, r.concerned(ctx))
+				case <-again:
+				}
+				requests, whole := r.exposedAnew(ctx)
+				addBehind(queue, requests)
+				if again = nil; !whole {
+					again = time.After(marksReload)
 				}
 			}
 		}()
@@ -126,14 +133,12 @@ func (r *gitSecrets) concerned(ctx context.Context) []reconcile.Request {
 		return nil
 	}
 	ring := r.gather.ring.Load()
-	news := r.compromised.newly(ring)
-	requests := r.exposedBy(ctx, all.Items, news)
+	var requests []reconcile.Request
 	for i := range all.Items {
 		o := &all.Items[i]
 		if status, _ := r.gather.seen.latest(o); unseal.Woken(o, status, ring) {
 			requests = append(requests, reconcile.Request{NamespacedName: keyOf(o)})
 		}
 	}
-	r.compromised.ids = append(r.compromised.ids, news...)
 	return requests
 }

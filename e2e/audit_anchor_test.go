@@ -226,12 +226,12 @@ func (w *world) restart(t *testing.T, r *replica, request audit.Restart) {
 // TestATermCitesTheOtherReplicasLogs has a second replica take over from one that is killed.
 func TestATermCitesTheOtherReplicasLogs(t *testing.T) {
 	w := newWorld(t)
-	first := w.controller(t)
+	first := w.controller(t, shipped...)
 	w.create(t, w.sealed(t, "a", "user"))
 	w.seen(t, "a")
 	first.anchoredFrom(t, 3)
-	second := w.controller(t)
-	first.Kill()
+	second := w.controller(t, shipped...)
+	first.Process.Kill()
 	w.create(t, w.sealed(t, "b", "user"))
 	w.seen(t, "b")
 	var last audit.Anchor

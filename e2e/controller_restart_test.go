@@ -117,14 +117,14 @@ func (r *replica) unfinished(t *testing.T) int {
 
 func TestOnlyOneReplicaWorksAndTheNextTakesOver(t *testing.T) {
 	w := newWorld(t)
-	first := w.controller(t)
-	second := w.controller(t)
+	first := w.controller(t, shipped...)
+	second := w.controller(t, shipped...)
 	w.create(t, w.sealed(t, "a", "user"))
 	w.seen(t, "a")
 	if n := second.intents(t, "a"); first.intents(t, "a") != 1 || n != 0 {
 		t.Errorf("the one that waits has %d intents", n)
 	}
-	first.Kill()
+	first.Process.Kill()
 	w.create(t, w.sealed(t, "b", "user"))
 	w.seen(t, "b")
 	if first.intents(t, "b") != 0 || second.intents(t, "b") != 1 || second.intents(t, "a") != 0 {

@@ -91,6 +91,7 @@ func (w *world) leavings(ctx context.Context, t *testing.T) {
 // replica is a running controller.
 type replica struct {
 	*harness.Process
+	t       *testing.T
 	w       *world
 	log     string // path of the audit log
 	metrics string
@@ -118,13 +119,13 @@ func (r *replica) ready(t *testing.T) {
 // start starts the program without waiting for it.
 func (w *world) start(t *testing.T, log string, args ...string) *replica {
 	t.Helper()
-	r := &replica{w: w, log: log, metrics: freeAddress(t), health: freeAddress(t)}
+	r := &replica{t: t, w: w, log: log, metrics: freeAddress(t), health: freeAddress(t)}
 	command := harness.Command{
 		Path: harness.BuildBinary(t, "./cmd/waxwing-controller"),
 		Args: append([]string{
 			"--kubeconfig", w.kubeconfig, "--namespace", home, "--audit-log", log, "--workers", "2",
 			"--metrics-bind-address", r.metrics, "--health-bind-address", r.health, "--recipients-bind-address", "0", "--audit-bind-address", "0", "--replica", harness.ReplicaOf(log),
-		}, args...),
+		}, slices.Concat(patient, args)...),
 	}
 	if w.launcher != nil {
 		command.Name = "waxwing-controller"

@@ -45,14 +45,20 @@ func newVaultOfPeople(t *testing.T, w *world) *vaultOfPeople {
 // run runs seal, whose exit status has to be want, and gives all that it said.
 func (v *vaultOfPeople) run(t *testing.T, want int, args ...string) string {
 	t.Helper()
-	out := harness.Run(t, harness.Command{
-		Name: "seal", Path: "/bin/sh", Args: append([]string{"-c", `code=0; "$@" 2>&1 || code=$?; echo "exit $code"`, "sh", v.seal}, args...), Dir: v.dir,
-		Env: []string{"HOME=" + v.dir, "KUBECONFIG=" + v.w.Kubeconfig(), "NO_COLOR=1", "PATH=" + os.Getenv("PATH")},
-	})
+	out := v.out(t, args...)
 	if !strings.HasSuffix(strings.TrimSpace(out), fmt.Sprintf("exit %d", want)) {
 		t.Fatalf("seal %q: %s", args, out)
 	}
 	return out
+}
+
+// out runs seal and gives all that it said, and its exit status.
+func (v *vaultOfPeople) out(t *testing.T, args ...string) string {
+	t.Helper()
+	return harness.Run(t, harness.Command{
+		Name: "seal", Path: "/bin/sh", Args: append([]string{"-c", `code=0; "$@" 2>&1 || code=$?; echo "exit $code"`, "sh", v.seal}, args...), Dir: v.dir,
+		Env: []string{"HOME=" + v.dir, "KUBECONFIG=" + v.w.Kubeconfig(), "NO_COLOR=1", "PATH=" + os.Getenv("PATH")},
+	})
 }
 
 // keyring makes a keyring for the test's namespace with break glass, and waits for its backup.
@@ -168,7 +174,19 @@ func TestABackupLeavesTheClusterAndComesBack(t *testing.T) {
 	// A second keyring, under its own statement key.
 	other := v.keyring(t, "other")
 	v.run(t, 2, "keys", "restore", "kept.note", "-i", v.glass, "--keyring", "other", "--statement-key", kr.Status.StatementKey, "--yes")
-	v.run(t, 0, "keys", "restore", "kept.note", "-i", v.glass, "--keyring", "other", "--keys-only", "--statement-key", kr.Status.StatementKey, "--yes")
+	into := []string{"keys", "restore", "kept.note", "-i", v.glass, "--keyring", "other", "--keys-only", "--statement-key", kr.Status.StatementKey, "--yes"}
+	if out := v.run(t, 1, into...); !strings.Contains(out, "is in keyring kept") {
+		t.Errorf("a key of a keyring that is there: %s", out)
+	}
+	if err := w.Delete(ctx, back); err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(ctx, t, "the keys go into another keyring once theirs is gone", func(context.Context) error {
+		if out := v.out(t, into...); !strings.HasSuffix(strings.TrimSpace(out), "exit 0") {
+			return errors.New(out)
+		}
+		return nil
+	})
 	if now := v.backedUp(t, "other"); now.Status.StatementKey != other.Status.StatementKey || len(now.Status.Keys) != 2 {
 		t.Errorf("%+v", now.Status)
 	}

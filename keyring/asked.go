@@ -141,6 +141,9 @@ func (s Situation) outcome(r v1alpha1.KeyRequest, waits string) (outcome, messag
 	case r.Do == v1alpha1.RequestDestroy && s.Moving, r.Do == v1alpha1.RequestDeactivate && s.held() != "":
 		return v1alpha1.RequestWaiting, s.held()
 	case r.Do == v1alpha1.RequestDestroy && s.Uses != nil && s.obstacle(k, r.Despite) != "":
+		if s.soon(k, r.Despite) {
+			return v1alpha1.RequestWaiting, s.obstacle(k, r.Despite)
+		}
 		return v1alpha1.RequestRefused, s.obstacle(k, r.Despite)
 	}
 	return v1alpha1.RequestWaiting, "it was not done yet"

@@ -16,20 +16,21 @@ import (
 
 // Backups keeps the newest backup of each keyring in a place where people can fetch it. What is in it is public, but for what only break glass opens.
 type Backups interface {
-	// Backup gives what is stored; nil where nothing is.
-	Backup(ctx context.Context, keyring string) ([]byte, error)
-	// SaveBackup stores a backup in the place of the one before.
-	SaveBackup(ctx context.Context, keyring string, signed []byte) error
+	// Backup gives what is stored, nil where nothing is, and its version.
+	Backup(ctx context.Context, keyring string) (signed []byte, version string, err error)
+	// SaveBackup stores a backup in the place of the one of that version; ErrConflict if another one is there by now.
+	SaveBackup(ctx context.Context, keyring string, signed []byte, version string) error
 }
 
 // Reasons of a Backed.
 const (
-	ReasonBackedUp        = "BackedUp"        // all that can be in a backup is in it
-	ReasonKeysElsewhere   = "KeysElsewhere"   // private keys are missing in it, because they cannot leave the place where they are kept
-	ReasonNoBreakGlass    = "NoBreakGlass"    // there is nobody to encrypt it to
-	ReasonBackupHasMore   = "BackupHasMore"   // it has keys that the source has lost, and stays as it is
-	ReasonBackupFailed    = "BackupFailed"    // it is tried again
-	ReasonBackupNotWanted = "BackupNotWanted" // keys are on their way from one place to another
+	ReasonBackedUp         = "BackedUp"         // all that can be in a backup is in it
+	ReasonKeysElsewhere    = "KeysElsewhere"    // private keys are missing in it, because they cannot leave the place where they are kept
+	ReasonNoBreakGlass     = "NoBreakGlass"     // there is nobody to encrypt it to
+	ReasonBackupHasMore    = "BackupHasMore"    // it has keys that the source has lost, and stays as it is
+	ReasonBackupIncomplete = "BackupIncomplete" // keys that should be in it cannot be read
+	ReasonBackupFailed     = "BackupFailed"     // it is tried again
+	ReasonBackupNotWanted  = "BackupNotWanted"  // keys are on their way from one place to another
 )
 
 // Backed is how the backup of a keyring does.
@@ -52,23 +53,45 @@ func (r *run) backUp(ctx context.Context) *Backed {
 	if len(glass) == 0 {
 		return &Backed{Reason: ReasonNoBreakGlass, Message: "there is no backup of the keys: it would be encrypted to spec.breakGlass.recipients, and there are none"}
 	}
-	stored, err := r.m.cfg.Backups.Backup(ctx, r.kr.Name)
+	stored, version, err := r.m.cfg.Backups.Backup(ctx, r.kr.Name)
 	if err != nil {
 		return failedBackup(fmt.Errorf("reading the backup: %w", err))
 	}
 	b := r.backupHead(glass)
-	lost, current := heldAgainst(stored, b)
-	if len(lost) > 0 {
+	if lost := onlyStored(stored, b); len(lost) > 0 {
 		return &Backed{Reason: ReasonBackupHasMore, Message: "the backup has the private halves of keys " + displays(lost) + ", and the source does not: it is not replaced by one without them. " +
 			"Bring them back with `seal keys restore`; if they are not needed, keep a copy of the backup (`seal keys backup`) and delete the ConfigMap that it is in"}
 	}
-	if current {
-		return backed(b)
+	b.Keys = withoutLongGone(b.Keys)
+	if !isCurrent(stored, b) {
+		if err := r.saveBackup(ctx, b, version); err != nil {
+			return failedBackup(err)
+		}
 	}
-	if err := r.saveBackup(ctx, b); err != nil {
-		return failedBackup(err)
+	return r.incomplete(b)
+}
+
+// incomplete is backed, unless a key that should be in b is not: one that cannot be read, or that is sealed to and is not there.
+func (r *run) incomplete(b statement.Backup) *Backed {
+	var without []string
+	if r.inv.set != nil {
+		for _, to := range r.inv.set.Recipients {
+			if !slices.ContainsFunc(b.Keys, func(k statement.BackupKey) bool {
+				return k.Private != statement.Gone && k.Recipient.String() == to.String()
+			}) {
+				without = append(without, to.KeyID())
+			}
+		}
 	}
-	return backed(b)
+	said := backed(b)
+	switch {
+	case !said.Current:
+	case len(r.inv.faults) > 0:
+		said = &Backed{Reason: ReasonBackupIncomplete, Message: "the backup is without what cannot be read: " + describe(r.inv.faults)}
+	case len(without) > 0:
+		said = &Backed{Reason: ReasonBackupIncomplete, Message: "the backup is without keys " + displays(without) + ", which are sealed to: they are not there"}
+	}
+	return said
 }
 
 func failedBackup(err error) *Backed {
@@ -110,7 +133,7 @@ func (r *run) backupHead(glass []seal.Recipient) statement.Backup {
 			continue // usable has seen to it
 		}
 		b.Keys = append(b.Keys, statement.BackupKey{
-			Recipient: recipient, State: string(k.State), Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear, Private: k.whereabouts(),
+			Recipient: recipient, State: string(k.State), Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear, WasCompromised: k.WasCompromised, Private: k.whereabouts(),
 		})
 		// A place that keeps keys for itself keeps the statement key, too.
 		if k.whereabouts() == statement.Elsewhere {
@@ -132,11 +155,31 @@ func (k Key) whereabouts() string {
 	return statement.Elsewhere
 }
 
-// heldAgainst compares a stored backup with what one would say now: which keys only the stored one has inside, by whomever it is signed, and whether it is current.
-func heldAgainst(stored []byte, now statement.Backup) (lost []string, current bool) {
+// maxGone is how many destroyed keys a backup names. They never end, and say only that a key which an older backup has is meant to be gone.
+const maxGone = 64
+
+// withoutLongGone leaves out the oldest destroyed keys beyond maxGone; keys are in the order of their age.
+func withoutLongGone(keys []statement.BackupKey) []statement.BackupKey {
+	gone := 0
+	for _, k := range keys {
+		if k.Private == statement.Gone {
+			gone++
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(keys), func(k statement.BackupKey) bool {
+		if k.Private != statement.Gone {
+			return false
+		}
+		gone--
+		return gone >= maxGone
+	})
+}
+
+// onlyStored lists the keys that only the stored backup has inside, by whomever it is signed. now names all keys that are known.
+func onlyStored(stored []byte, now statement.Backup) (lost []string) {
 	old, err := statement.ReadBackup(stored)
 	if err != nil {
-		return nil, false
+		return nil
 	}
 	for _, k := range old.Keys {
 		known := slices.ContainsFunc(now.Keys, func(o statement.BackupKey) bool { return o.Recipient.String() == k.Recipient.String() })
@@ -144,12 +187,17 @@ func heldAgainst(stored []byte, now statement.Backup) (lost []string, current bo
 			lost = append(lost, k.Recipient.KeyID())
 		}
 	}
-	_, err = statement.OpenBackup(stored, now.StatementKey)
-	return lost, err == nil && old.Says() == now.Says()
+	return lost
 }
 
-// saveBackup puts the private halves into b and stores it.
-func (r *run) saveBackup(ctx context.Context, b statement.Backup) error {
+// isCurrent says whether a stored backup says what one would say now, under the same signature.
+func isCurrent(stored []byte, now statement.Backup) bool {
+	old, err := statement.OpenBackup(stored, now.StatementKey)
+	return err == nil && old.Says() == now.Says()
+}
+
+// saveBackup puts the private halves into b and stores it in the place of the one of that version.
+func (r *run) saveBackup(ctx context.Context, b statement.Backup, version string) error {
 	var inside []string
 	for _, k := range b.Keys {
 		if k.Private == statement.Inside {
@@ -169,7 +217,7 @@ func (r *run) saveBackup(ctx context.Context, b statement.Backup) error {
 		if err != nil {
 			return nil, err
 		}
-		if err := r.m.cfg.Backups.SaveBackup(ctx, r.kr.Name, signed); err != nil {
+		if err := r.m.cfg.Backups.SaveBackup(ctx, r.kr.Name, signed, version); err != nil {
 			return nil, fmt.Errorf("storing it: %w", err)
 		}
 		return nil, r.did("KeysBackedUp", backed(b).Message, nil)

@@ -30,13 +30,16 @@ type memoryBackups struct {
 	hook    func(op string) error
 }
 
-func (m *memoryBackups) Backup(_ context.Context, name string) ([]byte, error) {
-	return m.stored[name], m.fails
+func (m *memoryBackups) Backup(_ context.Context, name string) ([]byte, string, error) {
+	return m.stored[name], string(m.stored[name]), m.fails
 }
 
-func (m *memoryBackups) SaveBackup(_ context.Context, name string, signed []byte) error {
-	if m.fails != nil {
+func (m *memoryBackups) SaveBackup(_ context.Context, name string, signed []byte, version string) error {
+	switch {
+	case m.fails != nil:
 		return m.fails
+	case version != string(m.stored[name]):
+		return keyring.ErrConflict
 	}
 	m.stored[name] = slices.Clone(signed)
 	m.saved++
@@ -281,5 +284,64 @@ func TestWhyThereIsNoBackup(t *testing.T) {
 		return strings.HasPrefix(line, "outcome "+string(audit.ActionKeyBackup)+" false")
 	}) {
 		t.Error("the failure is not in the audit log")
+	}
+}
+
+func TestABackupWithoutAKeyThatShouldBeInItIsNotCurrent(t *testing.T) {
+	fault := keyring.Problem{Where: "Place x", Msg: "is garbled", KeyID: strings.Repeat("7", 32)}
+	b := newGlassBench(t, seal.Classical)
+	b.src.faults = []keyring.Problem{fault}
+	for range 2 { // made, and looked at again
+		res, err := b.m.Ensure(t.Context(), b.kr)
+		if err != nil || res.Backup == nil {
+			t.Fatalf("%+v, %v", res, err)
+		}
+		if res.Backup.Current || res.Backup.Reason != keyring.ReasonBackupIncomplete || !strings.Contains(res.Backup.Message, "Place x is garbled") {
+			t.Errorf("a key cannot be read: %+v", res.Backup)
+		}
+	}
+	b.src.faults = nil
+	res := b.mustEnsure(b.kr)
+	if !res.Backup.Current {
+		t.Fatalf("it can be read again: %+v", res.Backup)
+	}
+	active := res.Keys[0].ID
+	delete(b.src.keys, active)
+	delete(b.kept.stored, "default") // as somebody does who wants a new one
+	if res, _ = b.m.Ensure(t.Context(), b.kr); res.Backup != nil && (res.Backup.Current || !strings.Contains(res.Backup.Message, active[:16])) {
+		t.Errorf("the key that is sealed to is gone: %+v", res.Backup)
+	}
+}
+
+func TestManyDestroyedKeysDoNotFillABackup(t *testing.T) {
+	b := newGlassBench(t, seal.Classical)
+	var ids []string
+	for i := range 300 {
+		ids = append(ids, b.old(keyring.Deactivated, time.Duration(1000-i)*time.Hour))
+	}
+	inside := ids[290:]
+	gone := func(ids []string) {
+		for _, id := range ids {
+			b.src.change(id, func(k *keyring.Key) {
+				*k = keyring.Key{Keyring: k.Keyring, ID: k.ID, Recipient: k.Recipient, State: keyring.Destroyed, Created: k.Created}
+			})
+		}
+	}
+	gone(ids[:200])
+	if res := b.mustEnsure(b.kr); !res.Backup.Current {
+		t.Fatalf("%+v", res.Backup)
+	}
+	gone(ids[200:290]) // at once: more than a backup goes on to name
+	res := b.mustEnsure(b.kr)
+	if !res.Backup.Current {
+		t.Fatalf("%+v", res.Backup)
+	}
+	backup, contents := b.open()
+	if len(backup.Keys) != 64+10+1 || len(contents.Identities()) != 11 || backup.Keys[0].Recipient.KeyID() != ids[290-64] || backup.Keys[64].Recipient.KeyID() != inside[0] {
+		t.Errorf("%d keys, %d of them inside", len(backup.Keys), len(contents.Identities()))
+	}
+	saved := b.kept.saved
+	if res := b.mustEnsure(b.kr); !res.Backup.Current || b.kept.saved != saved {
+		t.Errorf("it is made anew each time: %+v", res.Backup)
 	}
 }

@@ -22,6 +22,13 @@ func (r *run) change(ctx context.Context, next Next) error {
 			}
 			return nil, r.did("KeyResumed", text, r.setState(ctx, next, next.To))
 		})
+	case DoUnbury:
+		// No key is touched: what it would be taken for, if it were gone, changes.
+		k, err := r.inv.key(next.Key)
+		if err != nil {
+			return err
+		}
+		return r.did("DestructionTakenBack", "the destruction of key "+k.Display()+" was begun, is not wanted now, and was taken back: the key stays", r.src.Unbury(ctx, k))
 	case DoDeactivate:
 		if err := r.unclaimed(ctx); err != nil {
 			return err
@@ -55,10 +62,10 @@ func (r *run) setState(ctx context.Context, next Next, to State) error {
 	}
 	for i := range r.inv.keys {
 		if r.inv.keys[i].ID == k.ID {
-			r.inv.keys[i].State = to
 			if to == Destroyed {
-				r.inv.keys[i].identity = nil
+				r.inv.keys[i].Key = r.inv.keys[i].Destroyed(r.m.cfg.Now())
 			}
+			r.inv.keys[i].State = to
 		}
 	}
 	return nil

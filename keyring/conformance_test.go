@@ -28,7 +28,7 @@ func TestTheFakeSourceKeepsItsPromises(t *testing.T) {
 		return keyringtest.World{
 			Class:           seal.Classical,
 			Source:          func(name string) keyring.Source { return of(name) },
-			RemoveKey:       func(name, id string) { delete(of(name).keys, id) },
+			RemoveKey:       func(name, id string) { of(name).lose(id) },
 			RemoveStatement: func(name string) { delete(of(name).statements, name) },
 			BreakKey: func(name, id string) {
 				delete(of(name).keys, id)
@@ -71,5 +71,10 @@ type watchedMemory struct {
 }
 
 func (w *watchedMemory) SetState(ctx context.Context, k keyring.Stored, to keyring.State, at time.Time) error {
+	if to == keyring.Destroyed {
+		if err := w.at(func() error { return w.bury(k) }); err != nil {
+			return err
+		}
+	}
 	return w.at(func() error { return w.memorySource.SetState(ctx, k, to, at) })
 }

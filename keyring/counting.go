@@ -21,25 +21,36 @@ type counted struct {
 	at   time.Time
 }
 
-// askUses has it told afresh, for a decision. What cannot be told is something that was not looked at.
-func (r *run) askUses(ctx context.Context) {
+// askUses has it told afresh, for a decision; sure is for one to destroy. What cannot be told is something that was not looked at.
+func (r *run) askUses(ctx context.Context, sure bool) {
+	ask := r.m.cfg.glance()
+	if r.sure = sure || r.m.cfg.Glance == nil; r.sure {
+		ask = r.m.cfg.Uses
+	}
 	if r.m.cfg.Uses == nil {
 		r.uses = &Uses{Unseen: "this controller does not know who needs keys"}
 		return
 	}
-	uses, err := r.tellUses(ctx)
+	uses, err := r.tellUses(ctx, ask)
 	if err != nil {
-		r.uses = &Uses{Unseen: "it cannot be told now: " + bounded(err.Error())}
+		r.uses = &Uses{Unseen: "it cannot be told now: " + bounded(err.Error()), Soon: true}
 		return
 	}
 	r.uses, r.counted = &uses, true
 	r.m.noteUses(r.kr.Name, counted{uses, r.m.cfg.Now()})
 }
 
-func (r *run) tellUses(ctx context.Context) (Uses, error) {
+func (r *run) tellUses(ctx context.Context, ask UsesFunc) (Uses, error) {
 	ctx, cancel := context.WithTimeout(ctx, usesPatience)
 	defer cancel()
-	return r.m.cfg.Uses(ctx, r.kr.Name)
+	return ask(ctx, r.kr.Name)
+}
+
+func (c *Config) glance() UsesFunc {
+	if c.Glance != nil {
+		return c.Glance
+	}
+	return c.Uses
 }
 
 // count has it told for the status, unless that was done a short time ago and nothing was done to the keys since: who looks at a key
@@ -52,7 +63,7 @@ func (r *run) count(ctx context.Context) {
 	if last := r.m.lastUses(r.kr.Name); last != nil && (len(r.done) == 0 || r.counted) && !last.at.After(now) && now.Sub(last.at) < countEvery {
 		return
 	}
-	if uses, err := r.tellUses(ctx); err == nil {
+	if uses, err := r.tellUses(ctx, r.m.cfg.glance()); err == nil {
 		r.m.noteUses(r.kr.Name, counted{uses, now})
 	}
 }

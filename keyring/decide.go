@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,7 @@ const (
 	DoCompromise    Do = "note that others know a key"
 	DoAskUses       Do = "ask who needs the keys"
 	DoDestroy       Do = "destroy a key"
+	DoUnbury        Do = "take back the destruction of a key that has not come to its end"
 )
 
 // Situation is what a source holds for one keyring, what is asked of it, and when.
@@ -56,6 +58,10 @@ type Situation struct {
 	Claim string
 	// Shown is the key that the Keyring's status shows as active, for display; empty: none. It only ever holds back: what a status says is no proof of anything.
 	Shown string
+	// Set is the number of the stored recipient set; 0 before the first. ShownSet is that of the one in the status, if the keyring's statement key has signed it, and ShownKeys are
+	// its keys' ids: it only ever holds back, too.
+	Set, ShownSet uint64
+	ShownKeys     []string
 
 	// Now is the time.
 	Now time.Time
@@ -66,6 +72,8 @@ type Situation struct {
 	Moving bool
 	// Uses is who needs the keys, as it was told after the last change; nil: nobody was asked.
 	Uses *Uses
+	// Buried are the ids of keys whose destruction has begun and has not come to its end.
+	Buried []string
 	// Undestroyed are keys that were to be destroyed and cannot be now: nothing is asked for them.
 	Undestroyed []Undestroyed
 }
@@ -92,9 +100,12 @@ type Next struct {
 //
 // When the published key is gone it makes no other: a new key would silently take the place of the one that everything is sealed to. The same where the status
 // shows a key and the source is as it was before the first: it is that of a controller in another namespace, somebody has deleted all of it, or it was restored as it was
-// long ago.
+// long ago; and where the status shows a newer recipient set of another key.
 func Decide(s Situation) Next {
 	switch {
+	case s.wentBack():
+		return stop(ReasonKeyMissing, "the status shows recipient set %d of key %s, and the source has set %d of key %s: it was restored as it was before, or answers late. "+
+			"Bring the newer keys back (seal keys restore, or a newer snapshot); to go on with what is there, delete this Keyring and make it again", s.ShownSet, displays(s.ShownKeys), s.Set, displays(s.Published))
 	case s.behind():
 		return stop(ReasonKeyMissing, "the status shows key %s, and the source holds %s: it was deleted or restored as it was long ago, or a controller in another namespace has it. "+
 			"Restore it from a newer backup, name the source that it is in as spec.moveFrom, or uninstall the controller that should not be; to begin anew with other keys, delete this Keyring and make it again", s.Shown, s.what())
@@ -110,8 +121,19 @@ func Decide(s Situation) Next {
 	return s.ending()
 }
 
-// behind says that the source is as it was before the first key, and the status shows one.
-func (s Situation) behind() bool { return s.Shown != "" && len(s.Keys) == 0 && s.Published == nil }
+// behind says that the source is older than the status: as it was before the first key, or before the present one.
+func (s Situation) behind() bool {
+	return s.Shown != "" && len(s.Keys) == 0 && s.Published == nil || s.wentBack()
+}
+
+// wentBack says that the status shows a newer recipient set than the source has, of a key that is not the active one. What the source has is no more the truth: a key that is
+// sealed to is missing, another may have been retired, and the next set would have a number that was given already.
+func (s Situation) wentBack() bool {
+	return s.Published != nil && s.passed() && !s.Moving && !slices.Equal(inState(s.Keys, Active), s.ShownKeys)
+}
+
+// passed says that the status shows a newer recipient set than the source has.
+func (s Situation) passed() bool { return s.ShownSet > s.Set }
 
 // what is there where behind.
 func (s Situation) what() string {

@@ -35,6 +35,9 @@ func TestWhateverIsAskedItEnds(t *testing.T) {
 			if do := requests[j/48]; do != "" {
 				s.Requests = ask("a", do)
 			}
+			if len(keys) > 0 && keys[0].State != keyring.Destroyed && j%5 == 0 {
+				s.Buried = []string{keys[0].ID}
+			}
 			count++
 			mustEndAsAsked(t, s)
 		}
@@ -95,6 +98,9 @@ func mustHaveEnded(t *testing.T, s keyring.Situation, last keyring.Next, story f
 				t.Fatalf("%s: ends with %v", story(), k)
 			}
 		}
+	}
+	if last.Do == keyring.DoNothing && !s.Moving && len(s.Buried) > 0 {
+		t.Fatalf("%s: ends with %v half destroyed", story(), s.Buried)
 	}
 	waits := last.Message
 	for _, q := range s.Outcomes(waits) {

@@ -44,6 +44,20 @@ func TestWhatAKeyringNeedsNext(t *testing.T) {
 			keyring.Situation{Shown: "aaaaaaaaaaaaaaaa", Statement: here}, keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonKeyMissing}, "holds Secret waxwing-statement-default and no key at all: it was deleted or restored"},
 		"and so if there is something that cannot be read": {
 			keyring.Situation{Shown: "aaaaaaaaaaaaaaaa", Statement: here, Unreadable: true}, keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonKeyMissing}, "aaaaaaaaaaaaaaaa"},
+		"the status shows a newer set, of a key that is not there": {
+			keyring.Situation{Shown: "bbbbbbbbbbbbbbbb", ShownSet: 6, ShownKeys: long("b"), Set: 5, Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Active, 0)}},
+			keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonKeyMissing}, "the status shows recipient set 6 of key bbbbbbbbbbbbbbbb, and the source has set 5 of key aaaaaaaaaaaaaaaa: "},
+		"or that is not sealed to": {
+			keyring.Situation{ShownSet: 6, ShownKeys: long("b"), Set: 5, Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Active, 0), key("b", keyring.PreActive, 1)}},
+			keyring.Next{Do: keyring.DoStop, Reason: keyring.ReasonKeyMissing}, "seal keys restore"},
+		"but not while keys are moved": {
+			keyring.Situation{ShownSet: 6, ShownKeys: long("b"), Set: 5, Moving: true, Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Active, 0)}}, keyring.Next{Do: keyring.DoNothing}, ""},
+		"the status shows a newer set of the same key: publish that": {
+			keyring.Situation{ShownSet: 6, ShownKeys: long("a"), Set: 5, Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Active, 0)}}, keyring.Next{Do: keyring.DoPublish, Key: a}, ""},
+		"the status shows a newer set of the key that is active": {
+			keyring.Situation{ShownSet: 6, ShownKeys: long("b"), Set: 5, Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Deactivated, 0), key("b", keyring.Active, 1)}}, keyring.Next{Do: keyring.DoPublish, Key: b}, ""},
+		"the status shows the set of before: it is written next": {
+			keyring.Situation{ShownSet: 4, ShownKeys: long("b"), Set: 5, Statement: here, Published: long("a"), Keys: []keyring.Key{key("a", keyring.Active, 0)}}, keyring.Next{Do: keyring.DoNothing}, ""},
 		"no key: make the first": {keyring.Situation{Statement: here}, keyring.Next{Do: keyring.DoMakeKey}, ""},
 		"no key but a Secret that cannot be read, before anything was published: make the first": {
 			keyring.Situation{Statement: here, Unreadable: true}, keyring.Next{Do: keyring.DoMakeKey}, ""},
@@ -137,6 +151,9 @@ func perform(s *keyring.Situation, n keyring.Next, made *int) {
 			s.Keys[i].Activated = s.Now
 		}
 		s.Keys[i].State, s.Keys[i].Since = to, s.Now
+		if to == keyring.Destroyed {
+			s.Buried = slices.DeleteFunc(s.Buried, func(id string) bool { return id == n.Key })
+		}
 	}
 	s.Uses = nil
 	switch n.Do {
@@ -155,6 +172,8 @@ func perform(s *keyring.Situation, n keyring.Next, made *int) {
 		state(keyring.Deactivated)
 	case keyring.DoSuspend, keyring.DoResume, keyring.DoCompromise, keyring.DoDestroy:
 		state(n.To)
+	case keyring.DoUnbury:
+		s.Buried = slices.DeleteFunc(s.Buried, func(id string) bool { return id == n.Key })
 	case keyring.DoAskUses:
 		s.Uses = &keyring.Uses{}
 	}

@@ -52,7 +52,7 @@ func TestAKeyIsDestroyedWhenNoUseIsKnown(t *testing.T) {
 		t.Errorf("%+v, again %s", states(res), res.LookAgain)
 	}
 	u.err = errors.New("not yet")
-	outcome("Refused", "it cannot be told now: not yet")
+	outcome("Waiting", "it cannot be told now: not yet")
 	u.err, u.uses.Keys = nil, nil
 	if res := outcome("Done", "the key is Destroyed"); states(res)[old] != "Destroyed" || b.opens(old) || len(res.Keys) != 2 {
 		t.Errorf("%+v", res)
@@ -137,6 +137,93 @@ func TestAnOldKeyGoesByItself(t *testing.T) {
 	}
 }
 
+// TestADestructionIsSure has a use be known to the API server that is not at hand: the key stays. Nothing more is asked than what is at hand while that is in the way.
+func TestADestructionIsSure(t *testing.T) {
+	b := newBench(t)
+	sure, glance := &useTable{}, &useTable{}
+	b.uses, b.glance = sure.of, glance.of
+	b.restart(b.log)
+	b.mustEnsure(ring("default"))
+	first, second := newClassical(t, keyring.Deactivated), newClassical(t, keyring.Deactivated)
+	b.src.put(first)
+	b.src.put(second)
+	kr := asks([3]string{first.ID, "Destroy", ""}, [3]string{second.ID, "Destroy", ""})
+	both := func(u keyring.KeyUses) map[string]keyring.KeyUses {
+		return map[string]keyring.KeyUses{first.ID: u, second.ID: u}
+	}
+	needed, free := both(keyring.KeyUses{Objects: 1}), both(keyring.KeyUses{})
+	for _, c := range []struct {
+		glance, sure map[string]keyring.KeyUses
+		want         string
+		asked        int
+	}{
+		{needed, free, "Refused", 0},
+		{free, needed, "Refused", 1},
+		{free, free, "Done", 2},
+	} {
+		glance.uses.Keys, sure.uses.Keys, sure.asked = c.glance, c.sure, 0
+		res := b.mustEnsure(kr)
+		if res.Requests[0].Outcome != c.want || res.Requests[1].Outcome != c.want || sure.asked != c.asked {
+			t.Errorf("%+v, asked %d times", res.Requests, sure.asked)
+		}
+	}
+}
+
+// TestARefusedRequestDoesNotLieInWaitForAMomentWithoutTheObject has the object that needs a key be away for a moment, as while somebody replaces it.
+func TestARefusedRequestDoesNotLieInWaitForAMomentWithoutTheObject(t *testing.T) {
+	b := newBench(t)
+	u := &useTable{}
+	b.uses = u.of
+	b.restart(b.log)
+	b.mustEnsure(ring("default"))
+	old := newClassical(t, keyring.Deactivated)
+	b.src.put(old)
+	kr := asks([3]string{old.ID, "Destroy", ""})
+	kr.Spec.Requests[0].Despite = v1alpha1.DespiteGone
+	for _, c := range []struct {
+		after time.Duration
+		uses  keyring.KeyUses
+		want  string
+	}{
+		{0, keyring.KeyUses{Objects: 1}, "Refused"},
+		{0, keyring.KeyUses{Gone: 1, LastGone: noon}, "Refused"},
+		{14 * time.Minute, keyring.KeyUses{Gone: 1, LastGone: noon}, "Refused"},
+		{15 * time.Minute, keyring.KeyUses{Gone: 1, LastGone: noon}, "Done"},
+	} {
+		b.now, u.uses.Keys = noon.Add(c.after), map[string]keyring.KeyUses{old.ID: c.uses}
+		if res := b.mustEnsure(kr); res.Requests[0].Outcome != c.want || b.opens(old.ID) == (c.want == "Done") {
+			t.Fatalf("after %s with %+v: %+v", c.after, c.uses, res.Requests)
+		}
+	}
+}
+
+// TestAMemoryThatHasJustBegunLetsNoKeyGo has uses be remembered since a minute ago, as in a cluster that was made anew beside keys that were kept: what Git has is not applied yet.
+func TestAMemoryThatHasJustBegunLetsNoKeyGo(t *testing.T) {
+	b := newBench(t)
+	u := &useTable{}
+	b.uses = u.of
+	b.restart(b.log)
+	kr := ring("default")
+	kr.Spec.Rotation = rotation("24h", "", "10h")
+	old := b.mustEnsure(kr).Keys[0].ID
+	b.now = noon.Add(24 * time.Hour)
+	b.mustEnsure(kr)
+	b.now = noon.Add(34 * time.Hour)
+	u.uses.Since = b.now.Add(-time.Minute)
+	if res := b.mustEnsure(kr); states(res)[old] != "Deactivated" || !res.LookAgain.Equal(u.uses.Since.Add(10*time.Hour)) {
+		t.Fatalf("%v, again %s", states(res), res.LookAgain)
+	}
+	kr.Spec.Requests = asks([3]string{old, "Destroy", ""}).Spec.Requests
+	if res := b.mustEnsure(kr); states(res)[old] != "Deactivated" || res.Requests[0].Outcome != "Refused" || !strings.Contains(res.Requests[0].Message, "uses are remembered since 2026-11-24T21:59:00Z, and the key is older") {
+		t.Fatalf("%v, %+v", states(res), res.Requests)
+	}
+	kr.Spec.Requests = nil
+	b.now = u.uses.Since.Add(10 * time.Hour)
+	if res := b.mustEnsure(kr); states(res)[old] != "Destroyed" {
+		t.Errorf("%v", states(res))
+	}
+}
+
 func TestUsesAreCountedOnceAMinute(t *testing.T) {
 	b := newBench(t)
 	u := &useTable{}
@@ -188,4 +275,34 @@ func TestAKeyringDoesNotWaitForWhoeverKnowsUses(t *testing.T) {
 			t.Errorf("%+v, %v", res, err)
 		}
 	})
+}
+
+// TestADestructionWaitsForWhatIsLookedAtSoon has a request come right after a start, when not all objects were looked at.
+func TestADestructionWaitsForWhatIsLookedAtSoon(t *testing.T) {
+	b := newBench(t)
+	u := &useTable{uses: keyring.Uses{Unseen: "2 GitSecrets were not looked at yet", Soon: true}}
+	b.uses = u.of
+	b.restart(b.log)
+	b.mustEnsure(ring("default"))
+	old := newClassical(t, keyring.Deactivated)
+	b.src.put(old)
+	kr := asks([3]string{old.ID, "Destroy", ""})
+	is := func(outcome, says string, again time.Duration) {
+		t.Helper()
+		res := b.mustEnsure(kr)
+		if q := res.Requests[0]; q.Outcome != outcome || !strings.Contains(q.Message, says) || !res.LookAgain.Equal(noon.Add(again)) {
+			t.Errorf("%+v, again %s", q, res.LookAgain)
+		}
+	}
+	is("Waiting", "2 GitSecrets were not looked at yet", 5*time.Second)
+	u.uses.Soon = false
+	is("Refused", "2 GitSecrets were not looked at yet", 15*time.Second)
+	u.uses.Soon, u.uses.Keys = true, map[string]keyring.KeyUses{old.ID: {Objects: 1}}
+	is("Refused", "1 object needs it", 15*time.Second)
+	u.err = errors.New("not yet")
+	is("Waiting", "it cannot be told now: not yet", 5*time.Second)
+	u.err, u.uses = nil, keyring.Uses{}
+	if res := b.mustEnsure(kr); res.Requests[0].Outcome != "Done" {
+		t.Errorf("%+v", res.Requests)
+	}
 }

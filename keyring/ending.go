@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,14 +12,16 @@ import (
 // ends says whether a key in this state may be destroyed.
 func (s State) ends() bool { return Step(s, Destroyed) == nil }
 
-// ending is which key is to be destroyed next, where all else is done. Who needs the keys is asked for before, and anew for each.
+// ending is which key is to be destroyed next, where all else is done. Who needs the keys is asked for before, and anew for each. A destruction that has begun and that nobody wants any more, or that is
+// refused by now, is taken back: somebody may delete the key by mistake later, which must not look like what was wanted.
 func (s Situation) ending() Next {
 	for _, k := range s.Keys {
 		r, asked := s.request(k.ID)
-		var next Next
+		next, begun := Next{}, slices.Contains(s.Buried, k.ID)
 		switch {
-		case s.Moving || !k.State.ends():
+		case s.Moving || (!k.State.ends() && !begun):
 			continue
+		case !k.State.ends():
 		case asked && r.Do == v1alpha1.RequestDestroy:
 			next = s.destroy(k, r.Despite, asking(r))
 		case !s.Unreadable && !s.ends(k).IsZero() && !s.ends(k).After(s.Now):
@@ -27,16 +30,24 @@ func (s Situation) ending() Next {
 		if next.Do != "" && next.Do != DoNothing {
 			return next
 		}
+		if tried := next.Do != "" && s.undestroyed(k.ID) != ""; begun && !tried {
+			return Next{Do: DoUnbury, Key: k.ID}
+		}
 	}
 	return Next{Do: DoNothing}
 }
 
-// ends is when a key is to be destroyed by itself if nothing needs it by then; zero: never.
+// ends is when a key is to be destroyed by itself if nothing needs it by then; zero: never. Its time does not begin before uses are remembered: who needed it before then is
+// not known, as in a cluster that was just made anew and to which Git was not applied yet.
 func (s Situation) ends(k Key) time.Time {
 	if k.State != Deactivated || k.Since.IsZero() || s.Rotation.DestroyAfter <= 0 {
 		return time.Time{}
 	}
-	return k.Since.Add(s.Rotation.DestroyAfter)
+	from := k.Since
+	if s.Uses != nil && s.Uses.Since.After(from) {
+		from = s.Uses.Since
+	}
+	return from.Add(s.Rotation.DestroyAfter)
 }
 
 func (s Situation) destroy(k Key, despite, why string) Next {
@@ -60,12 +71,54 @@ func (s Situation) obstacle(k Key, despite string) string {
 	case u.Objects > 0:
 		return fmt.Sprintf("%s: replace their wraps and apply them (seal rewrap); whoever gives up what is sealed to it asks for it despite Any", needed(u))
 	case u.Gone > 0 && despite != v1alpha1.DespiteGone && !s.forgotten(u):
-		return fmt.Sprintf("%s needed it and %s not in the cluster any more: going back to them in Git needs the key. Whoever gives that up asks for it despite Gone", count(u.Gone, "object, or earlier version of one,", "objects, or earlier versions of them,"), isAre(u.Gone))
+		return left(u) + ": going back to them in Git needs the key. Whoever gives that up asks for it despite Gone"
+	case u.Gone > 0 && !s.forgotten(u) && u.LastGone.Add(staysAway).After(s.Now):
+		it := "it"
+		if u.Gone > 1 {
+			it = "they"
+		}
+		return fmt.Sprintf("%s, the last of them since %s: %s may come back, and not before %s is it destroyed despite Gone. Whoever cannot wait asks for it despite Any",
+			left(u), u.LastGone.UTC().Format(time.RFC3339), it, u.LastGone.Add(staysAway).UTC().Format(time.RFC3339))
 	case s.Uses.Unseen != "":
-		return fmt.Sprintf("it is not known who needs it, because not all was looked at: %s. Whoever knows better asks for it despite Any", s.Uses.Unseen)
+		return s.unseen()
+	case s.unremembered(k):
+		text := s.memory() + ": what needed it before then, and is not in the cluster, is not known. Whoever gives that up asks for it despite Any"
+		if after := s.Rotation.DestroyAfter; after > 0 {
+			text += "; it counts no more from " + s.Uses.Since.Add(after).UTC().Format(time.RFC3339) + " on"
+		}
+		return text
 	}
 	return ""
 }
+
+// firstKey is how much older than the memory of uses a key may be of which all is remembered: the first one is made while that begins.
+const firstKey = 10 * time.Minute
+
+// unremembered says that a key may have been sealed to before uses were remembered, and that this was not long enough ago to count no more.
+func (s Situation) unremembered(k Key) bool {
+	since := s.Uses.Since
+	if since.IsZero() || k.State == PreActive || !k.Created.Before(since.Add(-firstKey)) {
+		return false
+	}
+	return s.Rotation.DestroyAfter <= 0 || since.Add(s.Rotation.DestroyAfter).After(s.Now)
+}
+
+// memory says since when uses are remembered, of a key that is unremembered.
+func (s Situation) memory() string {
+	return "uses are remembered since " + s.Uses.Since.UTC().Format(time.RFC3339) + ", and the key is older"
+}
+
+func (s Situation) unseen() string {
+	return fmt.Sprintf("it is not known who needs it, because not all was looked at: %s. Whoever knows better asks for it despite Any", s.Uses.Unseen)
+}
+
+// soon says that what is in the way of a destruction is only what will soon be looked at, as after a start.
+func (s Situation) soon(k Key, despite string) bool {
+	return s.Uses.Soon && s.Uses.Unseen != "" && s.obstacle(k, despite) == s.unseen()
+}
+
+// staysAway is how long something has been gone that is given up by despite Gone: an object that is replaced, or synced anew, is away for a moment, and after a restore all are.
+const staysAway = 15 * time.Minute
 
 // forgotten says that what is gone has been gone for so long that it counts no more.
 func (s Situation) forgotten(u KeyUses) bool {
@@ -85,6 +138,9 @@ func (s Situation) despised(k Key) string {
 	if s.Uses.Unseen != "" {
 		parts = append(parts, "not looked at: "+s.Uses.Unseen)
 	}
+	if s.unremembered(k) {
+		parts = append(parts, s.memory())
+	}
 	if len(parts) == 0 {
 		return ""
 	}
@@ -99,6 +155,11 @@ func needed(u KeyUses) string {
 		text += ", such as " + strings.Join(u.Examples[:n], ", ")
 	}
 	return text
+}
+
+// left says what needed a key and is gone.
+func left(u KeyUses) string {
+	return fmt.Sprintf("%s needed it and %s not in the cluster any more", count(u.Gone, "object, or earlier version of one,", "objects, or earlier versions of them,"), isAre(u.Gone))
 }
 
 func count(n int, one, many string) string {

@@ -49,7 +49,11 @@ func (m *Manager) Ensure(ctx context.Context, kr *v1alpha1.Keyring) (Result, err
 	if _, glass := BreakGlassOf(&kr.Spec); err == nil && glass != nil {
 		err = &refusal{ReasonBreakGlassInvalid, true, glass}
 	}
-	m.keep(kr, r.inv, r.inv.published())
+	if r.inv.complete() && r.situation().behind() {
+		m.keepNewer(kr, r.inv)
+	} else {
+		m.keep(kr, r.inv, r.inv.published())
+	}
 	if r.inv.keysRead {
 		m.use(kr.Name, specs(&kr.Spec)...)
 	}
@@ -88,6 +92,7 @@ type run struct {
 	undestroyed []Undestroyed
 	counted     bool   // whether it was told in this run
 	uses        *Uses  // who needs the keys, as it was told after the last step
+	sure        bool   // whether that was for a decision to destroy
 	why         string // what the next operation is done for
 	by          string // the field manager that has asked for it; empty: nobody has
 	made        string // the id of the key that this run has made
@@ -137,19 +142,19 @@ func (r *run) settle(ctx context.Context) error {
 			if err := r.askRestore(ctx); err != nil {
 				return err
 			}
-			most += r.moveSteps() + r.restoreSteps() + 2*len(r.inv.keys) + len(r.kr.Spec.Requests)
+			most += r.moveSteps() + r.restoreSteps() + 3*len(r.inv.keys) + len(r.kr.Spec.Requests)
 		}
 		next, err := r.next(ctx)
 		if err != nil {
 			return err
 		}
-		switch next.Do {
-		case DoNothing:
+		switch {
+		case next.Do == DoNothing:
 			return nil
-		case DoStop:
+		case next.Do == DoStop:
 			return &refusal{next.Reason, true, errors.New(next.Message)}
-		case DoAskUses:
-			r.askUses(ctx)
+		case next.Do == DoAskUses, next.Do == DoDestroy && !r.sure:
+			r.askUses(ctx, next.Do == DoDestroy)
 			continue
 		}
 		r.by, r.why, r.uses = r.behind(next), next.Why, nil

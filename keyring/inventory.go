@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/statement"
@@ -46,18 +47,41 @@ func (inv *inventory) situation() Situation {
 	if inv.statement != nil {
 		s.Statement, s.Claim = inv.statement.Where, inv.statement.Claim
 	}
-	if inv.set != nil {
-		for _, r := range inv.set.Recipients {
-			s.Published = append(s.Published, r.KeyID())
+	for _, k := range inv.keys {
+		if k.Buried {
+			s.Buried = append(s.Buried, k.ID)
 		}
 	}
+	if inv.set != nil {
+		s.Set, s.Published = inv.set.Set, keysOf(inv.set)
+	}
 	return s
+}
+
+// keysOf are the ids of the keys of a recipient set.
+func keysOf(set *statement.Recipients) []string {
+	ids := make([]string, len(set.Recipients))
+	for i, r := range set.Recipients {
+		ids[i] = r.KeyID()
+	}
+	return ids
 }
 
 func (inv *inventory) plain() []Key {
 	keys := make([]Key, len(inv.keys))
 	for i, k := range inv.keys {
 		keys[i] = k.Key
+	}
+	return keys
+}
+
+// under gives the keys of memory, and those that were found beside them.
+func (inv *inventory) under(memory []Key) []Key {
+	keys := slices.Clone(memory)
+	for _, k := range inv.plain() {
+		if !slices.ContainsFunc(memory, func(m Key) bool { return m.ID == k.ID }) {
+			keys = append(keys, k)
+		}
 	}
 	return keys
 }

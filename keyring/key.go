@@ -36,6 +36,21 @@ func NewKey(keyring string, id seal.Identity, state State, created, activated ti
 	}
 }
 
+// Destroyed is k as it is once its private half is gone.
+func (k Key) Destroyed(at time.Time) Key {
+	k.WasCompromised = k.exposes()
+	k.State, k.Since, k.identity = Destroyed, at, nil
+	return k
+}
+
+// exposes says that others know the key, or knew it before it was destroyed: what it could open is known to them.
+func (k Key) exposes() bool { return k.State == Compromised || k.WasCompromised }
+
+// learned says that others know k, and that this is not known of the same key as it is elsewhere, and can be noted there.
+func (k Key) learned(elsewhere Key) bool {
+	return k.exposes() && !elsewhere.exposes() && Step(elsewhere.State, Compromised) == nil
+}
+
 // Display is the id as it is shown to people.
 func (k Key) Display() string { return display(k.ID) }
 
@@ -53,7 +68,8 @@ func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // same says whether k and o are the same in everything that a reader of a Ring can see.
 func (k Key) same(o Key) bool {
-	return k.Keyring == o.Keyring && k.ID == o.ID && k.State == o.State && k.Created.Equal(o.Created) && k.Activated.Equal(o.Activated) && k.Since.Equal(o.Since)
+	return k.Keyring == o.Keyring && k.ID == o.ID && k.State == o.State && k.WasCompromised == o.WasCompromised &&
+		k.Created.Equal(o.Created) && k.Activated.Equal(o.Activated) && k.Since.Equal(o.Since)
 }
 
 // Display is a key id as it is shown to people.

@@ -22,6 +22,8 @@ type Config struct {
 	Use func(keyring string, specs ...v1alpha1.KeySource)
 	// Uses tells who needs the keys. Nil: nobody knows, and no key is destroyed but by a request that says so.
 	Uses UsesFunc
+	// Glance tells the same by what is at hand, for the status and for what is not destroyed in any case. Nil: Uses.
+	Glance UsesFunc
 	// Backups keeps backups of the keys, and Restores has those that people want to be taken from backups. Nil: there are none.
 	Backups  Backups
 	Restores Restores
@@ -155,6 +157,16 @@ func (m *Manager) keep(kr *v1alpha1.Keyring, found *inventory, note Published) {
 			h.part.Set = *found.set
 		}
 	}
+	m.held[kr.Name] = h
+	m.store()
+}
+
+// keepNewer is keep where the source is older than what is known: what is in memory is not lost, and goes on as it was.
+func (m *Manager) keepNewer(kr *v1alpha1.Keyring, found *inventory) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.held[kr.Name]
+	h.part.Keys, h.part.Unreadable, h.loaded = found.under(h.part.Keys), found.unreadable(), true
 	m.held[kr.Name] = h
 	m.store()
 }

@@ -34,7 +34,9 @@ func TestAKeyringWhoseSourceIsAwayKeepsTheKeysInMemory(t *testing.T) {
 		t.Errorf("the policy in force is the old one: %+v", p)
 	}
 	b.restart(b.log)
-	if _, err := b.m.Ensure(t.Context(), ring("default")); !errors.Is(err, away) {
+	known := ring("default")
+	known.Status.ActiveKey, known.Status.Recipients = res.ActiveKey, res.Note
+	if _, err := b.m.Ensure(t.Context(), known); !errors.Is(err, away) {
 		t.Error(err)
 	}
 	if diff := cmp.Diff([]string{"default"}, b.live.Load().Unavailable()); diff != "" || b.opens(res.Keys[0].ID) || len(b.m.Published()) != 0 {
@@ -196,4 +198,24 @@ func TestAnEmptySourceTakesNoOtherControllersKeyringOver(t *testing.T) {
 	}
 	// Whoever has lost the keys makes the Keyring again: its status is empty then.
 	second.mustEnsure(ring("default"))
+}
+
+// TestKeysInMemoryOutliveASourceThatComesBackEmpty has a Vault that was lost come back without its content.
+func TestKeysInMemoryOutliveASourceThatComesBackEmpty(t *testing.T) {
+	b := newBench(t)
+	res := b.mustEnsure(ring("default"))
+	id := res.Keys[0].ID
+	shown := ring("default")
+	shown.Status.ActiveKey, shown.Status.Recipients = res.ActiveKey, res.Note
+	delete(b.src.keys, id)
+	delete(b.src.statements, "default")
+	for range 2 {
+		if got, err := b.m.Ensure(t.Context(), shown); err != nil || got.Known || got.Reason != keyring.ReasonKeyMissing || !b.opens(id) {
+			t.Errorf("%+v, %v; it opens: %t", got, err, b.opens(id))
+		}
+	}
+	b.restart(b.log)
+	if got, err := b.m.Ensure(t.Context(), shown); err != nil || got.Reason != keyring.ReasonKeyMissing || b.opens(id) || len(b.live.Load().Unavailable()) != 0 {
+		t.Errorf("%+v, %v; it opens: %t", got, err, b.opens(id))
+	}
 }

@@ -27,6 +27,8 @@ type bench struct {
 	m    *keyring.Manager
 	now  time.Time
 	uses keyring.UsesFunc
+	// glance may be nil.
+	glance keyring.UsesFunc
 }
 
 func newBench(t testing.TB) *bench {
@@ -43,7 +45,7 @@ func newBench(t testing.TB) *bench {
 func (b *bench) restart(log audit.Log) {
 	b.live = &keyring.Live{}
 	b.m = keyring.NewManager(keyring.Config{
-		Source: keyring.ClearSecrets(b.src), Uses: b.uses, Audit: log, Now: func() time.Time { return b.now }, Rand: rand.Reader, Live: b.live,
+		Source: keyring.ClearSecrets(b.src), Uses: b.uses, Glance: b.glance, Audit: log, Now: func() time.Time { return b.now }, Rand: rand.Reader, Live: b.live,
 	})
 }
 

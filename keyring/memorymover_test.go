@@ -15,7 +15,7 @@ func (m *memorySource) Import(ctx context.Context, k keyring.Key, private keyrin
 		if m.keys[k.ID] != nil {
 			return nil
 		}
-		imported := destroyed(k)
+		imported := k
 		if k.State != keyring.Destroyed {
 			id, err := seal.ParseIdentity(private.Text())
 			if err != nil {

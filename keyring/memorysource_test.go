@@ -122,17 +122,45 @@ func (m *memorySource) SetState(ctx context.Context, k keyring.Stored, to keyrin
 		if to == keyring.Active && now.Activated.IsZero() {
 			now.Activated = at
 		}
-		now.State, now.Since, now.Version = to, at, m.next()
 		if to == keyring.Destroyed {
-			now.Key = destroyed(now.Key)
+			now.Key, now.Buried = now.Destroyed(at), false
 		}
+		now.State, now.Since, now.Version = to, at, m.next()
 		return nil
 	})
 }
 
-// destroyed is a key without its private half.
-func destroyed(k keyring.Key) keyring.Key {
-	return keyring.Key{Keyring: k.Keyring, ID: k.ID, Recipient: k.Recipient, State: keyring.Destroyed, Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear}
+// bury begins a destruction that does not come to its end.
+func (m *memorySource) bury(k keyring.Stored) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := m.keys[k.ID]; now == nil || now.Version != k.Version || keyring.Step(now.State, keyring.Destroyed) != nil {
+		return keyring.ErrConflict
+	}
+	m.keys[k.ID].Buried = true
+	return nil
+}
+
+func (m *memorySource) Unbury(ctx context.Context, k keyring.Stored) error {
+	return m.do(ctx, "unbury", func() error {
+		now, ok := m.keys[k.ID]
+		if !ok || now.Version != k.Version {
+			return keyring.ErrConflict
+		}
+		now.Buried, now.Version = false, m.next()
+		return nil
+	})
+}
+
+// lose deletes a key as somebody with access would.
+func (m *memorySource) lose(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if k := m.keys[id]; k.Buried {
+		k.Key, k.Buried, k.Version = k.Destroyed(k.Since), false, m.next()
+		return
+	}
+	delete(m.keys, id)
 }
 
 func (m *memorySource) LoadStatement(ctx context.Context, name string) (st *keyring.Statement, err error) {

@@ -160,6 +160,9 @@ func (r *run) situation() Situation {
 	s := r.inv.situation()
 	s.Shown, s.Now, s.Rotation, s.Requests, s.Uses = r.kr.Status.ActiveKey, r.m.cfg.Now(), RotationOf(&r.kr.Spec), r.kr.Spec.Requests, r.uses
 	s.Undestroyed = r.undestroyed
+	if shown := r.shown(); shown != nil {
+		s.ShownSet, s.ShownKeys = shown.Set, keysOf(shown)
+	}
 	s.Moving = r.move != nil && r.move.inv.side().Left() != ""
 	return s
 }

@@ -84,7 +84,11 @@ func (r *run) copyState(ctx context.Context, k Stored) error {
 	if at.IsZero() {
 		at = r.m.cfg.Now()
 	}
-	return moveError(r.src.SetState(ctx, copied, k.State, at))
+	to := k.State
+	if k.learned(copied.Key) {
+		to = Compromised // and then destroyed: what is left is to say so
+	}
+	return moveError(r.src.SetState(ctx, copied, to, at))
 }
 
 func (r *run) markKey(ctx context.Context, k Stored) error {

@@ -49,6 +49,9 @@ func (r *run) publish(ctx context.Context, id string) error {
 // shown is the recipient set that the status shows, if the keyring's own statement key has signed it; nil if not. A source that was restored from an older backup does not
 // know of it any more, and neither is a number given to two sets nor a set signed twice.
 func (r *run) shown() *statement.Recipients {
+	if r.inv.statement == nil {
+		return nil
+	}
 	set, err := statement.OpenRecipients([]byte(r.kr.Status.Recipients), r.inv.statement.VerifierKey)
 	if err != nil || set.Holder != r.kr.Name {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/statement"
 )
@@ -57,11 +58,17 @@ type Restoring struct {
 	Verifier string
 	// Floor is the highest number of a recipient set that is known under it.
 	Floor uint64
+	// FloorNote is that set; empty where it is not known.
+	FloorNote string
+	// Doomed are the ids of the keys that spec.requests has destroyed.
+	Doomed []string
 	// There is what the source holds, and Published the ids of the keys of its stored recipient set.
 	There     Side
 	Published []string
 	// Fresh says that There's statement key is one that nobody can know: it has published one set at the most, and no use of its keys is known.
 	Fresh bool
+	// Others are keyrings that have a key, by its id.
+	Others map[string]string
 	// Moving says that spec.moveFrom is set.
 	Moving bool
 }
@@ -74,8 +81,12 @@ type Restoring struct {
 // The statement key comes first, so that no other is made for keys that have one.
 func DecideRestore(s Restoring) Next {
 	switch {
+	case s.doomed() != "":
+		return stop(ReasonRestoreRefused, "spec.requests asks for key %s to be destroyed, which the backup has: take that request out of the Keyring first. Nothing may need the key before Git is applied", display(s.doomed()))
 	case s.Moving:
 		return stop(ReasonRestoreRefused, "the keyring's keys are being moved: take spec.moveFrom out first (seal keys move --finish)")
+	case s.shared() != "":
+		return stop(ReasonRestoreRefused, "key %s is in keyring %s of this cluster, and a key belongs to one keyring: it would not be plain whose namespaces and whose state count for it", display(s.shared()), s.Others[s.shared()])
 	case s.Verifier != "" && s.There.Statement == "":
 		return Next{Do: DoRestoreStatement}
 	case s.Verifier != "" && s.There.Verifier != s.Verifier && s.Fresh:
@@ -89,7 +100,7 @@ func DecideRestore(s Restoring) Next {
 			return next
 		}
 	}
-	if s.There.Statement != "" && len(s.There.Keys) > 0 && (s.lost() || (s.There.Set < s.Floor && s.There.Verifier == s.Verifier)) {
+	if s.There.Statement != "" && len(s.There.Keys) > 0 && (s.lost() || s.There.Verifier == s.Verifier && s.passed()) {
 		return Next{Do: DoRestoreSet, Key: s.heir()}
 	}
 	return Next{Do: DoFinishRestore}
@@ -105,15 +116,40 @@ func (s Restoring) key(k Key) Next {
 	switch {
 	case !ok:
 		return Next{Do: DoRestoreKey, Key: k.ID}
-	case k.State == Compromised && there.State != Compromised && Step(there.State, Compromised) == nil:
+	case k.learned(there):
 		return Next{Do: DoRestoreState, Key: k.ID}
 	}
 	return Next{Do: DoNothing}
 }
 
+// shared is the id of a key that is not here, and that another keyring has; empty: there is none.
+func (s Restoring) shared() string {
+	for _, k := range slices.SortedFunc(slices.Values(s.Keys), older) {
+		if _, there := s.There.key(k.ID); !there && s.Others[k.ID] != "" {
+			return k.ID
+		}
+	}
+	return ""
+}
+
 // lost says that a key of the published set is nowhere.
 func (s Restoring) lost() bool {
 	return slices.ContainsFunc(s.Published, func(id string) bool { _, ok := s.There.key(id); return !ok })
+}
+
+// doomed is a key that would come back to be destroyed at once; empty: there is none.
+func (s Restoring) doomed() string {
+	for _, k := range slices.SortedFunc(slices.Values(s.Keys), older) {
+		if _, there := s.There.key(k.ID); !there && k.State != Destroyed && slices.Contains(s.Doomed, k.ID) {
+			return k.ID
+		}
+	}
+	return ""
+}
+
+// passed says that the number of There's set is too low, or was given to another set, too.
+func (s Restoring) passed() bool {
+	return s.There.Set < s.Floor || s.There.Set == s.Floor && s.FloorNote != "" && s.FloorNote != s.There.Note
 }
 
 // heir is the key whose set has the next number: the active one, else the newest. Where it is not active, the set is not published; the next one is.
@@ -130,7 +166,19 @@ type asked struct {
 	backup   statement.Backup
 	contents statement.Contents
 	keys     []Key // as they are to be
-	floor    uint64
+	// floor is the highest number of a recipient set that is known, and note that set.
+	floor uint64
+	note  string
+}
+
+// knows takes a recipient set into account that was published. Where two have one number, that and the next are passed over.
+func (a *asked) knows(set uint64, note string) {
+	switch {
+	case set > a.floor:
+		a.floor, a.note = set, note
+	case set == a.floor && note != a.note:
+		a.floor, a.note = set+1, ""
+	}
 }
 
 // checked reads a request. That the backup is one that people trust was checked by whoever asked, who knows the pinned statement key; here all of it has to belong together, and
@@ -155,14 +203,18 @@ func (r *run) checked(q *Restore) (*asked, error) {
 		return nil, err
 	}
 	if set != nil {
-		a.floor = set.Set
+		a.knows(set.Set, string(a.backup.Recipients))
 	}
 	if len(q.Recipients) > 0 {
 		newest, err := statement.OpenRecipients(q.Recipients, a.backup.StatementKey)
 		if err != nil {
 			return nil, fmt.Errorf("the newest recipient set: %w", err)
 		}
-		a.floor = max(a.floor, newest.Set)
+		a.knows(newest.Set, string(q.Recipients))
+	}
+	// The source may be older than the status.
+	if shown, err := statement.OpenRecipients([]byte(r.kr.Status.Recipients), a.backup.StatementKey); err == nil && shown.Holder == r.kr.Name {
+		a.knows(shown.Set, r.kr.Status.Recipients)
 	}
 	a.keys, err = r.restorable(a)
 	return a, err
@@ -180,7 +232,7 @@ func (r *run) restorable(a *asked) ([]Key, error) {
 		if !state.Known() {
 			return nil, fmt.Errorf("key %s of the backup has no state that is known", display(k.Recipient.KeyID()))
 		}
-		key := Key{Keyring: r.kr.Name, ID: k.Recipient.KeyID(), Recipient: k.Recipient.String(), State: Destroyed, Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear}
+		key := Key{Keyring: r.kr.Name, ID: k.Recipient.KeyID(), Recipient: k.Recipient.String(), State: Destroyed, Created: k.Created, Activated: k.Activated, Since: k.Since, WasClear: k.WasClear, WasCompromised: k.WasCompromised}
 		switch k.Private {
 		case statement.Elsewhere:
 			continue
@@ -194,9 +246,10 @@ func (r *run) restorable(a *asked) ([]Key, error) {
 			if state != Compromised {
 				to = Deactivated
 			}
-			since := k.Since
-			if to != state {
-				since = r.m.cfg.Now()
+			// The time of destroyAfter begins now: nothing needs the key before Git is applied.
+			since := r.m.cfg.Now()
+			if to == Compromised {
+				since = k.Since
 			}
 			key = NewKey(r.kr.Name, id, to, k.Created, k.Activated)
 			// What asks for a restore lies in a Secret as it is.
@@ -205,4 +258,14 @@ func (r *run) restorable(a *asked) ([]Key, error) {
 		keys = append(keys, key)
 	}
 	return keys, nil
+}
+
+// doomed are the ids of the keys that requests have destroyed.
+func doomed(requests []v1alpha1.KeyRequest) (ids []string) {
+	for _, q := range requests {
+		if q.Do == v1alpha1.RequestDestroy {
+			ids = append(ids, q.Key)
+		}
+	}
+	return ids
 }

@@ -280,10 +280,13 @@ func TestDecideRestore(t *testing.T) {
 		"a key that cannot be used":    {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", There: keyring.Side{Statement: "Place", Verifier: "v", Faults: []keyring.Problem{{Where: "x", KeyID: a.ID}}}}, keyring.DoStop, ""},
 		"one that others know":         {keyring.Restoring{Keys: []keyring.Key{b}, Verifier: "v", There: holding(there, key("b", keyring.Active))}, keyring.DoRestoreState, b.ID},
 		"one that was destroyed":       {keyring.Restoring{Keys: []keyring.Key{b}, Verifier: "v", There: holding(there, key("b", keyring.Destroyed))}, keyring.DoFinishRestore, ""},
+		"one that others knew":         {keyring.Restoring{Keys: []keyring.Key{b.Destroyed(noon)}, Verifier: "v", There: holding(there, key("b", keyring.Deactivated))}, keyring.DoRestoreState, b.ID},
+		"one that nobody knew":         {keyring.Restoring{Keys: []keyring.Key{a.Destroyed(noon)}, Verifier: "v", There: holding(there, a)}, keyring.DoFinishRestore, ""},
 		"a higher number is known":     {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 4, There: holding(there, a)}, keyring.DoRestoreSet, a.ID},
 		"of another statement key":     {keyring.Restoring{Keys: []keyring.Key{a}, Floor: 4, There: holding(there, a)}, keyring.DoFinishRestore, ""},
 		"the published key is nowhere": {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Published: []string{b.ID}, There: holding(there, a)}, keyring.DoRestoreSet, a.ID},
 		"the active key is the heir":   {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 4, There: holding(there, a, key("c", keyring.Active))}, keyring.DoRestoreSet, key("c", "").ID},
+		"another keyring has it":       {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Others: map[string]string{a.ID: "other"}}, keyring.DoStop, ""},
 		"all is there":                 {keyring.Restoring{Keys: []keyring.Key{a}, Verifier: "v", Floor: 3, Published: []string{a.ID}, There: holding(there, a)}, keyring.DoFinishRestore, ""},
 	} {
 		if got := keyring.DecideRestore(c.s); got.Do != c.want || got.Key != c.key {

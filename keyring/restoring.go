@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/crypto/seal"
@@ -65,7 +66,10 @@ func (r *run) decideRestore(ctx context.Context) (Next, error) {
 	if r.asked == nil {
 		return Next{Do: DoNothing}, nil
 	}
-	s := Restoring{Keys: r.asked.keys, Floor: r.asked.floor, There: r.inv.side(), Published: r.inv.situation().Published, Moving: r.move != nil}
+	if from := r.asked.backup.Holder; from != r.kr.Name && r.m.unread(from) {
+		return Next{}, &refusal{ReasonKeySourceUnavailable, false, fmt.Errorf("keyring %s was not read yet, and may have the keys that are to be restored into this one", from)}
+	}
+	s := Restoring{Keys: r.asked.keys, Floor: r.asked.floor, There: r.inv.side(), Published: r.inv.situation().Published, Others: r.m.others(r.kr.Name), Moving: r.move != nil}
 	if !r.asked.KeysOnly && r.asked.backup.StatementPrivate == statement.Inside {
 		s.Verifier = r.asked.backup.StatementKey
 	}
@@ -76,6 +80,7 @@ func (r *run) decideRestore(ctx context.Context) (Next, error) {
 		}
 		s.Fresh = fresh
 	}
+	s.FloorNote, s.Doomed = r.asked.note, doomed(r.kr.Spec.Requests)
 	next := DecideRestore(s)
 	if next.Do != DoStop {
 		return next, nil
@@ -252,13 +257,17 @@ func (r *run) restoreSet(ctx context.Context, id string) error {
 	return r.did("RecipientsPassedOver", fmt.Sprintf("recipient sets up to number %d are passed over: they were published before", set.Set), restores(r.src.SaveStatement(ctx, &st)))
 }
 
-// finishRestore proves all keys as the source has them, and takes the request away.
+// finishRestore proves all keys as the source has them, and takes the request away. A key that is destroyed here stays so: what is left of it says that it was wanted.
 func (r *run) finishRestore(ctx context.Context) error {
 	opens := 0
+	var dead []string
 	for _, wanted := range r.asked.keys {
 		k, err := r.inv.key(wanted.ID)
 		if err != nil {
 			return err
+		}
+		if wanted.State != Destroyed && k.State == Destroyed {
+			dead = append(dead, k.Display()+" ("+k.Where+")")
 		}
 		if wanted.State == Destroyed || !k.State.Opens() {
 			continue
@@ -271,7 +280,11 @@ func (r *run) finishRestore(ctx context.Context) error {
 	err := restores(r.m.cfg.Restores.FinishRestore(ctx, r.asked.Restore))
 	if err == nil {
 		text := fmt.Sprintf("all %d keys of the backup of %s are there and were proved", opens, r.asked.made())
-		r.restoredAll = text + " (request " + r.asked.Request + ")"
+		if len(dead) > 0 {
+			text = fmt.Sprintf("%d keys of the backup of %s are there and were proved; without keys %s: they are destroyed here, and stay so. To have one back, delete what is left of it, and restore again",
+				opens, r.asked.made(), strings.Join(dead, ", "))
+		}
+		r.restoredAll = bounded(text) + " (request " + r.asked.Request + ")"
 		r.asked = nil
 		return r.did("KeysRestored", text, nil)
 	}

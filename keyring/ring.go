@@ -28,14 +28,19 @@ type Ring struct {
 	policies map[string]Policy
 	sets     map[string]statement.Recipients
 	missing  []string
+	// exposing are the ids of the keys that others know, in whichever keyring that is said.
+	exposing map[string]bool
 	// unreadable are keyrings by the ids, of 16 digits, of keys that cannot be used.
 	unreadable map[string]string
 }
 
 // NewRing joins parts, and the names of keyrings whose source could not be read yet; a part of one of these has no keys, and its policy counts all the same. A key that is in two keyrings belongs to the one whose name comes
-// first, so that the answer does not depend on the order in which they were loaded.
+// first, so that the answer does not depend on the order in which they were loaded; where others know it by one of them, they do.
 func NewRing(parts []Part, unavailable []string) *Ring {
-	r := &Ring{keys: map[string]Key{}, policies: map[string]Policy{}, sets: map[string]statement.Recipients{}, unreadable: map[string]string{}, missing: slices.Sorted(slices.Values(unavailable))}
+	r := &Ring{
+		keys: map[string]Key{}, policies: map[string]Policy{}, sets: map[string]statement.Recipients{}, exposing: map[string]bool{}, unreadable: map[string]string{},
+		missing: slices.Sorted(slices.Values(unavailable)),
+	}
 	for _, p := range slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return strings.Compare(a.Keyring, b.Keyring) }) {
 		r.policies[p.Keyring] = p.Policy.clone()
 		if p.Set.Holder != "" {
@@ -49,6 +54,9 @@ func NewRing(parts []Part, unavailable []string) *Ring {
 		for _, k := range p.Keys {
 			if _, taken := r.keys[k.ID]; !taken {
 				r.keys[k.ID] = k
+			}
+			if k.exposes() {
+				r.exposing[k.ID] = true
 			}
 		}
 	}
@@ -90,7 +98,7 @@ func (r *Ring) Identity(id string) (age.Identity, bool) {
 
 // equal says whether a reader can tell r from o.
 func (r *Ring) equal(o *Ring) bool {
-	if r == nil || o == nil || len(r.keys) != len(o.keys) || len(r.policies) != len(o.policies) || !slices.Equal(r.missing, o.missing) || !maps.Equal(r.unreadable, o.unreadable) {
+	if r == nil || o == nil || len(r.keys) != len(o.keys) || len(r.policies) != len(o.policies) || !slices.Equal(r.missing, o.missing) || !maps.Equal(r.unreadable, o.unreadable) || !maps.Equal(r.exposing, o.exposing) {
 		return r == o
 	}
 	for id, k := range r.keys {

@@ -188,3 +188,21 @@ func TestAKeyNeverPrintsItsPrivateHalf(t *testing.T) {
 		}
 	}
 }
+func TestAKeyThatOthersKnowIsKnownWhereverItIs(t *testing.T) {
+	k := newKey(t, "archive", keyring.Deactivated)
+	same := func(state keyring.State) keyring.Key {
+		k := k
+		k.Keyring, k.State = "prod-eu", state
+		return k
+	}
+	archive := keyring.Part{Keyring: "archive", Keys: []keyring.Key{k}}
+	if all := keyring.NewRing([]keyring.Part{archive, {Keyring: "prod-eu", Keys: []keyring.Key{same(keyring.Deactivated)}}}, nil).Compromised(); len(all) > 0 {
+		t.Errorf("nobody knows it: %v", all)
+	}
+	for what, other := range map[string]keyring.Key{"compromised": same(keyring.Compromised), "and destroyed": same(keyring.Compromised).Destroyed(noon)} {
+		all := keyring.NewRing([]keyring.Part{archive, {Keyring: "prod-eu", Keys: []keyring.Key{other}}}, nil).Compromised()
+		if len(all) != 1 || all[0].ID != k.ID {
+			t.Errorf("%s in the other keyring: %v", what, all)
+		}
+	}
+}

@@ -53,7 +53,7 @@ func (s Situation) sealing() Next {
 	switch {
 	case len(active) > 1:
 		return s.several(active)
-	case len(active) == 1 && !slices.Equal(s.Published, active):
+	case len(active) == 1 && (!slices.Equal(s.Published, active) || s.passed() && slices.Equal(s.ShownKeys, active)):
 		return Next{Do: DoPublish, Key: active[0]}
 	case len(active) == 1:
 		return s.replacement(active[0])
@@ -161,8 +161,9 @@ func (s Situation) NextRotation() time.Time {
 	return at
 }
 
-// refusedAgain is how soon a destruction that was refused because of uses is tried again, and unseenAgain where not all was looked at, as just after a start.
-const refusedAgain, unseenAgain = time.Minute, 15 * time.Second
+// refusedAgain is how soon a destruction that was refused because of uses is tried again, unseenAgain where not all was looked at, and soonAgain where
+// that is only because of a start.
+const refusedAgain, unseenAgain, soonAgain = time.Minute, 15 * time.Second, 5 * time.Second
 
 // LookAgain is the next time at which Decide may answer otherwise for no other reason than that time has passed; zero: never.
 func (s Situation) LookAgain() time.Time {
@@ -177,10 +178,13 @@ func (s Situation) LookAgain() time.Time {
 		}
 		if r, asked := s.request(k.ID); asked && s.Uses != nil && r.Do == v1alpha1.RequestDestroy && k.State.ends() {
 			again := refusedAgain
-			if s.Uses.Unseen != "" {
+			switch {
+			case s.soon(k, r.Despite):
+				again = soonAgain
+			case s.Uses.Unseen != "":
 				again = unseenAgain
 			}
-			times = append(times, s.Now.Add(again))
+			times = append(times, s.Now.Add(again), s.Uses.Keys[k.ID].LastGone.Add(staysAway))
 		}
 	}
 	var next time.Time

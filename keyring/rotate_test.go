@@ -146,6 +146,13 @@ func used(u keyring.KeyUses, unseen string) *keyring.Uses {
 	return &keyring.Uses{Unseen: unseen, Keys: map[string]keyring.KeyUses{strings.Repeat("b", 32): u}}
 }
 
+// remembered is u, remembered since so long before noon.
+func remembered(u *keyring.Uses, since time.Duration) *keyring.Uses {
+	c := *u
+	c.Since = noon.Add(since)
+	return &c
+}
+
 func TestWhatIsDestroyed(t *testing.T) {
 	ten := keyring.Rotation{DestroyAfter: 10 * time.Hour}
 	objects := used(keyring.KeyUses{Objects: 4, Examples: []string{"a/1", "a/2", "a/3", "a/4"}}, "")
@@ -176,6 +183,11 @@ func TestWhatIsDestroyed(t *testing.T) {
 		"objects need it, despite Any":                            {keyring.Rotation{}, despite("Any"), old(1), objects, true, "asked for: Destroy despite Any, because: a test (4 objects need it, such as a/1, a/2, a/3)"},
 		"what is gone":                                            {keyring.Rotation{}, despite(""), old(1), gone, false, "2 objects, or earlier versions of them, needed it and are not in the cluster any more"},
 		"what is gone, despite Gone":                              {keyring.Rotation{}, despite("Gone"), old(1), gone, true, "(2 that needed it are gone)"},
+		"what went only now, despite Gone":                        {keyring.Rotation{}, despite("Gone"), old(1), used(keyring.KeyUses{Gone: 1, LastGone: noon}, ""), false, "1 object, or earlier version of one, needed it and is not in the cluster any more, the last of them since 2026-11-23T12:00:00Z: it may come back"},
+		"a little later, despite Gone":                            {keyring.Rotation{}, despite("Gone"), old(1), used(keyring.KeyUses{Gone: 2, LastGone: noon.Add(time.Second - 15*time.Minute)}, ""), false, "they may come back"},
+		"a quarter of an hour later, despite Gone":                {keyring.Rotation{}, despite("Gone"), old(1), used(keyring.KeyUses{Gone: 1, LastGone: noon.Add(-15 * time.Minute)}, ""), true, "(1 that needed it is gone)"},
+		"what went only now, despite Any":                         {keyring.Rotation{}, despite("Any"), old(1), used(keyring.KeyUses{Gone: 1, LastGone: noon}, ""), true, ""},
+		"what went only now counts no more":                       {keyring.Rotation{DestroyAfter: time.Minute}, despite("Gone"), old(1), used(keyring.KeyUses{Gone: 1, LastGone: noon.Add(-time.Minute)}, ""), true, ""},
 		"what is gone, despite Any":                               {keyring.Rotation{}, despite("Any"), old(1), gone, true, ""},
 		"what has been gone for destroyAfter":                     {ten, despite(""), old(1), longGone, true, ""},
 		"and for a little less":                                   {ten, despite(""), old(1), gone, false, "going back to them in Git needs the key"},
@@ -183,6 +195,15 @@ func TestWhatIsDestroyed(t *testing.T) {
 		"not all was looked at":                                   {keyring.Rotation{}, despite(""), old(1), unseen, false, "not all was looked at: namespace x"},
 		"not all was looked at, despite Gone":                     {keyring.Rotation{}, despite("Gone"), old(1), unseen, false, "namespace x"},
 		"not all was looked at, despite Any":                      {keyring.Rotation{}, despite("Any"), old(1), unseen, true, "(not looked at: namespace x)"},
+		"older than the memory of uses":                           {keyring.Rotation{}, despite(""), old(1), remembered(used(keyring.KeyUses{}, ""), -30*time.Minute), false, "uses are remembered since 2026-11-23T11:30:00Z"},
+		"and despite Gone":                                        {keyring.Rotation{}, despite("Gone"), old(1), remembered(gone, -30*time.Minute), false, "Whoever gives that up asks for it despite Any"},
+		"and despite Any":                                         {keyring.Rotation{}, despite("Any"), old(1), remembered(&keyring.Uses{}, -30*time.Minute), true, "(uses are remembered since 2026-11-23T11:30:00Z, and the key is older)"},
+		"made a moment before the memory of uses began":           {keyring.Rotation{}, despite(""), old(1), remembered(&keyring.Uses{}, -51*time.Minute), true, ""},
+		"the memory is as old as destroyAfter":                    {ten, despite(""), old(20), remembered(&keyring.Uses{}, -10*time.Hour), true, ""},
+		"and a little younger":                                    {ten, despite(""), old(20), remembered(&keyring.Uses{}, -9*time.Hour), false, "it counts no more from 2026-11-23T13:00:00Z on"},
+		"by itself with a memory that is younger":                 {ten, nil, old(20), remembered(&keyring.Uses{}, -9*time.Hour), false, ""},
+		"by itself with a memory of that age":                     {ten, nil, old(20), remembered(&keyring.Uses{}, -10*time.Hour), true, ""},
+		"one that was never sealed to":                            {keyring.Rotation{}, despite(""), since("b", keyring.PreActive, 1), remembered(&keyring.Uses{}, -30*time.Minute), true, ""},
 		"by itself never":                                         {keyring.Rotation{}, nil, old(1000), &keyring.Uses{}, false, ""},
 		"by itself after destroyAfter":                            {ten, nil, old(10), &keyring.Uses{}, true, "spec.rotation.destroyAfter, and no use is known"},
 		"and not before":                                          {ten, nil, old(9), &keyring.Uses{}, false, ""},
@@ -313,6 +334,8 @@ func TestWhatBecomesOfRequests(t *testing.T) {
 }
 
 func TestWhenToLookAgain(t *testing.T) {
+	doomed := ask("b", "Destroy")
+	doomed[0].Despite = v1alpha1.DespiteGone
 	hours := func(h float64) time.Time { return noon.Add(time.Duration(h * float64(time.Hour))) }
 	for name, c := range map[string]struct {
 		in           keyring.Situation
@@ -327,6 +350,9 @@ func TestWhenToLookAgain(t *testing.T) {
 		"when what is gone counts no more": {
 			with(rotating(keyring.Rotation{DestroyAfter: 2 * time.Hour}, nil, since("b", keyring.Deactivated, 5)), func(s *keyring.Situation) { s.Uses = used(keyring.KeyUses{Gone: 1, LastGone: hours(-0.5)}, "") }),
 			time.Time{}, hours(1.5)},
+		"when what went only now has been gone for long enough": {
+			with(rotating(keyring.Rotation{}, doomed, since("b", keyring.Deactivated, 5)), func(s *keyring.Situation) { s.Uses = used(keyring.KeyUses{Gone: 1, LastGone: hours(-0.24)}, "") }),
+			time.Time{}, noon.Add(36 * time.Second)},
 		"soon, after a destruction was refused": {
 			with(rotating(keyring.Rotation{}, ask("b", "Destroy"), since("b", keyring.Deactivated, 5)), func(s *keyring.Situation) { s.Uses = used(keyring.KeyUses{Objects: 1}, "") }),
 			time.Time{}, noon.Add(time.Minute)},

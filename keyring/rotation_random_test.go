@@ -107,7 +107,11 @@ func (l *life) happens() {
 		l.say("%s %s despite %q", r.Do, r.Key[:4], r.Despite)
 	case what == "uses":
 		id := ids[l.dice.IntN(len(ids))]
-		l.u.uses = keyring.Uses{Unseen: pick("", "", "", "x"), Keys: map[string]keyring.KeyUses{id: {Objects: l.dice.IntN(2), Gone: l.dice.IntN(2), LastGone: l.now.Add(-time.Hour)}}}
+		before := func(long ...time.Duration) time.Time { return l.now.Add(-long[l.dice.IntN(len(long))]) }
+		l.u.uses = keyring.Uses{
+			Unseen: pick("", "", "", "x"), Since: before(0, time.Hour, 100*time.Hour, 10000*time.Hour),
+			Keys: map[string]keyring.KeyUses{id: {Objects: l.dice.IntN(2), Gone: l.dice.IntN(2), LastGone: before(time.Minute, time.Hour)}},
+		}
 		l.say("uses %+v", l.u.uses)
 	case what == "restart":
 		l.restart(l.log)
@@ -163,13 +167,15 @@ func (l *life) mayGo(id string, from keyring.State) bool {
 	u := l.u.uses.Keys[id]
 	after := keyring.RotationOf(&l.kr.Spec).DestroyAfter
 	gone := u.Gone > 0 && (after == 0 || l.now.Sub(u.LastGone) < after)
+	k, memory := l.src.keys[id], l.now.Sub(l.u.uses.Since)
+	remembered := from == keyring.PreActive || !k.Created.Before(l.u.uses.Since.Add(-10*time.Minute)) || l.u.uses.Since.IsZero() || after > 0 && memory >= after
 	for _, r := range l.kr.Spec.Requests {
 		if r.Key != id || r.Do != "Destroy" {
 			continue
 		}
-		return from != keyring.Active && from != keyring.Suspended && (r.Despite == "Any" || u.Objects == 0 && l.u.uses.Unseen == "" && (!gone || r.Despite == "Gone"))
+		return from != keyring.Active && from != keyring.Suspended && (r.Despite == "Any" || u.Objects == 0 && l.u.uses.Unseen == "" && remembered && (!gone || r.Despite == "Gone" && l.now.Sub(u.LastGone) >= 15*time.Minute))
 	}
-	return from == keyring.Deactivated && after > 0 && u.Objects == 0 && !gone && l.u.uses.Unseen == ""
+	return from == keyring.Deactivated && after > 0 && u.Objects == 0 && !gone && l.u.uses.Unseen == "" && (l.u.uses.Since.IsZero() || memory >= after)
 }
 
 // rests runs the Manager, killed at a random operation, until it gets through, and holds the end against what may not be.

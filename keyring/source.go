@@ -34,6 +34,8 @@ type Stored struct {
 	Where string
 	// Version is the source's own, for compare-and-set.
 	Version string
+	// Buried says that a destruction has begun and has not come to its end: the key is there, and once its private half is gone, however that may be, it counts as destroyed.
+	Buried bool
 }
 
 // Statement is the record of a keyring that its source keeps beside the keys.
@@ -70,6 +72,8 @@ type KeyStore interface {
 	// SetState moves k to another state, and notes when, if k is still what Load gave; otherwise ErrConflict. To Destroyed, it deletes the private half for good; what
 	// is left (id, recipient, dates) Load gives as a key without an identity. A crash in the middle leaves the key as it was, or gone altogether, or destroyed.
 	SetState(ctx context.Context, k Stored, to State, at time.Time) error
+	// Unbury takes back what a destruction of k has left that has not come to its end, if k is still what Load gave; otherwise ErrConflict. The key is missing then if it goes.
+	Unbury(ctx context.Context, k Stored) error
 }
 
 // StatementStore keeps one Statement for each keyring, under the same rules as KeyStore.

@@ -12,6 +12,8 @@ type UsesFunc func(ctx context.Context, keyring string) (Uses, error)
 type Uses struct {
 	// Unseen says what was not looked at, for people; empty: everything was. While something is unseen no key is destroyed, except by a request that says so.
 	Unseen string
+	// Soon says that what is unseen is looked at by itself, soon, as after a start.
+	Soon bool
 	// Since is when the memory of uses began: what needed a key before then, and is not in the cluster now, is not known. Zero: nobody says.
 	Since time.Time
 	// Keys are the uses by full key id. A key that is not among them has no use that is known.

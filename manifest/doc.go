@@ -15,9 +15,11 @@
 //   - File.Bytes returns the input byte for byte as long as nothing was edited,
 //     and every document that was not edited is returned byte for byte.
 //   - After each edit the document is parsed again and compared with what was
-//     asked for. Where a minimal splice does not give that, the smallest
-//     enclosing mapping is rendered anew; where that does not either, the edit
-//     is an error and the document is unchanged.
+//     asked for; of an entry of strings on lines of its own, these lines alone
+//     where they cannot mean anything else in their place. Where a minimal
+//     splice does not give what was asked for, the smallest enclosing mapping is
+//     rendered anew; where that does not either, the edit is an error and the
+//     document is unchanged.
 //   - Parse and every edit run in bounded memory and time on hostile input: the
 //     limits on size, number of documents, nesting, nodes and alias expansion
 //     are constants of this package.

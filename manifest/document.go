@@ -88,7 +88,17 @@ func (d *Doc) JSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return appendJSON(nil, v), nil
+	return appendJSON(make([]byte, 0, len(d.text)), v), nil
+}
+
+// Text returns the string at a path of mappings; false where there is none.
+func (d *Doc) Text(path ...string) (string, bool) {
+	v, err := d.value()
+	if err != nil {
+		return "", false
+	}
+	v = v.follow(keySteps(path))
+	return v.str(), v != nil && v.kind == kindString
 }
 
 // value returns the document, or the item, as a value.
@@ -119,10 +129,11 @@ func (d *Doc) value() (*value, error) {
 // maxKept bounds the text whose readings a File keeps, in bytes: nodes take many times as much.
 const maxKept = 512 << 10
 
-// reading is what the parser made of a document's text. Only val is ever set, once.
+// reading is what the parser made of a document's text. Only val and root are ever set, once.
 type reading struct {
-	root *yaml.Node // of YAML; nil for an empty document
-	val  *value     // nil where nobody has asked for it
+	root     *yaml.Node // of YAML; nil for an empty document
+	val      *value     // nil where nobody has asked for it
+	unparsed bool       // val is known, and nobody has asked for root
 }
 
 // reading reads the document's text, once if it is small.

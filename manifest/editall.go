@@ -87,8 +87,8 @@ func (e *editor) targets(owner *Doc, edits []Edit, old *value) (want *value, tar
 func (e *editor) tryAll(targets []*target, want *value) ([]byte, *problem) {
 	for _, literal := range [...]bool{true, false} {
 		e.style.literal = literal
-		if splices, ok := e.writeAll(targets); ok {
-			if text := applySplices(e.text, splices); e.reads(text, want) {
+		if splices, proved, ok := e.writeAll(targets); ok {
+			if text := applySplices(e.text, splices); e.fits(text, want, proved) {
 				return text, nil
 			}
 		}
@@ -96,24 +96,25 @@ func (e *editor) tryAll(targets []*target, want *value) ([]byte, *problem) {
 	return nil, &problem{msg: "cannot write these changes into the document without changing something else"}
 }
 
-// writeAll writes all targets; false where one cannot be written, or two would
-// write to one place.
-func (e *editor) writeAll(targets []*target) ([]splice, bool) {
-	var all []splice
+// writeAll writes all targets, and says whether each is proved; ok is false where
+// one cannot be written, or two would write to one place.
+func (e *editor) writeAll(targets []*target) (all []splice, proved, ok bool) {
+	proved = true
 	for _, t := range targets {
 		splices, err := e.write(t)
 		if err != nil {
-			return nil, false
+			return nil, false, false
 		}
+		proved = proved && e.proves(t, splices)
 		all = append(all, splices...)
 	}
 	slices.SortStableFunc(all, func(a, b splice) int { return a.start - b.start })
 	for i := 1; i < len(all); i++ {
 		if all[i].start < all[i-1].end {
-			return nil, false
+			return nil, false, false
 		}
 	}
-	return all, true
+	return all, proved, true
 }
 
 // SameText reports whether d and other are the same document, or lie in the same

@@ -23,8 +23,8 @@ func (e *editor) setBlock(holder *node, i int, v *value) []splice {
 	if inline != "" {
 		text = " " + inline + text
 	}
-	for _, line := range body {
-		text += e.eol + line
+	if len(body) > 0 {
+		text += e.eol + e.join(body)
 	}
 	return []splice{{ent.colon + 1, lineEnd(e.text, ent.end()), text}}
 }

@@ -46,6 +46,10 @@ func (d *Doc) editor() (*editor, *value, *problem) {
 	if p == nil && r.val == nil {
 		r.val, p = yamlValue(e.text, r.root)
 	}
+	if p == nil && r.unparsed {
+		r.unparsed = false
+		r.root, p = parseYAML(e.text)
+	}
 	if p != nil {
 		return nil, nil, p
 	}
@@ -131,11 +135,22 @@ func (e *editor) try(t *target, want *value) ([]byte, *problem) {
 		if err != nil {
 			continue
 		}
-		if text := applySplices(e.text, splices); e.reads(text, want) {
+		proved := e.proves(t, splices)
+		if text := applySplices(e.text, splices); e.fits(text, want, proved) {
 			return text, nil
 		}
 	}
 	return nil, &problem{msg: "cannot write this change into the document without changing something else"}
+}
+
+// fits reports whether text can be the new text, which means want if that is
+// proved and is parsed to see it otherwise.
+func (e *editor) fits(text []byte, want *value, proved bool) bool {
+	if !proved || len(text) > maxFileSize || tooManyNodes(text) {
+		return e.reads(text, want)
+	}
+	e.got = &reading{val: want, unparsed: true}
+	return true
 }
 
 // reads reports whether text is one document that means want and that can stand

@@ -197,3 +197,19 @@ func TestParseAcceptsWhatOnlyLooksBad(t *testing.T) {
 		})
 	}
 }
+
+func TestTextOfAPath(t *testing.T) {
+	f, err := Parse("f", []byte("a:\n  b: x\n  c: 7\n  d: \"\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"a b": "x", "a c": "none", "a d": "", "a e": "none", "a": "none", "a b c": "none", "z y": "none"} {
+		got, ok := f.Docs()[0].Text(strings.Fields(path)...)
+		if !ok {
+			got += "none"
+		}
+		if got != want {
+			t.Errorf("%s: %q, not %q", path, got, want)
+		}
+	}
+}

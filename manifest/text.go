@@ -165,13 +165,8 @@ func (c *columns) lines() []int {
 		return c.starts
 	}
 	c.starts = []int{0}
-	for i := 0; i < len(c.text); {
-		n := breakLen(c.text, i)
-		if n == 0 {
-			i++
-			continue
-		}
-		i += n
+	for i := lineEnd(c.text, 0); i < len(c.text); i = lineEnd(c.text, i) {
+		i += breakLen(c.text, i)
 		c.starts = append(c.starts, i)
 	}
 	return c.starts

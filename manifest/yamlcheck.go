@@ -40,7 +40,7 @@ func (c *checker) check(root *yaml.Node) *problem {
 			}
 		}
 	}
-	for i := 0; i < len(c.text) && !c.bang; i++ {
+	for i := bytes.IndexByte(c.text, '!'); i >= 0 && i < len(c.text) && !c.bang; i++ {
 		c.bang = c.text[i] == '!' && blankz(c.text, i+1)
 	}
 	return c.node(root, 0)

@@ -83,6 +83,9 @@ func withoutVersion(text []byte) []byte {
 // tooManyNodes estimates from above how many nodes the parser would make of
 // text (each needs an indicator), before it is given the chance.
 func tooManyNodes(text []byte) bool {
+	if len(text) <= maxNodes {
+		return false
+	}
 	n := 0
 	for i, c := range text {
 		switch c {
@@ -264,6 +267,9 @@ func checkBytes(data []byte) *problem {
 	}
 	if i := strayMark(data); i >= 0 {
 		return &problem{off: i, msg: "a byte order mark in the middle of the file", hint: "files were joined that begin with one each: remove it"}
+	}
+	if utf8.Valid(data) {
+		return nil
 	}
 	for i := 0; i < len(data); {
 		r, size := utf8.DecodeRune(data[i:])

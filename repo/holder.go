@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/crypto/sshkey"
@@ -26,6 +27,9 @@ type Holder struct {
 
 	shownNote string
 }
+
+// Dir is the folder of the settings that define it, absolute.
+func (h Holder) Dir() string { return filepath.Dir(filepath.Dir(h.Note)) }
 
 // Set is a holder's recipients.
 type Set struct {

@@ -14,7 +14,7 @@ import (
 type Leaving struct {
 	// KeyID is that of the recipient that goes out of all lists of people.
 	KeyID string
-	// Drop are holders that go altogether: their definitions, and their names wherever they stand.
+	// Drop are holders that go from these settings altogether: their definitions, and their names wherever they stand.
 	Drop map[string]bool
 }
 

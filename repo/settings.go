@@ -238,9 +238,10 @@ func isGlob(g string) bool {
 	return g != "" && !strings.Contains(g, `\`) && !path.IsAbs(g) && !slices.Contains(strings.Split(g, "/"), "..") && doublestar.ValidatePattern(g)
 }
 
-// isPlace says whether p is the path of a file below the settings' folder.
+// isPlace says whether p is the path of a file below the settings' folder, and none of Git's own.
 func isPlace(p string) bool {
-	return !strings.Contains(p, `\`) && !path.IsAbs(p) && path.Clean(p) == strings.TrimPrefix(p, "./") && path.Clean(p) != "." && !slices.Contains(strings.Split(p, "/"), "..")
+	own := func(part string) bool { return part == ".." || strings.EqualFold(part, ".git") }
+	return !strings.Contains(p, `\`) && !path.IsAbs(p) && path.Clean(p) == strings.TrimPrefix(p, "./") && path.Clean(p) != "." && !slices.ContainsFunc(strings.Split(p, "/"), own)
 }
 
 // PublicKey is the signer's key.

@@ -257,8 +257,13 @@ func TestABackupLiesBelowItsSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	holders, err := repo.NewTree("").Holders(dir)
-	if err != nil || len(holders) != 1 || holders[0].Backup != filepath.Join(dir, ".seal", "prod.backup.note") {
+	if err != nil || len(holders) != 1 || holders[0].Backup != filepath.Join(dir, ".seal", "prod.backup.note") || holders[0].Dir() != dir {
 		t.Errorf("%+v, %v", holders, err)
+	}
+	for _, place := range []string{".git/commondir", "./.git/x", ".GIT/x", "sub/.git/x", "../x", "/x", "."} {
+		if _, err := repo.ParseSettings("s", []byte(strings.Replace(settings, ".seal/prod.backup.note", place, 1))); err == nil || !strings.Contains(err.Error(), "is no path of a file below") {
+			t.Errorf("%s: %v", place, err)
+		}
 	}
 }
 

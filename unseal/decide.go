@@ -65,6 +65,8 @@ type Decision struct {
 	Remember *Mark
 	// Claims is what is to be remembered of the object where neither Remember nor the Plan says more: the keys that its wraps name; nil: nothing new. It need not be durable at once.
 	Claims *Mark
+	// Cut are keys that its wraps, or its status, name and that its mark has no room for, sorted: none of a keyring that is known.
+	Cut []string
 	// Exposure is that of the object if nothing is opened. An Outcome of Report has it too.
 	Exposure Exposure
 	// Unmet are the envelopes of a well-formed object that nothing is remembered of, see Mark.Unmet.
@@ -93,6 +95,8 @@ type Plan struct {
 	Adopts bool
 	// Repairs is true where the Secret was written from this generation before, as the status has it, and is not as it was written.
 	Repairs bool
+	// Cut is that of the Decision.
+	Cut []string
 	// Proves is set where the Secret is as it should be, and the object is only opened to see that a key is not needed any more, or to have the MACs of values that are exposed:
 	// nothing is to be written. It is the outcome so far, which stands if the object cannot be opened for a reason that passes.
 	Proves *Outcome
@@ -133,15 +137,21 @@ func Decide(in Input) Decision {
 		return Decision{Action: Leave}
 	}
 	p, s, claims := &Plan{}, sightOf(&in), in.Marks.Mark
-	var exposure Exposure
-	if !in.Marks.Damaged {
-		claims = claims.look(s)
-		exposure = claims.exposed(&in.Object.Spec, s)
-		exposure.Known, exposure.Short = exposure.Known && in.Marks.Loaded, in.NoRoom
+	looked, cut := claims.look(s)
+	exposure := looked.exposed(&in.Object.Spec, s)
+	exposure.Known, exposure.Short = exposure.Known && in.Marks.Loaded, in.NoRoom
+	if in.Marks.Damaged { // then the wraps tell of a part
+		exposure.Known = exposure.Known && len(exposure.Items) > 0
+	} else {
+		claims = looked
 	}
 	d := decide(in, p, s, claims)
+	d.Cut, p.Cut = cut, cut
 	if !claims.equal(in.Marks.Mark) {
 		d.Claims = &claims
+	}
+	if d.Outcome.Reason != Unsealed && in.Secret != nil {
+		exposure = exposure.still(&in.Object.Spec, s)
 	}
 	d.Exposure, d.Outcome.Exposure, d.Signer = exposure, exposure, p.fingerprint
 	if p.checked != nil && (d.Action == Open || d.Action == Report) {

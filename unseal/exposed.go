@@ -26,7 +26,7 @@ type Exposure struct {
 	Known bool
 	// Items are the names, sorted.
 	Items []string
-	// Keys are the compromised keys that are known, as KEYRING/ID, sorted. One that was destroyed since is not among them.
+	// Keys are the compromised keys that are known, as KEYRING/ID, sorted.
 	Keys []string
 	// Short leaves the names out of the status, which has no room for them.
 	Short bool
@@ -40,21 +40,29 @@ type MACs struct {
 	Of map[string]string
 }
 
-// look is what is to be remembered after a look at an object, whatever becomes of it: who its wraps say can open it.
-func (m Mark) look(s sight) Mark {
-	next, all := m.clone(), m.Ledger.added(s)
+// look is what is to be remembered after a look at an object, whatever becomes of it: who its wraps say can open it. It has no room for the keys cut, which are needed as well.
+func (m Mark) look(s sight) (next Mark, cut []string) {
+	next = m.clone()
+	all := m.Ledger.added(s)
 	next.Ledger = all.fold(s)
 	for name, item := range next.Items {
 		id := item.present()
 		w, known := all.Envelopes[id]
 		if _, room := next.Envelopes[id]; known && !room {
-			v := next.Values[name]
-			v.Keys = union(v.Keys, w.Ever)
-			next.Values[name] = v
+			next.couldOpen(name, w.Ever)
+		} else if was, known := m.Envelopes[id]; known && was.Commit != w.Commit {
+			next.couldOpen(name, was.Ever)
 		}
 	}
-	next.Ledger = next.Ledger.withoutStrangers(m.Ledger, s)
-	return next
+	next.Ledger, cut = next.Ledger.withoutStrangers(m.Ledger, s)
+	return next, cut
+}
+
+// couldOpen notes that keys could have opened the value of an item. m is changed.
+func (m *Mark) couldOpen(name string, keys []string) {
+	v := m.Values[name]
+	v.Keys = union(v.Keys, keys)
+	m.Values[name] = v
 }
 
 // valued is m, the mark of an object that was just opened, with the values that it has now; was is the one before. What could have opened a value counts for as long as the
@@ -75,7 +83,7 @@ func (m Mark) valued(was Mark, s sight, items []string, macs MACs) Mark {
 		old, id := was.Items[name].present(), m.Items[name].present()
 		switch {
 		case known && v.MAC != "" && mac != "" && v.MAC != mac:
-			v = Valued{}
+			v = v.changed()
 		case known:
 			v.Keys = union(v.Keys, m.Envelopes[old].Ever)
 		default:
@@ -84,7 +92,7 @@ func (m Mark) valued(was Mark, s sight, items []string, macs MACs) Mark {
 		if _, room := m.Envelopes[id]; !room {
 			v.Keys = union(v.Keys, s.claims[id].ever)
 		}
-		v.MAC, v.Keys = mac, minus(v.Keys, m.Envelopes[id].Ever)
+		v.MAC, v.Keys, v.Exposed = mac, minus(v.Keys, m.Envelopes[id].Ever), v.Exposed || slices.Contains(v.Was, mac)
 		m.Values[name] = v
 	}
 	return m
@@ -131,6 +139,21 @@ func (m *Mark) exposed(spec *seal.Spec, s sight) Exposure {
 	}
 	all.Keys = slices.Sorted(maps.Keys(keys))
 	return all
+}
+
+// still is e with the exposed items of the status: where the Secret is not written, it has those, too, that the object has no more.
+func (e Exposure) still(spec *seal.Spec, s sight) Exposure {
+	if !e.Known {
+		return e
+	}
+	e.Items = slices.Clone(e.Items)
+	for _, item := range s.exposed {
+		if _, there := spec.Items[item]; !there {
+			e.Items = append(e.Items, item)
+		}
+	}
+	slices.Sort(e.Items)
+	return e
 }
 
 // Mentions says whether a key is among those that l speaks of.

@@ -45,12 +45,21 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 		e.Wraps["prod-eu"] = w
 		quiet.Envelopes[id] = e
 	}
+	forged := maker.forged(first.Referenced()[0], values, good)
 	resealed := maker.sealed("db", values, good)
 	renewed := maker.put(resealed, map[string]string{"password": "new"}, good)
+	again := maker.put(renewed, map[string]string{"password": "p"}, good)
+	third := maker.put(again, map[string]string{"password": "third"}, good)
 	without := renewed.DeepCopy()
 	delete(without.Items, "user")
 	suspended := first.DeepCopy()
 	suspended.Suspend = true
+	fewer := first.DeepCopy()
+	delete(fewer.Items, "user")
+	held := fewer.DeepCopy()
+	held.Suspend = true
+	renamed := fewer.DeepCopy()
+	renamed.Items["login"] = first.Items["user"] // which does not open
 	type step struct {
 		what string
 		do   func(*cluster)
@@ -64,13 +73,35 @@ func TestWhatACompromisedKeyExposes(t *testing.T) {
 		"hidden, and never opened": {{"suspended", apply(suspended), nil}, {"rewrapped", apply(quiet), nil}, compromised},
 		"never seen with the key":  {{"rewrapped", apply(quiet), nil}, {"compromised", compromise, nil}},
 		"wrapped before":           {{"rewrapped", apply(rewrapped), nil}, compromised},
-		"sealed to it later":       {{"compromised", func(c *cluster) { c.states[bad.KeyID()] = keyring.Compromised }, nil}, {"sealed", apply(first), both}},
-		"not opened":               {{"suspended", apply(suspended), nil}, compromised},
+		"hidden, under the same id": {sealed, {"forged", func(c *cluster) {
+			c.objects["db"].Status.Keys = nil // which would tell
+			c.apply("db", forged)
+		}, nil}, compromised},
+		"hidden so, and not opened": {sealed, {"forged, and suspended", func(c *cluster) {
+			c.objects["db"].Status.Keys = nil
+			spec := forged.DeepCopy()
+			spec.Suspend = true
+			c.apply("db", spec)
+		}, nil}, compromised, {"opened", apply(forged), both}},
+		"sealed to it later": {{"compromised", func(c *cluster) { c.states[bad.KeyID()] = keyring.Compromised }, nil}, {"sealed", apply(first), both}},
+		"not opened":         {{"suspended", apply(suspended), nil}, compromised},
 		"the values stay": {sealed, compromised, {"rewrapped", apply(rewrapped), both}, {"resealed", apply(resealed), both},
 			{"one renewed", apply(renewed), []string{"user"}}, {"the other gone", apply(without), nil}, {"and back", apply(renewed), []string{"user"}}},
 		"the key is destroyed": {sealed, compromised, {"destroyed", func(c *cluster) { c.states[bad.KeyID()] = keyring.Destroyed }, both},
 			{"resealed", apply(resealed), both}, {"one renewed", apply(renewed), []string{"user"}}},
-		"an older value comes back": {sealed, {"renewed", apply(renewed), nil}, {"compromised", compromise, []string{"user"}}, {"put back", apply(first), both}},
+		"the key is destroyed before one looks": {sealed, {"destroyed", func(c *cluster) {
+			c.states[bad.KeyID()], c.known[bad.KeyID()] = keyring.Destroyed, true
+			c.look("db")
+		}, both}, {"rewrapped", apply(rewrapped), both}, {"one renewed", apply(renewed), []string{"user"}}},
+		"destroyed before it comes": {{"destroyed", func(c *cluster) { c.states[bad.KeyID()], c.known[bad.KeyID()] = keyring.Destroyed, true }, nil}, {"rewrapped", apply(rewrapped), both}},
+		"an item goes that the Secret has still": {sealed, compromised, {"suspended, without it", apply(held), both}, {"looked at again", func(c *cluster) { c.look("db") }, both},
+			{"written without it", apply(fewer), []string{"password"}}},
+		"an item has another name that does not open": {sealed, compromised, {"renamed", apply(renamed), []string{"login", "password", "user"}}, {"mended", apply(fewer), []string{"password"}}},
+		"an older value comes back":                   {sealed, {"renewed", apply(renewed), nil}, {"compromised", compromise, []string{"user"}}, {"put back", apply(first), both}},
+		"an exposed value comes back, sealed anew": {sealed, compromised, {"one renewed", apply(renewed), []string{"user"}}, {"the old value", apply(again), both},
+			{"a third", apply(third), []string{"user"}}, {"and the old one", apply(maker.put(third, map[string]string{"password": "p"}, good)), both}},
+		"the key is destroyed when it comes back": {sealed, compromised, {"one renewed", apply(renewed), []string{"user"}},
+			{"destroyed", func(c *cluster) { c.states[bad.KeyID()] = keyring.Destroyed }, []string{"user"}}, {"the old value", apply(again), both}},
 		"without MACs": {{"sealed", func(c *cluster) { c.macs = nil; c.apply("db", first) }, nil}, compromised, {"renewed", apply(renewed), both},
 			{"with them", func(c *cluster) { c.macs = maker.macs; c.apply("db", resealed) }, both}, {"and renewed", apply(renewed), []string{"user"}}},
 		"with other MACs": {sealed, compromised, {"another key", func(c *cluster) { c.macs = otherMACs(t); c.apply("db", renewed) }, both},
@@ -221,5 +252,29 @@ func TestTheSizeOfAMark(t *testing.T) {
 	t.Logf("%d bytes: %s", len(c.marks["db"]), c.marks["db"])
 	if n := len(c.marks["db"]); n > 320 {
 		t.Errorf("5 items and 2 holders take %d bytes: %s", n, c.marks["db"])
+	}
+}
+
+// TestExposedValuesAreRememberedUpToABound holds that a mark keeps the last 8 exposed values of an item.
+func TestExposedValuesAreRememberedUpToABound(t *testing.T) {
+	bad, good := newKey(t, "prod-eu"), newKey(t, "prod-eu")
+	c := newCluster(t, bad, good)
+	c.states[bad.KeyID()] = keyring.Compromised
+	spec := c.sealed("db", map[string]string{"user": "0"}, bad)
+	for i := range 12 {
+		c.apply("db", spec)
+		c.now = c.now.Add(time.Minute)
+		spec = c.put(spec, map[string]string{"user": fmt.Sprint(i + 1)}, bad)
+	}
+	if was := c.mark("db").Values["user"].Was; len(was) != 8 {
+		t.Errorf("%d values are remembered", len(was))
+	}
+	for user, want := range map[string]int{"new": 0, "3": 0, "4": 1, "11": 1} {
+		before := c.marks["db"]
+		c.apply("db", c.put(spec, map[string]string{"user": user}, good))
+		if got := shown(t, c); len(got) != want {
+			t.Errorf("%s: exposed are %q: %s", user, got, c.marks["db"])
+		}
+		c.marks["db"] = before
 	}
 }

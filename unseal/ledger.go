@@ -3,7 +3,6 @@ package unseal
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -15,18 +14,21 @@ import (
 const (
 	maxPresent = 32
 	maxGone    = 16
-	// maxStrangers bounds the keys that no keyring has, such as those of break glass, and whatever somebody claims.
+	// maxWas bounds the values of an item that were exposed before.
+	maxWas = 8
+	// maxStrangers bounds the keys that no keyring has, such as those of break glass, and whatever somebody claims. Keys that a keyring had when they were noted come on top.
 	maxStrangers = 32
 )
 
 // Ledger is what a mark remembers of keys. Key ids have all 32 digits, sets of them are sorted and never changed in place, times are seconds of Unix.
 //
-// A use is an envelope's of one object. What wraps claim only ever adds uses; one ends when the controller has opened the envelope, from the object as synced, with
-// another key of the same keyring, and no wrap claims it any more.
+// A use is an envelope's of one object: one with another commit is another envelope, also where it has the same id, which whoever seals may choose. What wraps claim only ever adds
+// uses; one ends when the controller has opened the envelope, from the object as synced, with another key of the same keyring, and no wrap claims it any more.
 type Ledger struct {
 	// Envelopes are those that items of the object name, and the last ones that did.
 	Envelopes map[string]Wrapped
-	// Former are the keys needed by what Envelopes has no room for, each with when the last of that went; 0: it is there.
+	// Former are the keys needed by what Envelopes has no room for, or had in a mark that was shortened, each with when the last of that went; 0: it is there; a time
+	// below 0: it is there, and something else went then.
 	Former map[string]int64
 	// Rest is the digest of the names of the envelopes that are there and have no room.
 	Rest string
@@ -47,6 +49,8 @@ type Wrapped struct {
 	Ever []string
 	// Gone is when the object was first seen without it; 0: it is there.
 	Gone int64
+	// Commit stands for the envelope's commit, see commitOf; empty where it is not known.
+	Commit string
 }
 
 // Valued is what is known of an item's value that was opened last.
@@ -57,6 +61,25 @@ type Valued struct {
 	Keys []string
 	// Exposed says that one that could have was compromised.
 	Exposed bool
+	// Was are the MACs of exposed values that the item had before, the last one last: one that comes back is exposed at once.
+	Was []string
+}
+
+// changed is what is known of a value that has taken the place of v.
+func (v Valued) changed() Valued {
+	if v.Exposed {
+		return Valued{Was: remembered(v.Was, v.MAC)}
+	}
+	return Valued{Was: v.Was}
+}
+
+// remembered is was, which does not change, with one more MAC.
+func remembered(was []string, mac string) []string {
+	if mac == "" {
+		return was
+	}
+	was = append(slices.DeleteFunc(slices.Clone(was), func(m string) bool { return m == mac }), mac)
+	return was[max(0, len(was)-maxWas):]
 }
 
 // sight is what a look at an object says of keys.
@@ -67,16 +90,29 @@ type sight struct {
 	exposed []string
 	ring    *keyring.Ring
 	now     int64
+	// same says whether the status is of these very envelopes, whatever their wraps are.
+	same func() bool
 }
 
 // claim is what the wraps of an envelope say: named are the keys they are for, ever all that they mention.
-type claim struct{ named, ever []string }
+type claim struct {
+	named, ever []string
+	commit      string
+}
 
 // sightOf takes every object, also one that is of no valid form: one line may be all that is wrong with it. The status adds what a crash may have lost.
 func sightOf(in *Input) sight {
-	o := in.Object
-	return sight{claims: claimsOf(&o.Spec), shown: o.Status.Keys, exposed: o.Status.Exposed, ring: in.Ring, now: in.Now.Unix()}
+	o, now := in.Object, in.Now
+	if in.Marks.Date.After(now) {
+		now = in.Marks.Date
+	}
+	return sight{claims: claimsOf(&o.Spec), shown: o.Status.Keys, exposed: o.Status.Exposed, ring: in.Ring, now: now.Unix(), same: func() bool {
+		return o.Status.Secret != nil && o.Status.Secret.Content == contentOf(o)
+	}}
 }
+
+// commitOf stands for the commit of an envelope, of whatever form: 72 bits, so that no other envelope is found for it.
+func commitOf(e seal.Envelope) string { return digest(e.Commit)[:commitLength] }
 
 func claimsOf(spec *seal.Spec) map[string]claim {
 	claims := map[string]claim{}
@@ -90,7 +126,7 @@ func claimsOf(spec *seal.Spec) map[string]claim {
 			c.named = append(c.named, w.Keys...)
 			c.ever = append(append(c.ever, w.Keys...), w.WrappedBefore...)
 		}
-		claims[id] = claim{keySet(c.named), keySet(c.ever)}
+		claims[id] = claim{keySet(c.named), keySet(c.ever), commitOf(e)}
 	}
 	return claims
 }
@@ -112,14 +148,25 @@ func (l Ledger) added(s sight) Ledger {
 	next := l.clone()
 	for id, c := range s.claims {
 		w := next.Envelopes[id]
-		next.Envelopes[id] = Wrapped{Needs: union(w.Needs, c.named), Ever: union(w.Ever, c.ever)}
+		if w.Commit != c.commit { // it is another one, and what is known under its id has gone
+			next.formerAll(w.Needs, s.now)
+			w = Wrapped{}
+		}
+		next.Envelopes[id] = Wrapped{Needs: union(w.Needs, c.named), Ever: union(w.Ever, c.ever), Commit: c.commit}
 	}
 	for _, u := range s.shown {
 		if !isKeyID(u.ID) || !isEnvelope(u.Envelope) {
 			continue
 		}
 		key, w := []string{u.ID}, next.Envelopes[u.Envelope]
-		next.Envelopes[u.Envelope] = Wrapped{Needs: union(w.Needs, key), Ever: union(w.Ever, key), Gone: w.Gone}
+		if contains(w.Needs, u.ID) {
+			continue
+		}
+		if !s.same() { // it may be of another envelope of this id
+			next.former(u.ID, s.now)
+		}
+		w.Needs, w.Ever = union(w.Needs, key), union(w.Ever, key)
+		next.Envelopes[u.Envelope] = w
 	}
 	for id, w := range next.Envelopes {
 		if _, there := s.claims[id]; !there && w.Gone == 0 {
@@ -130,140 +177,35 @@ func (l Ledger) added(s sight) Ledger {
 	return next
 }
 
-// opened is l, after a look, once the object was opened as a whole, with one key for each envelope.
-func (l Ledger) opened(s sight, uses []v1alpha1.KeyUse) Ledger {
-	next := l.clone()
-	rest := map[string]bool{} // keyrings that have opened the envelopes that have no room
-	for _, u := range uses {
-		w, room := next.Envelopes[u.Envelope]
-		if !room {
-			rest[s.keyring(u.ID)] = true
-			continue
-		}
-		w.Needs = next.end(w.Needs, s, s.claims[u.Envelope].named, s.keyring(u.ID))
-		next.Envelopes[u.Envelope] = w
-	}
-	if len(rest) == 1 { // all of them
-		named := s.rest(next)
-		maps.DeleteFunc(next.Former, func(id string, at int64) bool { return at == 0 && rest[s.keyring(id)] && !contains(named, id) })
-	}
-	return next
-}
-
-// end gives what is left of needs when an envelope, whose wraps name keys, was opened with one of a keyring. The keys of another keyring stay while a wrap is for that one; after
-// that it is an earlier version of the object that needs them.
-func (l *Ledger) end(needs []string, s sight, named []string, ring string) (left []string) {
-	for _, id := range needs {
-		switch other := s.keyring(id); {
-		case contains(named, id):
-			left = append(left, id)
-		case other == ring:
-		case other != "" && slices.ContainsFunc(named, func(n string) bool { return s.keyring(n) == other }):
-			left = append(left, id)
-		default:
-			l.former(id, s.now)
-		}
-	}
-	return left
-}
-
 // former notes that a key is needed by something that went at a time, or is there (0).
 func (l *Ledger) former(id string, at int64) {
-	if was, ok := l.Former[id]; !ok || at == 0 || (was != 0 && was < at) {
+	was, ok := l.Former[id]
+	switch {
+	case !ok:
+		was = at
+	case at == 0:
+		was = min(was, -was)
+	case was <= 0:
+		was = min(was, -at)
+	default:
+		was = max(was, at)
+	}
+	l.Former[id] = was
+}
+
+// went notes that what is there, and needs a key of Former, went at a time; 0: it needs the key no more.
+func (l *Ledger) went(id string, at int64) {
+	if at = max(at, -l.Former[id]); at == 0 {
+		delete(l.Former, id)
+	} else {
 		l.Former[id] = at
 	}
 }
 
-// rest are the keys that are claimed by the envelopes which next has no room for.
-func (s sight) rest(next Ledger) (named []string) {
-	for id, c := range s.claims {
-		if _, room := next.Envelopes[id]; !room {
-			named = union(named, c.named)
-		}
-	}
-	return named
-}
-
-// fold makes room: of the envelopes that are there the newest stay, of those that are gone the ones that went last.
-func (l Ledger) fold(s sight) Ledger {
-	l = l.clone()
-	before := l.Rest
-	var still []string // keys of what was there without room at the last look
-	for id, at := range l.Former {
-		if at == 0 {
-			still = append(still, id)
-			delete(l.Former, id)
-		}
-	}
-	var there, gone []string
-	for _, id := range slices.Sorted(maps.Keys(l.Envelopes)) {
-		if l.Envelopes[id].Gone == 0 {
-			there = append(there, id)
-		} else {
-			gone = append(gone, id)
-		}
-	}
-	over := there[:max(0, len(there)-maxPresent)]
-	l.Rest = ""
-	if len(over) > 0 {
-		l.Rest = digest(strings.Join(over, ","))
-	}
-	slices.SortStableFunc(gone, func(a, b string) int { return int(l.Envelopes[a].Gone - l.Envelopes[b].Gone) })
-	for _, id := range append(slices.Clone(over), gone[:max(0, len(gone)-maxGone)]...) {
-		l.drop(id)
-	}
-	for _, id := range still {
-		if l.Rest == before {
-			l.former(id, 0)
-		} else {
-			l.former(id, s.now)
-		}
-	}
-	return l
-}
-
-// drop forgets an envelope, and not the keys that it needs. Those that could ever have opened it are kept where a value is in it, by Mark.seen.
-func (l *Ledger) drop(id string) {
-	w := l.Envelopes[id]
-	for _, key := range w.Needs {
-		l.former(key, w.Gone)
-	}
-	delete(l.Envelopes, id)
-}
-
-// withoutStrangers forgets keys that no keyring has when there are too many; those that before has stay, so that none is driven out by what somebody claims.
-func (l Ledger) withoutStrangers(before Ledger, s sight) Ledger {
-	strangers := slices.DeleteFunc(l.keys(), func(id string) bool { return s.keyring(id) != "" })
-	if len(strangers) <= maxStrangers {
-		return l
-	}
-	known := before.keys()
-	slices.SortStableFunc(strangers, func(a, b string) int {
-		switch was, is := contains(known, a), contains(known, b); {
-		case was == is:
-			return 0
-		case was:
-			return -1
-		}
-		return 1
-	})
-	return l.without(keySet(strangers[maxStrangers:]))
-}
-
-// without forgets keys. l is changed.
-func (l Ledger) without(ids []string) Ledger {
-	for id, w := range l.Envelopes {
-		l.Envelopes[id] = Wrapped{Needs: minus(w.Needs, ids), Ever: minus(w.Ever, ids), Gone: w.Gone}
-	}
-	for name, v := range l.Values {
-		v.Keys = minus(v.Keys, ids)
-		l.Values[name] = v
-	}
+func (l *Ledger) formerAll(ids []string, at int64) {
 	for _, id := range ids {
-		delete(l.Former, id)
+		l.former(id, at)
 	}
-	l.Lost = minus(l.Lost, ids)
-	return l
 }
 
 // left is l once the object is gone.
@@ -276,8 +218,8 @@ func (l Ledger) left(now int64) Ledger {
 		}
 	}
 	for id, at := range next.Former {
-		if at == 0 {
-			next.Former[id] = now
+		if at <= 0 {
+			next.went(id, now)
 		}
 	}
 	next.Rest = ""
@@ -296,9 +238,9 @@ func (l Ledger) Needed() map[string]Need {
 	all := map[string]Need{}
 	add := func(id string, gone int64) {
 		n := all[id]
-		if at := time.Unix(gone, 0); gone == 0 {
-			n.Present = true
-		} else if n.Gone = true; at.After(n.LastGone) {
+		n.Present = n.Present || gone <= 0
+		n.Gone = n.Gone || gone != 0
+		if at := time.Unix(max(gone, -gone), 0); gone != 0 && at.After(n.LastGone) {
 			n.LastGone = at
 		}
 		all[id] = n
@@ -341,40 +283,9 @@ func cloned[V any](m map[string]V) map[string]V {
 func (l Ledger) equal(o Ledger) bool {
 	return l.Rest == o.Rest && l.MACKey == o.MACKey && l.LostExposed == o.LostExposed && slices.Equal(l.Lost, o.Lost) && maps.Equal(l.Former, o.Former) &&
 		maps.EqualFunc(l.Envelopes, o.Envelopes, func(a, b Wrapped) bool {
-			return a.Gone == b.Gone && slices.Equal(a.Needs, b.Needs) && slices.Equal(a.Ever, b.Ever)
+			return a.Gone == b.Gone && a.Commit == b.Commit && slices.Equal(a.Needs, b.Needs) && slices.Equal(a.Ever, b.Ever)
 		}) &&
 		maps.EqualFunc(l.Values, o.Values, func(a, b Valued) bool {
-			return a.MAC == b.MAC && a.Exposed == b.Exposed && slices.Equal(a.Keys, b.Keys)
+			return a.MAC == b.MAC && a.Exposed == b.Exposed && slices.Equal(a.Keys, b.Keys) && slices.Equal(a.Was, b.Was)
 		})
-}
-
-// ends says whether opening the object with these keys would end a use.
-func (l Ledger) ends(s sight, uses []v1alpha1.KeyUse) bool {
-	next := l.opened(s, uses)
-	for id, at := range l.Former {
-		if _, there := next.Former[id]; at == 0 && !there {
-			return true
-		}
-	}
-	return !maps.EqualFunc(l.Envelopes, next.Envelopes, func(a, b Wrapped) bool { return slices.Equal(a.Needs, b.Needs) })
-}
-
-// unproved finds a keyring whose keys alone open the object, and end a use by that; ok is false where there is none. What was opened with one keyring says nothing of the keys of
-// another, and a crash may have forgotten what was opened.
-func (l Ledger) unproved(in *Input, p *Plan) (only permits, uses []v1alpha1.KeyUse, ok bool) {
-	var rings []string
-	for id, need := range l.Needed() {
-		if ring := p.sight.keyring(id); need.Present && ring != "" {
-			rings = append(rings, ring)
-		}
-	}
-	slices.Sort(rings)
-	for _, ring := range slices.Compact(rings) {
-		only = p.permits
-		only.only = ring
-		if uses, r := only.all(in.Object); r == nil && l.ends(p.sight, uses) {
-			return only, uses, true
-		}
-	}
-	return permits{}, nil, false
 }

@@ -1,12 +1,16 @@
 package unseal_test
 
 import (
+	"bytes"
 	"crypto/rand"
+	"io"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -20,12 +24,16 @@ import (
 type cluster struct {
 	t       testing.TB
 	states  map[string]keyring.State // by key id
+	known   map[string]bool          // destroyed keys that were compromised before
 	keys    []key
 	macs    *unseal.MACKey
 	now     time.Time
 	objects map[string]*v1alpha1.GitSecret
 	secrets map[string]*metav1.ObjectMeta
 	marks   map[string]string
+	cut     map[string][]string // what the mark has no room for, as the controller keeps it
+	away    bool                // the keys are not read at present
+	unread  string              // nor are those of this keyring
 	opens   int
 }
 
@@ -35,8 +43,8 @@ func newCluster(t testing.TB, keys ...key) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, keys: keys, macs: macs, now: now(), states: map[string]keyring.State{},
-		objects: map[string]*v1alpha1.GitSecret{}, secrets: map[string]*metav1.ObjectMeta{}, marks: map[string]string{}}
+	c := &cluster{t: t, keys: keys, macs: macs, now: now(), states: map[string]keyring.State{}, known: map[string]bool{},
+		objects: map[string]*v1alpha1.GitSecret{}, secrets: map[string]*metav1.ObjectMeta{}, marks: map[string]string{}, cut: map[string][]string{}}
 	for _, k := range keys {
 		c.states[k.KeyID()] = keyring.Active
 	}
@@ -46,15 +54,24 @@ func newCluster(t testing.TB, keys ...key) *cluster {
 func (c *cluster) ring() *keyring.Ring {
 	parts := map[string]keyring.Part{}
 	for _, k := range c.keys {
+		if k.holder == c.unread {
+			continue
+		}
 		p, ok := parts[k.holder]
 		if !ok {
 			p = k.part(keyring.Active)
 			p.Keys = nil
 		}
-		p.Keys = append(p.Keys, k.in(c.states[k.KeyID()]))
+		made := k.in(c.states[k.KeyID()])
+		made.WasCompromised = c.known[k.KeyID()]
+		p.Keys = append(p.Keys, made)
 		parts[k.holder] = p
 	}
-	return keyring.NewRing(slices.Collect(maps.Values(parts)), nil)
+	var unavailable []string
+	if c.unread != "" {
+		unavailable = []string{c.unread}
+	}
+	return keyring.NewRing(slices.Collect(maps.Values(parts)), unavailable)
 }
 
 func (c *cluster) sealer() seal.Sealer {
@@ -134,6 +151,22 @@ func (c *cluster) garbled(spec *seal.Spec, k key) *seal.Spec {
 	return spec
 }
 
+// forged is another envelope of prod/db, under the id of one that is there: what somebody can make who has no key.
+func (c *cluster) forged(id string, values map[string]string, k key) *seal.Spec {
+	c.t.Helper()
+	all := seal.Values{}
+	for item, v := range values {
+		all[item] = value(v)
+	}
+	u := ulid.MustParseStrict(strings.ToUpper(id))
+	s := seal.Sealer{Rand: io.MultiReader(bytes.NewReader(u.Entropy()), rand.Reader), Now: func() time.Time { return ulid.Time(u.Time()) }}
+	made, err := s.Seal(seal.For{Scope: seal.ScopeStrict, Namespace: "prod", Name: "db"}, all, c.holders(k))
+	if err != nil || made.Referenced()[0] != id {
+		c.t.Fatal(err, made)
+	}
+	return made
+}
+
 // apply has the object prod/NAME be of this spec, and looks at it.
 func (c *cluster) apply(name string, spec *seal.Spec) unseal.Outcome {
 	c.t.Helper()
@@ -150,6 +183,9 @@ func (c *cluster) apply(name string, spec *seal.Spec) unseal.Outcome {
 func (c *cluster) input(name string) unseal.Input {
 	c.t.Helper()
 	in := unseal.Input{Object: c.objects[name], Secret: c.secrets[name], Ring: c.ring(), Now: c.now, Home: "waxwing-system", Marks: unseal.Marks{Loaded: true}}
+	if c.away {
+		in.Ring, in.Starting = nil, true
+	}
 	if text, ok := c.marks[name]; ok {
 		mark, err := unseal.ParseMark(text)
 		if err != nil {
@@ -166,6 +202,7 @@ func (c *cluster) look(name string) (out unseal.Outcome) {
 	in := c.input(name)
 	o, d := in.Object, unseal.Decide(in)
 	out, mark := d.Outcome, d.Claims
+	c.cut[name] = d.Cut
 	switch {
 	case d.Action == unseal.Report && d.Remember != nil:
 		mark = d.Remember
@@ -194,6 +231,9 @@ func (c *cluster) look(name string) (out unseal.Outcome) {
 	}
 	if mark != nil {
 		c.marks[name] = mark.Text()
+	}
+	if d.Action == unseal.Leave {
+		return out
 	}
 	o.Status = out.Status(o.Status, o.Generation, c.now)
 	return out
@@ -225,6 +265,7 @@ func (c *cluster) mark(name string) unseal.Mark {
 func (c *cluster) need(name string, k key) string {
 	c.t.Helper()
 	n := c.mark(name).Needed()[k.KeyID()]
+	n.Present = n.Present || (c.objects[name] != nil && slices.Contains(c.cut[name], k.KeyID()))
 	switch {
 	case n.Present && n.Gone:
 		return "present gone"

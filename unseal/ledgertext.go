@@ -11,12 +11,16 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/seal"
 )
 
-// Lengths in base64 without padding: of a key id, of a MAC of 12 bytes, and of the name of a MAC's key, 6 bytes.
+// Lengths in base64 without padding: of a key id, of a MAC of 12 bytes, of the name of a MAC's key, 6 bytes, and of what stands for an envelope's commit, 9 bytes.
 const (
 	keyTextLength = 22
 	macLength     = 16
 	macKeyLength  = 8
+	commitLength  = 12
 )
+
+// commitMark is between an envelope and its commit.
+const commitMark = "~"
 
 // ledgerWords are those of a mark about keys. Sets of keys are KEYS, hex digits whose lowest bit is for the first key of "keys=ID,ID", the next for the second, and so on:
 //
@@ -26,7 +30,7 @@ const (
 //	rest=DIGEST                    Rest
 //	former=SECOND:KEYS,…           Former, by the time
 //	gone=SECOND/NEEDS[/EVER]:…     envelopes that are gone; EVER where it is not NEEDS
-//	uses=NEEDS[/EVER]:ENVELOPE,…   those that are there
+//	uses=NEEDS[/EVER]:ENVELOPE,…   those that are there; each is ENVELOPE~COMMIT, or ENVELOPE alone where Commit is not known
 func (l Ledger) ledgerWords(table keyTable) (words []string) {
 	if len(table) > 0 {
 		words = append(words, "keys="+table.text())
@@ -72,6 +76,9 @@ func (l Ledger) envelopeWords(table keyTable) (words []string) {
 		if !slices.Equal(w.Needs, w.Ever) {
 			group += "/" + table.mask(w.Ever)
 		}
+		if w.Commit != "" {
+			id += commitMark + w.Commit
+		}
 		groups[group] = append(groups[group], id)
 	}
 	for _, group := range slices.Sorted(maps.Keys(groups)) {
@@ -85,25 +92,35 @@ func (v Valued) text(table keyTable) string {
 	if v.Exposed {
 		text += "!"
 	}
-	if len(v.Keys) > 0 {
+	switch {
+	case len(v.Keys) > 0:
 		text += ":" + table.mask(v.Keys)
+	case len(v.Was) > 0:
+		text += ":"
+	}
+	if len(v.Was) > 0 {
+		text += ":" + strings.Join(v.Was, ".")
 	}
 	return text
 }
 
 // value reads what Valued.text gives.
 func (t keyTable) value(text string) (v Valued, ok bool) {
-	mac, keys, more := strings.Cut(text, ":")
+	mac, more, _ := strings.Cut(text, ":")
+	keys, was, before := strings.Cut(more, ":")
 	v.MAC, v.Exposed = strings.CutSuffix(mac, "!")
 	if v.MAC != "" && !isBase64(v.MAC, macLength) {
 		return v, false
 	}
-	if more {
+	if keys != "" {
 		if v.Keys, ok = t.set(keys); !ok {
 			return v, false
 		}
 	}
-	return v, true
+	if before {
+		v.Was = strings.Split(was, ".")
+	}
+	return v, !slices.ContainsFunc(v.Was, func(mac string) bool { return !isBase64(mac, macLength) })
 }
 
 // read takes a word of ledgerWords; ours is false where it is none. That it is written as such words are, ParseMark holds.
@@ -157,10 +174,12 @@ func (l *Ledger) readEnvelopes(value string, gone int64, table keyTable) bool {
 	if w.Ever, ok2 = w.Needs, true; differ {
 		w.Ever, ok2 = table.set(ever)
 	}
-	for id := range strings.SplitSeq(envelopes, ",") {
-		if !isEnvelope(id) {
+	for name := range strings.SplitSeq(envelopes, ",") {
+		id, commit, known := strings.Cut(name, commitMark)
+		if !isEnvelope(id) || (known && !isBase64(commit, commitLength)) {
 			return false
 		}
+		w.Commit = commit
 		l.Envelopes[id] = w
 	}
 	return ok1 && ok2

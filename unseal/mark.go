@@ -34,6 +34,10 @@ type Marks struct {
 	Where string
 	// Mark is the zero value where there is none.
 	Mark Mark
+	// Date is when that went which the object is found not to have any more, if it is later than the controller's clock.
+	Date time.Time
+	// Turn is the store's own: how often somebody else had changed the mark when it was read.
+	Turn uint64
 }
 
 // Mark is what is remembered of one object, by namespace and name: it outlives the object. It holds nothing secret.
@@ -172,6 +176,9 @@ func (m Mark) Remains(of Mark, now time.Time) Mark {
 	}
 	return m
 }
+
+// Brimful says of a mark that Remains has made that there is room for no more keys, and some may have been forgotten.
+func (m Mark) Brimful() bool { return len(m.Former) >= maxRemains }
 
 // bound forgets items that spec does not have until there are no more than maxMarked.
 func (m Mark) bound(spec *seal.Spec) Mark {

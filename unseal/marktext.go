@@ -14,7 +14,8 @@ const markVersion = "1"
 
 // Text is the mark as it is stored: one line of words. The first is the version; "signed" or "signed=DIGEST", "floor=ENVELOPE" and "spent=ENVELOPE" may follow, and those of the
 // ledger (see ledgerWords); then one word for each envelope, ENVELOPE=ITEM,ITEM, or ENVELOPE/ACCEPTED=ITEM,ITEM for items that have gone back to an older one. An ITEM whose value is
-// known is NAME:MAC, NAME:MAC! if it is exposed, and NAME:MAC:KEYS if other keys could have opened it than those of its envelope.
+// known is NAME:MAC, NAME:MAC! if it is exposed, and NAME:MAC:KEYS if other keys could have opened it than those of its envelope;
+// NAME:MAC:KEYS:MAC.MAC if it has had exposed values before, where KEYS may be empty.
 func (m Mark) Text() string {
 	words := []string{markVersion}
 	switch {

@@ -41,7 +41,7 @@ func DecideOffers(in Input) Offering {
 	}
 	p, seen, claims := &Plan{}, sightOf(&in), in.Marks.Mark
 	if !in.Marks.Damaged {
-		claims = claims.look(seen)
+		claims, _ = claims.look(seen)
 	}
 	d := decide(in, p, seen, claims)
 	if d.Action != Report {

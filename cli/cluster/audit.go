@@ -25,9 +25,9 @@ type ConfigMap struct {
 
 // AuditAnchors lists the ConfigMaps with the anchors of audit logs in the controller's namespace.
 func (c *Client) AuditAnchors(ctx context.Context, namespace string) (all []ConfigMap, err error) {
-	err = c.list(ctx, c.resources(namespace, "configmaps", "api", "v1"), url.Values{"labelSelector": {anchorSelector}}, "application/json", func(doc []byte) error {
+	err = c.list(ctx, c.resources(namespace, "configmaps", "api", "v1"), url.Values{"labelSelector": {anchorSelector}}, "application/json", func(item Decode) error {
 		var m ConfigMap
-		err := json.Unmarshal(doc, &m)
+		err := item(&m)
 		all = append(all, m)
 		return err
 	})

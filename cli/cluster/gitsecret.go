@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -21,6 +20,11 @@ const metadataObject = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;
 // GitSecrets calls each with the JSON of every GitSecret of a namespace, or of all for an empty one, which has to be one that Kubernetes allows. The bytes are
 // valid during the call only. ErrNotInstalled is for a cluster without the kind, a *StatusError for a refusal.
 func (c *Client) GitSecrets(ctx context.Context, namespace string, each func(doc []byte) error) error {
+	return c.DecodeGitSecrets(ctx, namespace, raw(each))
+}
+
+// DecodeGitSecrets is GitSecrets for objects that are decoded, each exactly once.
+func (c *Client) DecodeGitSecrets(ctx context.Context, namespace string, each func(doc Decode) error) error {
 	return installed(c.list(ctx, c.resources(namespace, "gitsecrets", "apis", v1alpha1.GroupName, v1alpha1.GroupVersion().Version), url.Values{}, "application/json", each))
 }
 
@@ -28,11 +32,11 @@ func (c *Client) GitSecrets(ctx context.Context, namespace string, each func(doc
 // not asked for, and no data is.
 func (c *Client) WrittenSecrets(ctx context.Context, namespace string, each func(m *metav1.ObjectMeta)) error {
 	query := url.Values{"labelSelector": {v1alpha1.LabelManagedBy + "=" + v1alpha1.ManagedBy}}
-	return c.list(ctx, c.resources(namespace, "secrets", "api", "v1"), query, metadataList, func(item []byte) error {
+	return c.list(ctx, c.resources(namespace, "secrets", "api", "v1"), query, metadataList, func(item Decode) error {
 		var o struct {
 			Metadata metav1.ObjectMeta `json:"metadata"`
 		}
-		if err := json.Unmarshal(item, &o); err != nil {
+		if err := item(&o); err != nil {
 			return err
 		}
 		each(&o.Metadata)

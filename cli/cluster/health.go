@@ -165,9 +165,9 @@ type StatefulSet struct {
 
 // StatefulSets lists those of a namespace that a label selector picks.
 func (c *Client) StatefulSets(ctx context.Context, namespace, selector string) (sets []StatefulSet, err error) {
-	err = c.list(ctx, c.resources(namespace, "statefulsets", "apis", "apps", "v1"), url.Values{"labelSelector": {selector}}, "application/json", func(doc []byte) error {
+	err = c.list(ctx, c.resources(namespace, "statefulsets", "apis", "apps", "v1"), url.Values{"labelSelector": {selector}}, "application/json", func(item Decode) error {
 		var s StatefulSet
-		err := json.Unmarshal(doc, &s)
+		err := item(&s)
 		sets = append(sets, s)
 		return err
 	})
@@ -207,9 +207,9 @@ func (c *Client) Lease(ctx context.Context, namespace, name string) (*Lease, err
 
 // Keyrings lists all of them, some hundred at most.
 func (c *Client) Keyrings(ctx context.Context) (all []v1alpha1.Keyring, err error) {
-	err = installed(c.list(ctx, c.resources("", "keyrings", "apis", v1alpha1.GroupName, v1alpha1.GroupVersion().Version), url.Values{}, "application/json", func(doc []byte) error {
+	err = installed(c.list(ctx, c.resources("", "keyrings", "apis", v1alpha1.GroupName, v1alpha1.GroupVersion().Version), url.Values{}, "application/json", func(item Decode) error {
 		var k v1alpha1.Keyring
-		err := json.Unmarshal(doc, &k)
+		err := item(&k)
 		all = append(all, k)
 		return err
 	}))

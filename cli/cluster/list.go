@@ -20,9 +20,24 @@ const (
 	maxPage = 1 << 30
 )
 
+// Decode reads an object of a list into a value, as json.Unmarshal does, once: that costs half of what it costs to read its bytes first.
+type Decode func(into any) error
+
+// raw gives each the bytes of the objects.
+func raw(each func(item []byte) error) func(Decode) error {
+	var item json.RawMessage
+	return func(decode Decode) error {
+		item = item[:0]
+		if err := decode(&item); err != nil {
+			return err
+		}
+		return each(item)
+	}
+}
+
 // list calls each for every object below from, page by page, in the server's order. Where a list takes longer than the server keeps its version, it goes on
 // with what there is by then. An error of each ends it.
-func (c *Client) list(ctx context.Context, from *url.URL, query url.Values, accept string, each func(item []byte) error) error {
+func (c *Client) list(ctx context.Context, from *url.URL, query url.Values, accept string, each func(item Decode) error) error {
 	query.Set("limit", strconv.Itoa(listPage))
 	for {
 		page := *from
@@ -40,7 +55,7 @@ func (c *Client) list(ctx context.Context, from *url.URL, query url.Values, acce
 	}
 }
 
-func (c *Client) listPage(ctx context.Context, from *url.URL, accept string, each func(item []byte) error) (token string, err error) {
+func (c *Client) listPage(ctx context.Context, from *url.URL, accept string, each func(item Decode) error) (token string, err error) {
 	resp, err := c.send(ctx, http.MethodGet, from, accept, nil)
 	if err != nil {
 		return "", err
@@ -50,14 +65,11 @@ func (c *Client) listPage(ctx context.Context, from *url.URL, accept string, eac
 	if resp.StatusCode != http.StatusOK {
 		return "", refusalOf(resp.StatusCode, body)
 	}
-	var broken error
-	token, err = readList(body, func(item []byte) error {
-		broken = each(item)
-		return broken
-	})
+	token, err = readList(body, each)
+	var own *ownError
 	switch {
-	case broken != nil:
-		return "", broken
+	case errors.As(err, &own):
+		return "", own.error
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case err != nil:
@@ -66,11 +78,14 @@ func (c *Client) listPage(ctx context.Context, from *url.URL, accept string, eac
 	return token, nil
 }
 
-// ReadList calls each with the JSON of every object of a list as the API server or kubectl writes it, one after the other. The bytes are valid during the call only.
-func ReadList(r io.Reader, each func(item []byte) error) error {
+// ReadList calls each for every object of a list as the API server or kubectl writes it, one after the other.
+func ReadList(r io.Reader, each func(item Decode) error) error {
 	limited := &io.LimitedReader{R: r, N: maxPage}
 	_, err := readList(limited, each)
+	var own *ownError
 	switch {
+	case errors.As(err, &own):
+		return own.error
 	case limited.N == 0:
 		return fmt.Errorf("is longer than %d MiB", maxPage>>20)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -80,7 +95,7 @@ func ReadList(r io.Reader, each func(item []byte) error) error {
 }
 
 // readList reads a list without holding more than one of its items, and gives the token of the next page.
-func readList(r io.Reader, each func(item []byte) error) (token string, err error) {
+func readList(r io.Reader, each func(item Decode) error) (token string, err error) {
 	d := json.NewDecoder(r)
 	if err := delimiter(d, '{'); err != nil {
 		return "", err
@@ -116,7 +131,7 @@ func readList(r io.Reader, each func(item []byte) error) (token string, err erro
 	return token, delimiter(d, '}')
 }
 
-func readItems(d *json.Decoder, each func(item []byte) error) error {
+func readItems(d *json.Decoder, each func(item Decode) error) error {
 	first, err := d.Token()
 	if err != nil || first == nil { // null for none
 		return err
@@ -124,18 +139,27 @@ func readItems(d *json.Decoder, each func(item []byte) error) error {
 	if first != json.Delim('[') {
 		return errNoList
 	}
-	var item json.RawMessage
 	for d.More() {
-		item = item[:0]
-		if err := d.Decode(&item); err != nil {
+		var broken error
+		err := each(func(into any) error {
+			err := d.Decode(into)
+			if unfit := (*json.UnmarshalTypeError)(nil); err != nil && !errors.As(err, &unfit) {
+				broken = err // and there is no going on from here, whatever each makes of it
+			}
 			return err
-		}
-		if err := each(item); err != nil {
-			return err
+		})
+		switch {
+		case broken != nil:
+			return broken
+		case err != nil:
+			return &ownError{err}
 		}
 	}
 	return delimiter(d, ']')
 }
+
+// ownError is what each says, and not what is wrong with the list.
+type ownError struct{ error }
 
 var errNoList = errors.New("is not a list of objects as JSON")
 

@@ -151,3 +151,29 @@ func TestAListThatIsNoneIsAnError(t *testing.T) {
 		t.Errorf("%v after %d objects", err, len(f.objects))
 	}
 }
+
+func TestObjectsAreDecodedAsTheyCome(t *testing.T) {
+	type object struct{ Metadata struct{ Name string } }
+	for list, want := range map[string]string{
+		`{"items": [{"metadata": {"name": "a"}, "spec": [1]}, {"metadata": {"name": "b"}}]}`: "",
+		`{"items": [{"metadata": {"name": "a"}}, {"metadata": {"name": 7}}]}`:                "an object is odd",
+		`{"items": [{"metadata": {"name": "a"}}, {"metadata"`:                                "is not a list of objects",
+		`{"items": [{"metadata": {"name": "a"}}, {"metadata": ]]}`:                           "invalid character",
+	} {
+		var names []string
+		err := cluster.ReadList(strings.NewReader(list), func(item cluster.Decode) error {
+			var o object
+			if err := item(&o); err != nil {
+				return errors.New("an object is odd")
+			}
+			names = append(names, o.Metadata.Name)
+			return nil
+		})
+		if want == "" && (err != nil || strings.Join(names, " ") != "a b") || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: %s, %v", list, names, err)
+		}
+		if names[0] != "a" {
+			t.Errorf("%s: %s", list, names)
+		}
+	}
+}

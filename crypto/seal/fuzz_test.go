@@ -1,6 +1,7 @@
 package seal_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"os"
@@ -27,6 +28,20 @@ func addVectors(f *testing.F) {
 	}
 }
 
+// wantDecoded: the spec is what encoding/json reads, where no member is null: it takes those for empty ones.
+func wantDecoded(t *testing.T, doc []byte, got *seal.Spec) {
+	t.Helper()
+	var want struct {
+		Spec seal.Spec `json:"spec"`
+	}
+	if err := json.Unmarshal(doc, &want); err != nil {
+		t.Fatalf("%q is accepted: %v", doc, err)
+	}
+	if diff := cmp.Diff(&want.Spec, got); diff != "" && !bytes.Contains(doc, []byte("null")) {
+		t.Fatalf("%q: -JSON +decoded:\n%s", doc, diff)
+	}
+}
+
 // FuzzParseDocument: no panic, one of two words, and an accepted document marshals to one that says the same.
 func FuzzParseDocument(f *testing.F) {
 	addVectors(f)
@@ -39,6 +54,7 @@ func FuzzParseDocument(f *testing.F) {
 			wantPlainError(t, "parsing", err)
 			return
 		}
+		wantDecoded(t, doc, d.Spec())
 		again := marshal(t, d)
 		if len(again) > seal.MaxDocument {
 			return
@@ -178,7 +194,7 @@ func TestEveryFuzzTargetHasSeeds(t *testing.T) {
 			targets[string(m[1])] = true
 		}
 	}
-	if want := []string{"FuzzOpen", "FuzzParseDocument", "FuzzRSARecipient", "FuzzUnpad", "FuzzVerifySignature"}; !slices.Equal(slices.Sorted(maps.Keys(targets)), want) {
+	if want := []string{"FuzzOpen", "FuzzParseDocument", "FuzzRSARecipient", "FuzzTree", "FuzzUnpad", "FuzzVerifySignature"}; !slices.Equal(slices.Sorted(maps.Keys(targets)), want) {
 		t.Errorf("targets are %v, want %v", slices.Sorted(maps.Keys(targets)), want)
 	}
 	for target := range targets {

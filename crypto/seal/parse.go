@@ -70,19 +70,6 @@ func (d *Document) readMetadata(v any) error {
 	return nil
 }
 
-// decodeSpec turns a tree that has its shape into a Spec.
-func decodeSpec(tree any) (*Spec, error) {
-	b, err := json.Marshal(tree)
-	if err != nil {
-		return nil, formatErr("", "is not JSON")
-	}
-	spec := &Spec{}
-	if err := json.Unmarshal(b, spec); err != nil {
-		return nil, formatErr("", "has a member of the wrong type")
-	}
-	return spec, nil
-}
-
 // shape is the form of a JSON value; exactly one of its parts is set.
 type shape struct {
 	scalar string            // "string", "bool" or "number"

@@ -1,11 +1,9 @@
 package seal
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"strings"
 	"unicode/utf8"
@@ -14,80 +12,169 @@ import (
 const maxDepth = 32
 
 // readTree decodes one JSON value, without members that are null, and refuses what encoding/json would let pass: duplicate members, invalid UTF-8, lone surrogates, great depth.
+// Numbers are json.Number.
 func readTree(doc []byte) (any, error) {
 	if !utf8.Valid(doc) {
 		return nil, errors.New("is not valid UTF-8")
 	}
-	if loneSurrogate(string(doc)) {
+	r := &treeReader{text: string(doc)}
+	if loneSurrogate(r.text) {
 		return nil, errors.New(`has a \u escape that is half of a surrogate pair`)
 	}
-	dec := json.NewDecoder(bytes.NewReader(doc))
-	dec.UseNumber()
-	v, err := readValue(dec, 0)
+	v, err := r.value(0)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := dec.Token(); err != io.EOF {
+	if r.space(); r.at < len(r.text) {
 		return nil, errors.New("has something after the JSON value")
 	}
 	return v, nil
 }
 
-func readValue(dec *json.Decoder, depth int) (any, error) {
-	tok, err := dec.Token()
-	if err != nil {
-		return nil, fmt.Errorf("is not JSON (near byte %d)", dec.InputOffset())
-	}
-	if depth >= maxDepth {
-		if _, nested := tok.(json.Delim); nested {
-			return nil, fmt.Errorf("nests deeper than %d", maxDepth)
-		}
-	}
-	switch tok {
-	case json.Delim('{'):
-		return readObject(dec, depth)
-	case json.Delim('['):
-		return readList(dec, depth)
-	}
-	return tok, nil
+// treeReader reads JSON (RFC 8259) in one pass: a document is read this way wherever it goes, and encoding/json would look at each byte three times.
+type treeReader struct {
+	text string
+	at   int
 }
 
-func readObject(dec *json.Decoder, depth int) (any, error) {
+func (r *treeReader) bad() error { return fmt.Errorf("is not JSON (near byte %d)", r.at) }
+
+// space moves past white space.
+func (r *treeReader) space() {
+	for r.at < len(r.text) && strings.IndexByte(" \t\r\n", r.text[r.at]) >= 0 {
+		r.at++
+	}
+}
+
+// next is the byte that comes after white space; 0 at the end.
+func (r *treeReader) next() byte {
+	if r.space(); r.at == len(r.text) {
+		return 0
+	}
+	return r.text[r.at]
+}
+
+// take moves past c if it comes next.
+func (r *treeReader) take(c byte) bool {
+	if r.next() != c || r.at == len(r.text) {
+		return false
+	}
+	r.at++
+	return true
+}
+
+func (r *treeReader) value(depth int) (any, error) {
+	c := r.next()
+	if (c == '{' || c == '[') && depth >= maxDepth {
+		return nil, fmt.Errorf("nests deeper than %d", maxDepth)
+	}
+	switch c {
+	case '{':
+		return r.object(depth)
+	case '[':
+		return r.list(depth)
+	case '"':
+		return r.string()
+	}
+	return r.word()
+}
+
+func (r *treeReader) object(depth int) (any, error) {
 	m := map[string]any{}
-	for dec.More() {
-		tok, err := dec.Token()
-		if err != nil {
-			return nil, fmt.Errorf("is not JSON (near byte %d)", dec.InputOffset())
+	if r.at++; r.take('}') {
+		return m, nil
+	}
+	for {
+		if r.next() != '"' {
+			return nil, r.bad()
 		}
-		name := tok.(string)
+		name, err := r.string()
+		if err != nil {
+			return nil, err
+		}
 		if _, twice := m[name]; twice {
 			return nil, fmt.Errorf("has the member %s twice", shown(name))
 		}
-		if m[name], err = readValue(dec, depth+1); err != nil {
+		if !r.take(':') {
+			return nil, r.bad()
+		}
+		if m[name], err = r.value(depth + 1); err != nil {
 			return nil, err
 		}
+		switch {
+		case r.take(','):
+		case r.take('}'):
+			maps.DeleteFunc(m, func(_ string, v any) bool { return v == nil })
+			return m, nil
+		default:
+			return nil, r.bad()
+		}
 	}
-	maps.DeleteFunc(m, func(_ string, v any) bool { return v == nil })
-	return m, closing(dec)
 }
 
-func readList(dec *json.Decoder, depth int) (any, error) {
+func (r *treeReader) list(depth int) (any, error) {
 	list := []any{}
-	for dec.More() {
-		v, err := readValue(dec, depth+1)
+	if r.at++; r.take(']') {
+		return list, nil
+	}
+	for {
+		v, err := r.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, v)
+		switch {
+		case r.take(','):
+		case r.take(']'):
+			return list, nil
+		default:
+			return nil, r.bad()
+		}
 	}
-	return list, closing(dec)
 }
 
-func closing(dec *json.Decoder) error {
-	if _, err := dec.Token(); err != nil {
-		return fmt.Errorf("is not JSON (near byte %d)", dec.InputOffset())
+// string reads a string. It is a copy, so that none of them keeps the document in memory.
+func (r *treeReader) string() (string, error) {
+	start, escaped := r.at, false
+	for i := start + 1; i < len(r.text); i++ {
+		switch c := r.text[i]; {
+		case c == '\\':
+			escaped = true
+			i++
+		case c < ' ':
+			r.at = i
+			return "", r.bad()
+		case c == '"':
+			r.at = i + 1
+			if !escaped {
+				return strings.Clone(r.text[start+1 : i]), nil
+			}
+			var s string
+			if json.Unmarshal([]byte(r.text[start:r.at]), &s) != nil {
+				return "", r.bad()
+			}
+			return s, nil
+		}
 	}
-	return nil
+	r.at = len(r.text)
+	return "", r.bad()
+}
+
+// word reads a number, or one of the three names that JSON has.
+func (r *treeReader) word() (any, error) {
+	start := r.at
+	for r.at < len(r.text) && strings.IndexByte(" \t\r\n,:{}[]\"", r.text[r.at]) < 0 {
+		r.at++
+	}
+	switch word := r.text[start:r.at]; {
+	case word == "null":
+		return nil, nil
+	case word == "true", word == "false":
+		return word == "true", nil
+	case json.Valid([]byte(word)):
+		return json.Number(strings.Clone(word)), nil
+	}
+	return nil, r.bad()
 }
 
 // loneSurrogate looks for \ud800 to \udfff that is not half of a pair; encoding/json would replace it silently.

@@ -16,8 +16,8 @@ import (
 const backupHeader = "waxwing.io/backup/v1"
 
 const (
-	// MaxBackup is the size of a signed backup in bytes: it has to fit into a ConfigMap.
-	MaxBackup = 768 << 10
+	// MaxBackup is the size of a signed backup in bytes: with what is inside, and the newest recipient set, it has to fit into the Secret that asks for a restore, of 1 MiB.
+	MaxBackup = 704 << 10
 	// MaxBackupKeys is how many keys a backup can have.
 	MaxBackupKeys = 256
 )
@@ -52,6 +52,8 @@ type BackupKey struct {
 	// Created is required; Activated and Since are zero where they are not known. All are to the second.
 	Created, Activated, Since time.Time
 	WasClear                  bool
+	// WasCompromised says of a destroyed key that others knew it.
+	WasCompromised bool
 	// Private is Inside, Elsewhere or Gone.
 	Private string
 }
@@ -88,6 +90,9 @@ func (k BackupKey) text() string {
 	if k.WasClear {
 		t.WriteString("was-clear: true\n")
 	}
+	if k.WasCompromised {
+		t.WriteString("was-compromised: true\n")
+	}
 	fmt.Fprintf(&t, "private: %s\n", k.Private)
 	return t.String()
 }
@@ -114,6 +119,9 @@ func (b Backup) Set() (*Recipients, error) {
 
 // Sign gives the signed note, of at most MaxBackup bytes. Lock comes before it.
 func (b Backup) Sign(signer note.Signer) ([]byte, error) {
+	if n := len(b.Keys); n > MaxBackupKeys {
+		return nil, fmt.Errorf("signing a backup of %s: it has %d keys, more than %d", b.Holder, n, MaxBackupKeys)
+	}
 	text := b.Text()
 	if _, err := parseBackup(text); err != nil {
 		return nil, fmt.Errorf("signing a backup of %s: %w", b.Holder, err)
@@ -253,10 +261,15 @@ func (l *lines) key() (k BackupKey, there, ok bool) {
 			return k, true, false
 		}
 	}
-	if text, there := l.next("was-clear"); there {
-		if k.WasClear = text == "true"; !k.WasClear {
+	for _, f := range []struct {
+		name string
+		into *bool
+	}{{"was-clear", &k.WasClear}, {"was-compromised", &k.WasCompromised}} {
+		text, there := l.next(f.name)
+		if there && text != "true" {
 			return k, true, false
 		}
+		*f.into = there
 	}
 	k.Private, ok = l.next("private")
 	return k, true, ok

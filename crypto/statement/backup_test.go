@@ -84,7 +84,7 @@ func newVault(t testing.TB, class seal.Class) *vault {
 		Keys: []statement.BackupKey{
 			{Recipient: rs[0], State: "Deactivated", Created: day, Activated: day, Since: day.Add(time.Minute), WasClear: true, Private: statement.Inside},
 			{Recipient: rs[1], State: "Active", Created: day, Activated: day, Private: statement.Inside},
-			{Recipient: rs[2], State: "Destroyed", Created: day, Private: statement.Gone},
+			{Recipient: rs[2], State: "Destroyed", Created: day, WasCompromised: true, Private: statement.Gone},
 		},
 	}
 	v.texts = append(v.texts[:2:2], signerKey)
@@ -112,6 +112,9 @@ func TestABackupGivesBackWhatWentIn(t *testing.T) {
 		}
 		if k := b.Keys[0]; k.State != "Deactivated" || !k.WasClear || !k.Since.Equal(at("2026-11-23T02:23:00Z")) || !k.Activated.Equal(k.Created) {
 			t.Errorf("%+v", k)
+		}
+		if b.Keys[0].WasCompromised || !b.Keys[2].WasCompromised || b.Keys[2].WasClear {
+			t.Errorf("which keys others knew: %+v", b.Keys)
 		}
 		c, err := b.Unlock(seal.NewIdentities(v.glass))
 		if err != nil || c.Signer() != v.texts[2] || strings.Join(c.Identities(), " ") != strings.Join(v.texts[:2], " ") {
@@ -308,4 +311,53 @@ func FuzzContents(f *testing.F) {
 			t.Errorf("%q was read as something else", s)
 		}
 	})
+}
+
+// A request to restore is one Secret, of at most 1 MiB, with the backup, what is inside, and the newest recipient set.
+func TestTheLargestBackupFitsIntoARequestToRestore(t *testing.T) {
+	v := newVault(t, seal.PostQuantum)
+	b, texts := v.backup, v.contents.Identities()
+	b.Keys = b.Keys[:2]
+	day := b.At
+	for range 150 {
+		text := private(t, seal.PostQuantum)
+		id, err := seal.ParseIdentity(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Keys = append(b.Keys, statement.BackupKey{Recipient: recipients(t, id.Recipient())[0], State: "Deactivated", Created: day, Activated: day, Since: day, Private: statement.Inside})
+		texts = append(texts, text)
+	}
+	const sets = 24 << 10 // more than a recipient set has
+	for n := len(b.Keys); ; n-- {
+		b.Keys = b.Keys[:n]
+		contents := statement.NewContents(v.contents.Signer(), texts[:n])
+		locked, err := b.Lock(contents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := locked.Sign(v.signer)
+		if err != nil {
+			if n < 130 || !strings.Contains(err.Error(), "more than") {
+				t.Fatalf("%d keys: %v", n, err)
+			}
+			continue
+		}
+		if size := len(signed) + len(contents.Text(b)) + sets; size > 1<<20 {
+			t.Errorf("a backup of %d keys and %d bytes makes a Secret of %d bytes", n, len(signed), size)
+		}
+		return
+	}
+}
+
+func TestABackupOfTooManyKeysSaysSo(t *testing.T) {
+	v := newVault(t, seal.Classical)
+	b := v.backup
+	for range statement.MaxBackupKeys {
+		_, to := person(t, seal.Classical)
+		b.Keys = append(b.Keys, statement.BackupKey{Recipient: to, State: "Destroyed", Created: b.At, Private: statement.Gone})
+	}
+	if _, err := b.Sign(v.signer); err == nil || !strings.Contains(err.Error(), "259 keys, more than 256") {
+		t.Errorf("%v", err)
+	}
 }

@@ -171,7 +171,7 @@ func (r *rotation) object(b *testing.B, name string, keys seal.Keys) []byte {
 	if err != nil {
 		b.Fatal(err)
 	}
-	wraps, err := rewrap.Make(doc.Spec(), r.now, rewrap.Stale(doc.Spec(), r.now), keys)
+	wraps, err := rewrap.Make(doc.Spec(), r.now, doc.Spec().Stale(r.now), keys)
 	if err != nil {
 		b.Fatal(err)
 	}

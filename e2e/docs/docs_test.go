@@ -20,7 +20,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/e2e/harness"
@@ -30,6 +32,7 @@ import (
 func TestMain(m *testing.M) {
 	// The pages install and uninstall releases of the whole cluster, so it is always one of their own.
 	_ = os.Unsetenv("WAXWING_TEST_KUBECONFIG")
+	log.SetLogger(logr.Discard()) // or controller-runtime complains that there is none
 	harness.Main(m)
 }
 
@@ -209,14 +212,20 @@ func writeCertificate(t *testing.T, dir string) {
 // programs is a folder with the programs that the pages use.
 func programs(t *testing.T) string {
 	t.Helper()
-	bin := t.TempDir()
-	for name, target := range map[string]string{
+	return links(t, map[string]string{
 		"kubectl":            tool(t, "kubectl"),
 		"helm":               tool(t, "helm"),
 		"vault":              tool(t, "vault"),
 		"seal":               harness.BuildBinary(t, "./cmd/seal"),
 		"waxwing-controller": harness.BuildBinary(t, "./cmd/waxwing-controller"),
-	} {
+	})
+}
+
+// links is a folder with links to programs, by name.
+func links(t *testing.T, targets map[string]string) string {
+	t.Helper()
+	bin := t.TempDir()
+	for name, target := range targets {
 		if err := os.Symlink(target, filepath.Join(bin, name)); err != nil {
 			t.Fatal(err)
 		}

@@ -253,7 +253,7 @@ func (r *turning) destroy() {
 	})
 }
 
-// asksAgain asks again where the destruction was refused: what a start has not looked at yet is in the way of it, and only a new look shows that it is not there any more.
+// asksAgain asks again where the destruction was refused: a use that a mark still has may be in the way of it after a start, until the look at its object shows that it has ended.
 func (r *turning) asksAgain() {
 	r.t.Helper()
 	for _, q := range r.status().Requests {

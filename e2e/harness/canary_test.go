@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -110,4 +112,32 @@ func TestACanaryIsNotFound(t *testing.T) {
 		}()
 		harness.FindCanary("short", nil)
 	})
+}
+
+// TestACanaryIsFoundInWhatHasGrown looks through an output before and after it has the canary: that it was without does not hold for what comes after.
+func TestACanaryIsFoundInWhatHasGrown(t *testing.T) {
+	c := harness.Start(t)
+	const canary = "grown-for-the-search"
+	found := func() int {
+		spy := &recordingTB{TB: t}
+		c.NoCanary(spy, canary)
+		return spy.errors
+	}
+	more := filepath.Join(t.TempDir(), "more")
+	p := shell(t, "echo first; until [ -e "+more+" ]; do sleep 0.01; done; printf 'grown-for-%s\\n' the-search; sleep 60")
+	p.WaitForLine(t, "^first$")
+	for range 2 {
+		if n := found(); n != 0 {
+			t.Fatalf("%d errors before", n)
+		}
+	}
+	if err := os.WriteFile(more, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitForLine(t, "^grown-for-")
+	for range 2 {
+		if n := found(); n != 1 {
+			t.Errorf("%d errors after, want 1", n)
+		}
+	}
 }

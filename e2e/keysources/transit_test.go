@@ -59,6 +59,11 @@ func (k *transitKeys) world(v *vaults) keyringtest.World {
 	w := k.keySecrets.world(seal.Classical)
 	w.Source, w.Away = k.source, v.away
 	w.Holds = func(name, id string) bool { return v.Read("transit/keys/"+k.transitKey(name, id)) != nil }
+	w.LosePrivate = func(name, id string) {
+		key := "transit/keys/" + k.transitKey(name, id)
+		v.Write(key+"/config", map[string]any{"deletion_allowed": true})
+		v.Delete(key)
+	}
 	w.Watched = func(name string, at func(func() error) error) keyring.Source {
 		return secretsource.NewIn(watchedSecrets{k.secrets, at}, k.custody(name, watchedVault{k.vault, at}), time.Now)
 	}

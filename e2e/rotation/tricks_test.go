@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -67,6 +68,9 @@ func TestAGitWriterBringsNoNeededKeyToItsEnd(t *testing.T) {
 	})
 	g.neededFor("db")
 
+	g.madeAnew()
+	g.neededFor("db")
+
 	g.offered("db")
 	g.seal("rewrap", ".")
 	g.apply("db.yaml")
@@ -80,6 +84,27 @@ func TestAGitWriterBringsNoNeededKeyToItsEnd(t *testing.T) {
 	for _, name := range g.objects {
 		g.comesTo(name, unseal.Unsealed)
 		g.secret(name)
+	}
+}
+
+// madeAnew has the cluster lose its objects and what was remembered of them, beside keys that were kept: the first key is older than destroyAfter, and nothing needs it before Git is
+// applied.
+func (g *golden) madeAnew() {
+	g.t.Helper()
+	g.process.Signal(g.t, os.Interrupt)
+	g.process.Wait(g.t)
+	for _, name := range g.objects {
+		g.run(g.kubectl, "delete", "-n", g.namespace, "gitsecret", name, "--wait")
+	}
+	g.run(g.kubectl, "delete", "-n", home, "configmaps", "-l", "waxwing.io/marks=true", "--wait")
+	g.process = g.controller()
+	g.uses(g.first, "none", func(u *v1alpha1.KeyUses) bool { return u.Objects == 0 && u.Gone == 0 })
+	if k := g.key(g.first); k.State != "Deactivated" {
+		g.t.Fatalf("the first key is %s", k.State)
+	}
+	for _, name := range g.objects {
+		g.apply(name + ".yaml")
+		g.comesTo(name, unseal.Unsealed)
 	}
 }
 

@@ -21,9 +21,14 @@ type shelf struct {
 	why    string
 }
 
-func (s *shelf) Backup(context.Context, string) ([]byte, error) { return s.backup, nil }
+func (s *shelf) Backup(context.Context, string) ([]byte, string, error) {
+	return s.backup, string(s.backup), nil
+}
 
-func (s *shelf) SaveBackup(_ context.Context, _ string, signed []byte) error {
+func (s *shelf) SaveBackup(_ context.Context, _ string, signed []byte, version string) error {
+	if version != string(s.backup) {
+		return keyring.ErrConflict
+	}
 	s.backup = append([]byte(nil), signed...)
 	return nil
 }

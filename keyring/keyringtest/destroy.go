@@ -70,8 +70,8 @@ func destroyed(b *bench) {
 		}
 		for _, reader := range []keyring.Source{src, b.Source(first)} {
 			k := b.mustBeDestroyed(reader, was)
-			if !k.Since.Equal(at) {
-				t.Errorf("destroyed at %v, not %v", k.Since, at)
+			if !k.Since.Equal(at) || k.WasCompromised != (from == keyring.Compromised) {
+				t.Errorf("from %s: destroyed at %v, not %v; others knew it: %t", from, k.Since, at, k.WasCompromised)
 			}
 			before := b.Content()
 			for _, to := range keyring.States() {
@@ -88,6 +88,9 @@ func destroyed(b *bench) {
 	c := b.controller(nil)
 	if _, err := c.ensure(first); err != nil {
 		t.Error(err)
+	}
+	if exposing := c.live.Load().Compromised(); len(exposing) != 1 || exposing[0].ID != all[2].ID {
+		t.Errorf("what the destroyed key that others know could open is not exposed: %v", exposing)
 	}
 	for _, was := range all {
 		k, ok := c.live.Load().Key(was.ID)
@@ -216,5 +219,79 @@ func mustBeActive(t *testing.T, b *bench, k keyring.Stored) {
 	}
 	if err := keyring.Probe(k.Key, now, rand()); err != nil {
 		t.Error(err)
+	}
+}
+
+// takenBack ends a controller at each write of a destruction, which nobody wants to be gone on with. It is taken back; a key that somebody deletes weeks later is missing then, and not destroyed.
+func takenBack(b *bench) {
+	t, ctx := b.t, b.t.Context()
+	buried := 0
+	for _, from := range []keyring.State{keyring.Deactivated, keyring.Compromised} {
+		for write := 1; ; write++ {
+			k := b.made(b.Source(first), from)
+			s := &stopping{at: write, after: true}
+			err := b.Watched(first, s.write).SetState(ctx, b.key(b.Source(first), k.ID), keyring.Destroyed, now())
+			src := b.Source(first)
+			got := b.key(src, k.ID)
+			if err == nil || got.State == keyring.Destroyed {
+				if got.Buried {
+					t.Error("of a key that is destroyed nothing can be taken back")
+				}
+				break
+			}
+			if got.Buried {
+				buried++
+				b.mustTakeBack(src, got)
+			}
+			b.mustBeMissed(k.ID)
+		}
+	}
+	if buried < 2 {
+		t.Errorf("%d destructions were taken back", buried)
+	}
+}
+
+// mustTakeBack takes back what a destruction has left of a key, which is as it was then, and can be destroyed all the same.
+func (b *bench) mustTakeBack(src keyring.Source, k keyring.Stored) {
+	t, ctx := b.t, b.t.Context()
+	t.Helper()
+	stale := k
+	for range 2 {
+		if err := src.Unbury(ctx, k); err != nil {
+			t.Fatal(err)
+		}
+		for _, reader := range []keyring.Source{src, b.Source(first)} {
+			now := b.key(reader, k.ID)
+			if now.Buried {
+				t.Errorf("%v is buried still", now)
+			}
+			mustBeWhole(t, b, now, k)
+		}
+		k = b.key(src, k.ID)
+	}
+	if err := b.Source(first).SetState(ctx, stale, keyring.Destroyed, now()); !errors.Is(err, keyring.ErrConflict) {
+		t.Errorf("whoever was in the middle of the destruction goes on: %v", err)
+	}
+}
+
+// mustBeMissed has somebody delete a private half.
+func (b *bench) mustBeMissed(id string) {
+	b.t.Helper()
+	lose := b.LosePrivate
+	if lose == nil {
+		lose = b.RemoveKey
+	}
+	lose(first, id)
+	keys, faults, err := b.Source(first).Load(b.t.Context(), first)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, k := range keys {
+		if k.ID == id {
+			b.t.Errorf("a key that is missing: %v", k)
+		}
+	}
+	if len(faults) > 0 { // of a private half that is elsewhere than what names it
+		b.RemoveKey(first, id)
 	}
 }

@@ -24,6 +24,8 @@ type World struct {
 	// RemoveKey and RemoveStatement delete without leaving a trace.
 	RemoveKey       func(keyring, id string)
 	RemoveStatement func(keyring string)
+	// LosePrivate deletes a private half alone, without leaving a trace. Nil: RemoveKey does.
+	LosePrivate func(keyring, id string)
 	// BreakKey and BreakStatement put Junk in the place of private halves.
 	BreakKey       func(keyring, id string)
 	BreakStatement func(keyring string)
@@ -69,6 +71,7 @@ func Run(t *testing.T, world func(t *testing.T) World) {
 		"a key is destroyed once":                  destroyedByTwo,
 		"an end in a destruction is picked up":     endedDestructions,
 		"what is active is not destroyed":          activatedMeanwhile,
+		"a destruction is taken back":              takenBack,
 		"keys come back from a backup":             restored,
 		"while nothing changes nothing is written": quiet,
 	} {

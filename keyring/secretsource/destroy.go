@@ -28,6 +28,9 @@ var ErrGone = errors.New("the private key is gone")
 // AnnotationDestroying is on a KeyType whose private key, elsewhere, is being deleted, and says since when: it cannot become active any more. RFC 3339.
 const AnnotationDestroying = "waxwing.io/destroying"
 
+// AnnotationWasCompromised is on what is left of a destroyed key that others knew.
+const AnnotationWasCompromised = "waxwing.io/was-compromised"
+
 // destroy takes a key to Destroyed. The deletion of the Secret with its private half is what does it, at once or not at all. What is left is in a Secret that is made before; beside one that
 // has the private half it says nothing.
 func (s *Source) destroy(ctx context.Context, k keyring.Stored, at time.Time) error {
@@ -38,12 +41,10 @@ func (s *Source) destroy(ctx context.Context, k keyring.Stored, at time.Time) er
 	if d, ok := s.custody.(Destroyer); ok {
 		return s.destroyElsewhere(ctx, d, k, secret, at)
 	}
-	if secret.DeletionTimestamp != nil {
-		return &keyring.Problem{Where: where(secret.Name), Msg: fmt.Sprintf("is being deleted, and its finalizers hold it: %s", strings.Join(secret.Finalizers, ", ")), KeyID: k.ID}
+	if err := heldBack(secret, k.ID); err != nil {
+		return err
 	}
-	dead := k.Key
-	dead.State, dead.Since = keyring.Destroyed, at
-	if err := s.bury(ctx, dead); err != nil {
+	if err := s.bury(ctx, k.Destroyed(at)); err != nil {
 		return err
 	}
 	err = s.remove(ctx, secret.Name, k.Version)
@@ -53,7 +54,22 @@ func (s *Source) destroy(ctx context.Context, k keyring.Stored, at time.Time) er
 			Msg: "is to be destroyed, and the API server does not let this controller delete it: give it `delete secrets` in its namespace (docs/rights.md)",
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	// The API server takes the deletion of one that finalizers hold, and leaves it there.
+	if secret, err = s.there(ctx, secret.Name); err != nil {
+		return err
+	}
+	return heldBack(secret, k.ID)
+}
+
+// heldBack says what holds a Secret that is being deleted.
+func heldBack(secret *corev1.Secret, id string) error {
+	if secret == nil || secret.DeletionTimestamp == nil {
+		return nil
+	}
+	return &keyring.Problem{Where: where(secret.Name), Msg: fmt.Sprintf("is being deleted, and its finalizers hold it: %s", strings.Join(secret.Finalizers, ", ")), KeyID: id}
 }
 
 // destroyElsewhere marks the Secret, has the private key deleted, and notes that it is. From the mark on nobody else can make the key active.
@@ -67,7 +83,11 @@ func (s *Source) destroyElsewhere(ctx context.Context, d Destroyer, k keyring.St
 	if err := d.Destroy(ctx, k.Keyring, s.held(secret)); err != nil {
 		return err
 	}
-	_, err := s.annotate(ctx, secret, map[string]string{AnnotationState: string(keyring.Destroyed), AnnotationSince: stamp(at), AnnotationDestroying: ""})
+	dead := map[string]string{AnnotationState: string(keyring.Destroyed), AnnotationSince: stamp(at), AnnotationDestroying: ""}
+	if k.Destroyed(at).WasCompromised {
+		dead[AnnotationWasCompromised] = "true"
+	}
+	_, err := s.annotate(ctx, secret, dead)
 	return err
 }
 
@@ -96,19 +116,12 @@ func (s *Source) bury(ctx context.Context, k keyring.Key) error {
 	return err
 }
 
-// unbury deletes what is left of a destruction that has not come to its end.
-func (s *Source) unbury(ctx context.Context, k keyring.Key) error {
-	there, err := s.there(ctx, s.form.DestroyedSecretName(k.Keyring, k.ID))
-	if there == nil || err != nil || there.Type != s.form.DestroyedType {
-		return err
-	}
-	return s.remove(ctx, there.Name, there.ResourceVersion)
-}
-
 // readDestroyed reads what is left of a key. Its errors are as those of readKey.
 func (s *Source) readDestroyed(name string, secret *corev1.Secret) (keyring.Key, error) {
 	held := s.held(secret)
 	k := keyring.Key{Keyring: name, ID: held.ID, Recipient: held.Recipient, State: keyring.Destroyed, WasClear: secret.Annotations[AnnotationWasClear] != ""}
+	// While a destruction has not come to its end, a KeyType has the state of before.
+	k.WasCompromised = secret.Annotations[AnnotationWasCompromised] != "" || secret.Annotations[AnnotationState] == string(keyring.Compromised)
 	if k.ID != seal.KeyID(held.Recipient) {
 		return keyring.Key{}, fmt.Errorf("has the label %s of another key than its %s", LabelKeyID, DataRecipient)
 	}

@@ -32,12 +32,15 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 		return nil, nil, err
 	}
 	var keys []keyring.Stored
+	buried := s.buried(name, list.Items)
 	take := func(secret *corev1.Secret, k keyring.Key, err error) {
 		if err != nil {
 			faults = append(faults, fault(secret, err))
 			return
 		}
-		keys = append(keys, keyring.Stored{Key: k, Where: where(secret.Name), Version: secret.ResourceVersion})
+		keys = append(keys, keyring.Stored{
+			Key: k, Where: where(secret.Name), Version: secret.ResourceVersion, Buried: k.State != keyring.Destroyed && (buried[k.ID] || begun(secret, k)),
+		})
 	}
 	for i, secret := range alive {
 		if errors.Is(found[i].Err, ErrGone) && secret.Annotations[AnnotationDestroying] != "" {
@@ -69,7 +72,7 @@ func (s *Source) sort(name string, all []corev1.Secret) (alive, dead []*corev1.S
 		case secret.Type == s.form.KeyType:
 			alive = append(alive, secret)
 		case secret.Type == s.form.DestroyedType && !elsewhere:
-			if !there[s.form.KeySecretName(name, secret.Labels[LabelKeyID])] {
+			if !there[s.form.KeySecretName(name, secret.Labels[LabelKeyID])] && secret.Annotations[AnnotationState] != notDestroyed {
 				dead = append(dead, secret)
 			}
 		default:
@@ -186,6 +189,9 @@ func (s *Source) annotationsOf(k keyring.Key) map[string]string {
 	}
 	if k.WasClear && s.form.KeyType != KeyType {
 		all[AnnotationWasClear] = "true"
+	}
+	if k.WasCompromised {
+		all[AnnotationWasCompromised] = "true"
 	}
 	return all
 }

@@ -128,11 +128,20 @@ func (s *Source) MarkClear(ctx context.Context, k keyring.Stored) error {
 // Remove implements keyring.Mover. A Secret of a destruction that has not come to its end goes first: alone, it would say that the key is destroyed.
 func (s *Source) Remove(ctx context.Context, k keyring.Stored) error {
 	if k.State != keyring.Destroyed {
-		if err := s.unbury(ctx, k.Key); err != nil {
+		if err := s.dropLeft(ctx, k.Key); err != nil {
 			return err
 		}
 	}
 	return s.remove(ctx, s.secretOf(k.Key), k.Version)
+}
+
+// dropLeft deletes what is left of a destruction that has not come to its end.
+func (s *Source) dropLeft(ctx context.Context, k keyring.Key) error {
+	there, err := s.there(ctx, s.form.DestroyedSecretName(k.Keyring, k.ID))
+	if there == nil || err != nil || there.Type != s.form.DestroyedType {
+		return err
+	}
+	return s.remove(ctx, there.Name, there.ResourceVersion)
 }
 
 func (s *Source) remove(ctx context.Context, name, version string) error {

@@ -15,6 +15,9 @@ import (
 // fieldDestroying says since when a key is being destroyed: it cannot become active any more. RFC 3339.
 const fieldDestroying = "destroying"
 
+// fieldWasCompromised is "true" for a destroyed key that others knew.
+const fieldWasCompromised = "wasCompromised"
+
 // destroyedSuffix is behind the id in the name of the entry that has what is left of a destroyed key.
 const destroyedSuffix = "-destroyed"
 
@@ -39,9 +42,7 @@ func (s *Source) destroy(ctx context.Context, k keyring.Stored, at time.Time) er
 	if err != nil {
 		return err
 	}
-	dead := k.Key
-	dead.State, dead.Since = keyring.Destroyed, at
-	if err := s.bury(ctx, dead); err != nil {
+	if err := s.bury(ctx, k.Destroyed(at)); err != nil {
 		return err
 	}
 	return s.store.remove(ctx, keyName(k.ID), marked, "is to be destroyed, and Vault does not let this controller delete it: give its role the policy kv-remove.hcl while keys are destroyed")
@@ -101,16 +102,6 @@ func (s *Source) bury(ctx context.Context, k keyring.Key) error {
 	return s.store.put(ctx, name, v.number, fieldsOf(k))
 }
 
-// unbury deletes what is left of a destruction that has not come to its end.
-func (s *Source) unbury(ctx context.Context, k keyring.Key) error {
-	k.State = keyring.Destroyed
-	v, _, err := s.store.look(ctx, entryOf(k))
-	if v == nil || err != nil {
-		return err
-	}
-	return s.store.remove(ctx, entryOf(k), v.String(), moveNeeds)
-}
-
 // fieldsOf are those of a key's entry, without its private half.
 func fieldsOf(k keyring.Key) fields {
 	f := fields{fieldKeyring: k.Keyring, fieldRecipient: k.Recipient, fieldState: string(k.State), fieldCreated: stamp(k.Created)}
@@ -123,19 +114,25 @@ func fieldsOf(k keyring.Key) fields {
 	if k.WasClear {
 		f[fieldWasClear] = "true"
 	}
+	if k.WasCompromised {
+		f[fieldWasCompromised] = "true"
+	}
 	return f
 }
 
 // readDestroyed reads what is left of a key. Its errors are as those of readKey.
 func readDestroyed(name, id string, f fields) (keyring.Key, error) {
-	k := keyring.Key{Keyring: name, ID: id, Recipient: f.text(fieldRecipient), State: keyring.Destroyed, WasClear: f.text(fieldWasClear) != ""}
+	k := keyring.Key{Keyring: name, ID: id, Recipient: f.text(fieldRecipient), State: keyring.Destroyed, WasClear: f.text(fieldWasClear) != "", WasCompromised: f.text(fieldWasCompromised) != ""}
 	if f.text(fieldKeyring) != name {
 		return k, fmt.Errorf("is not of keyring %s by its field %s: two Keyrings cannot have one folder", name, fieldKeyring)
 	}
 	if seal.KeyID(k.Recipient) != id {
 		return k, fmt.Errorf("has a %s that does not belong to its name", fieldRecipient)
 	}
-	if f.text(fieldState) != string(keyring.Destroyed) {
+	if f.text(fieldState) == notDestroyed {
+		k.State = notDestroyed
+	}
+	if k.State != notDestroyed && f.text(fieldState) != string(keyring.Destroyed) {
 		return k, fmt.Errorf("does not say in %s that the key is destroyed", fieldState)
 	}
 	err := readTimes(f, &k)

@@ -35,9 +35,6 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 			faults = append(faults, *s.store.problem("keys/"+entry, "is not named after a key id, so Waxwing has not made it: nothing else belongs in this folder"))
 			continue
 		}
-		if _, alive := slices.BinarySearch(names, id); alive && entry != id {
-			continue
-		}
 		k, fault, err := s.load(ctx, name, entry, known)
 		if vault.KindOf(err) == vault.Denied {
 			denied = append(denied, err)
@@ -47,7 +44,7 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 		if err != nil {
 			return nil, nil, err
 		}
-		if fault != nil {
+		if fault != nil && !beside(names, entry) {
 			fault.KeyID = id
 			faults = append(faults, *fault)
 		}
@@ -61,13 +58,7 @@ func (s *Source) Load(ctx context.Context, name string) ([]keyring.Stored, []key
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys = now
-	var keys []keyring.Stored
-	for _, entry := range names {
-		if k, ok := now[entry]; ok {
-			keys = append(keys, k)
-		}
-	}
-	return keys, faults, nil
+	return joined(names, now), faults, nil
 }
 
 func (s *Source) inMemory() map[string]keyring.Stored {

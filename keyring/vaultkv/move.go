@@ -38,7 +38,7 @@ const moveNeeds = "was copied, and Vault does not let this controller delete the
 // alone, it would say that the key is destroyed.
 func (s *Source) Remove(ctx context.Context, k keyring.Stored) error {
 	if k.State != keyring.Destroyed {
-		if err := s.unbury(ctx, k.Key); err != nil {
+		if err := s.dropLeft(ctx, k.Key); err != nil {
 			return err
 		}
 	}

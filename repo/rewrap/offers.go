@@ -93,7 +93,7 @@ func (o *Offers) Find(pin string, now statement.Recipients, id, commit string, c
 		if next.WrappedBefore = before(old, next); len(next.WrappedBefore) > seal.MaxWrappedBefore {
 			return Wrap{}, ErrTooOften
 		}
-		return Wrap{Envelope: id, Commit: commit, Holder: now.Holder, Wrap: next}, nil
+		return Wrap{Envelope: id, Commit: commit, Holder: now.Holder, Wrap: next, checked: w.class}, nil
 	}
 	return Wrap{}, why
 }

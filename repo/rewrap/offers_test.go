@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func rotated(t *testing.T) *keyring {
 	k.text = file(t, "x: y\n", object(t, k.old, glass))
 	k.doc = parsed(t, rewrap.Sealed(k.text)[0])
 	var err error
-	if k.wraps, err = rewrap.Make(k.doc.Spec(), now, rewrap.Stale(k.doc.Spec(), now), seal.NewIdentities(k.oldID)); err != nil {
+	if k.wraps, err = rewrap.Make(k.doc.Spec(), now, k.doc.Spec().Stale(now), seal.NewIdentities(k.oldID)); err != nil {
 		t.Fatal(err)
 	}
 	return k
@@ -87,7 +88,7 @@ func (k *keyring) offers() *rewrap.Offers {
 // find looks for a wrap of each stale envelope.
 func (k *keyring) find(o *rewrap.Offers) ([]rewrap.Wrap, error) {
 	var all []rewrap.Wrap
-	for _, id := range rewrap.Stale(k.doc.Spec(), k.now.SealHolder()) {
+	for _, id := range k.doc.Spec().Stale(k.now.SealHolder()) {
 		e := k.doc.Spec().Envelopes[id]
 		w, err := o.Find(k.pin, k.now, id, e.Commit, k.doc.Class(), e.Wraps["prod"])
 		if err != nil {
@@ -145,7 +146,7 @@ func withoutWraps(text []byte) []string {
 	inside := -1
 	for line := range strings.Lines(string(text)) {
 		indent := len(line) - len(strings.TrimLeft(line, " "))
-		if inside >= 0 && indent > inside {
+		if inside >= 0 && (indent > inside || strings.TrimSpace(line) == "") {
 			continue
 		}
 		if inside = -1; strings.HasPrefix(strings.TrimSpace(line), "wraps:") {
@@ -222,7 +223,7 @@ func TestWhyAnOfferDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := mixed.Envelopes[mixed.Referenced()[0]].Wraps["prod"]
-	strangers, err := rewrap.Make(k.doc.Spec(), stranger, rewrap.Stale(k.doc.Spec(), stranger), seal.NewIdentities(k.oldID))
+	strangers, err := rewrap.Make(k.doc.Spec(), stranger, k.doc.Spec().Stale(stranger), seal.NewIdentities(k.oldID))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,6 +311,10 @@ func TestOnlyLinesBelowWrapsChangeInAnyLayout(t *testing.T) {
 		"an item":           nested,
 		"quoted":            strings.ReplaceAll(text, "\"", "'"),
 		"a byte order mark": "\ufeff" + text,
+		"an anchor":         strings.ReplaceAll(text, "kind: GitSecret", "kind: &k GitSecret"),
+		"kept line breaks":  strings.ReplaceAll(text, "|\n", "|+\n"),
+		"not in ASCII":      strings.ReplaceAll(text, "wraps:\n", "wraps: # wer öffnen kann\n"),
+		"a blank line more": strings.ReplaceAll(text, "-----END AGE ENCRYPTED FILE-----\n", "-----END AGE ENCRYPTED FILE-----\n\n"),
 	} {
 		f, err := manifest.Parse("f", []byte(layout))
 		if err != nil {
@@ -324,6 +329,34 @@ func TestOnlyLinesBelowWrapsChangeInAnyLayout(t *testing.T) {
 			t.Errorf("%s: %d, %v", name, n, err)
 		}
 		onlyWraps(t, []byte(layout), f.Bytes())
+		k.readsAsWanted(t, name, f, changes)
+	}
+}
+
+// readsAsWanted holds a file after its changes, parsed anew, against what each object was with the new wraps in it, and against what the file's own documents say of themselves.
+func (k *keyring) readsAsWanted(t *testing.T, name string, f *manifest.File, changes []rewrap.Change) {
+	t.Helper()
+	again, err := manifest.Parse("f", f.Bytes())
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	docs := rewrap.Sealed(again)
+	if len(docs) != len(changes) {
+		t.Fatalf("%s: %d objects", name, len(docs))
+	}
+	for i, c := range changes {
+		want := c.Reads.Spec().DeepCopy()
+		for _, w := range k.wraps {
+			want.Envelopes[w.Envelope].Wraps[w.Holder] = w.Wrap
+		}
+		if got := parsed(t, docs[i]).Spec(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: object %d is %+v", name, i, got)
+		}
+		mine, err1 := c.Doc.JSON()
+		anew, err2 := docs[i].JSON()
+		if err1 != nil || err2 != nil || !bytes.Equal(mine, anew) {
+			t.Errorf("%s: object %d is said to be other than it reads: %v, %v", name, i, err1, err2)
+		}
 	}
 }
 

@@ -105,8 +105,8 @@ func TestOneHoldersWrapsAreReplacedAndNothingElse(t *testing.T) {
 		before := f.Bytes()
 		docs := rewrap.Sealed(f)
 		spec := parsed(t, docs[0]).Spec()
-		stale := rewrap.Stale(spec, now)
-		if len(stale) != 2 || len(rewrap.Stale(spec, old)) != 0 {
+		stale := spec.Stale(now)
+		if len(stale) != 2 || len(spec.Stale(old)) != 0 {
 			t.Fatalf("%s: stale are %v", name, stale)
 		}
 		wraps, err := rewrap.Make(spec, now, stale, seal.NewIdentities(glassID))
@@ -132,7 +132,7 @@ func TestOneHoldersWrapsAreReplacedAndNothingElse(t *testing.T) {
 			if _, err := doc.Open(doc.Target, seal.NewIdentities(oldID)); !errors.Is(err, seal.ErrNoKey) {
 				t.Errorf("%s: with the old key: %v", name, err)
 			}
-			if len(rewrap.Stale(doc.Spec(), now)) != 0 {
+			if len(doc.Spec().Stale(now)) != 0 {
 				t.Errorf("%s: still stale", name)
 			}
 		}
@@ -167,14 +167,14 @@ func TestOnlyTheEnvelopeOfThatIDAndCommitIsTouched(t *testing.T) {
 	f := file(t, "x: y\n", object(t, old))
 	docs := rewrap.Sealed(f)
 	spec := parsed(t, docs[0]).Spec()
-	wraps, err := rewrap.Make(spec, now, rewrap.Stale(spec, now)[:1], seal.NewIdentities(oldID))
+	wraps, err := rewrap.Make(spec, now, spec.Stale(now)[:1], seal.NewIdentities(oldID))
 	if err != nil || len(wraps) != 1 {
 		t.Fatalf("%v, %v", wraps, err)
 	}
 	before := f.Bytes()
 	for name, change := range map[string]func(*rewrap.Wrap){
-		"another commit":   func(w *rewrap.Wrap) { w.Commit = spec.Envelopes[rewrap.Stale(spec, now)[1]].Commit },
-		"another envelope": func(w *rewrap.Wrap) { w.Envelope = rewrap.Stale(spec, now)[1] },
+		"another commit":   func(w *rewrap.Wrap) { w.Commit = spec.Envelopes[spec.Stale(now)[1]].Commit },
+		"another envelope": func(w *rewrap.Wrap) { w.Envelope = spec.Stale(now)[1] },
 		"another holder":   func(w *rewrap.Wrap) { w.Holder = "glass" },
 	} {
 		w := wraps[0]
@@ -195,7 +195,7 @@ func TestMakeNeedsAKeyForItsOwnEnvelopesOnly(t *testing.T) {
 	now, nowID := key(t, "prod")
 	f := file(t, "x: y\n", object(t, old))
 	spec := parsed(t, rewrap.Sealed(f)[0]).Spec()
-	stale := rewrap.Stale(spec, now)
+	stale := spec.Stale(now)
 	first, err := rewrap.Make(spec, now, stale[:1], seal.NewIdentities(oldID))
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +204,7 @@ func TestMakeNeedsAKeyForItsOwnEnvelopesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	mixed := parsed(t, rewrap.Sealed(f)[0]).Spec()
-	if got := rewrap.Stale(mixed, now); !slices.Equal(got, stale[1:]) {
+	if got := mixed.Stale(now); !slices.Equal(got, stale[1:]) {
 		t.Fatalf("stale are %v", got)
 	}
 	if _, err := rewrap.Make(mixed, now, stale[1:], seal.NewIdentities(oldID)); err != nil {
@@ -212,5 +212,18 @@ func TestMakeNeedsAKeyForItsOwnEnvelopesOnly(t *testing.T) {
 	}
 	if _, err := rewrap.Make(mixed, now, stale[1:], seal.NewIdentities(nowID)); !errors.Is(err, seal.ErrNoKey) {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestAWrapIsPutIntoNoOtherObject(t *testing.T) {
+	k, other := rotated(t), rotated(t)
+	before := other.text.Bytes()
+	for name, c := range map[string]rewrap.Change{
+		"of another text":   {Doc: rewrap.Sealed(other.text)[0], Reads: k.doc, Wraps: k.wraps},
+		"of another object": {Doc: rewrap.Sealed(other.text)[0], Reads: other.doc, Wraps: k.wraps},
+	} {
+		if _, err := rewrap.Apply([]rewrap.Change{c}); err == nil || !bytes.Equal(other.text.Bytes(), before) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
