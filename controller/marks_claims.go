@@ -9,8 +9,9 @@ import (
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
-// maxCut bounds the keys of one object that are kept in memory because its mark has no room for them.
-const maxCut = 256
+// maxCut bounds the keys of one object that are kept in memory because its mark has no room for them: each costs some 400 bytes in a count, and a tenant can invent them. With
+// more of them the object counts as not looked at.
+const maxCut = 32
 
 // claim names what was looked at: an object in one generation.
 type claim struct {
