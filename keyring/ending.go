@@ -13,24 +13,26 @@ import (
 func (s State) ends() bool { return Step(s, Destroyed) == nil }
 
 // ending is which key is to be destroyed next, where all else is done. Who needs the keys is asked for before, and anew for each. A destruction that has begun and that nobody wants any more, or that is
-// refused by now, is taken back: somebody may delete the key by mistake later, which must not look like what was wanted.
+// refused by now, is taken back: somebody may delete the key by mistake later, which must not look like what was wanted. While only a look is missing, as after each start, it is neither.
 func (s Situation) ending() Next {
 	for _, k := range s.Keys {
 		r, asked := s.request(k.ID)
-		next, begun := Next{}, slices.Contains(s.Buried, k.ID)
+		next, despite, begun := Next{}, "", slices.Contains(s.Buried, k.ID)
 		switch {
 		case s.Moving || (!k.State.ends() && !begun):
 			continue
 		case !k.State.ends():
 		case asked && r.Do == v1alpha1.RequestDestroy:
-			next = s.destroy(k, r.Despite, asking(r))
+			despite = r.Despite
+			next = s.destroy(k, despite, asking(r))
 		case !s.Unreadable && !s.ends(k).IsZero() && !s.ends(k).After(s.Now):
-			next = s.destroy(k, "", "spec.rotation.destroyAfter, and no use is known")
+			next = s.destroy(k, despite, "spec.rotation.destroyAfter, and no use is known")
 		}
 		if next.Do != "" && next.Do != DoNothing {
 			return next
 		}
-		if tried := next.Do != "" && s.undestroyed(k.ID) != ""; begun && !tried {
+		// Uses are there where it was not tried.
+		if waits := next.Do != "" && (s.undestroyed(k.ID) != "" || s.soon(k, despite)); begun && !waits {
 			return Next{Do: DoUnbury, Key: k.ID}
 		}
 	}
