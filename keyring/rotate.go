@@ -187,7 +187,7 @@ func (s Situation) LookAgain() time.Time {
 			case s.Uses.Unseen != "":
 				again = unseenAgain
 			}
-			times = append(times, s.Now.Add(again), s.Uses.Keys[k.ID].LastGone.Add(staysAway))
+			times = append(times, s.Now.Add(again), s.Uses.Keys[k.ID].LastGone.Add(staysAway), s.began(k).Add(staysAway))
 		}
 	}
 	var next time.Time
