@@ -28,24 +28,25 @@ func (s *markStore) claimed(o *v1alpha1.GitSecret, known unseal.Marks, cut []str
 		s.shardOf(key).disclaim(key)
 		return false
 	}
-	if s.shardOf(key).claim(key, claimOf(o), known.Turn, cut) {
-		return true
+	claimed, again := s.shardOf(key).claim(key, claimOf(o), known.Turn, cut)
+	if again {
+		s.changedBy([]string{key})
 	}
-	s.changedBy([]string{key})
-	return false
+	return claimed
 }
 
-func (sh *markShard) claim(key string, c claim, turn uint64, cut []string) bool {
+// claim notes nothing beside a damaged text, which takes nothing up: whoever mends it has the object looked at again.
+func (sh *markShard) claim(key string, c claim, turn uint64, cut []string) (claimed, again bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.turns[key] != turn {
-		return false
+	if sh.turns[key] != turn || sh.damaged[key] {
+		return false, sh.turns[key] != turn
 	}
 	delete(sh.cut, key)
 	if sh.claims[key] = c; len(cut) > 0 {
 		sh.cut[key] = cut
 	}
-	return true
+	return true, false
 }
 
 func (sh *markShard) disclaim(key string) {
