@@ -18,8 +18,8 @@ have to be typed.
 The key has to be deactivated or compromised; seal keys rotate replaces an active one. The controller
 counts afresh and refuses while it knows of a use. --despite gone destroys the key although objects that
 have been gone from the cluster for a quarter of an hour needed it, which going back in Git would bring
-back; --despite any whatever is known, and although something could not be looked at, or happened before
-uses were remembered. A tombstone stays, so that objects that need the key say KeyDestroyed.` + requestLong
+back, or may have needed it before uses were remembered; --despite any whatever is known, and although
+something could not be looked at. A tombstone stays, so that objects that need the key say KeyDestroyed.` + requestLong
 
 const keysDestroyExample = `  seal keys destroy 3f2a91c0
   seal keys destroy 3f2a91c0 --despite gone --reason "no way back beyond release 7"

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,4 +127,56 @@ func TestNoMarkIsForgottenWhileWhatItLeavesCannotBeKept(t *testing.T) {
 		t.Errorf("forgotten: %s", strings.Join(dropped, " "))
 	}
 	c.want(t, keyring.Uses{Unseen: "1 mark is damaged", Keys: map[string]keyring.KeyUses{keyA: {Gone: 1, LastGone: time.Unix(5, 0)}}})
+}
+
+// TestAClaimDoesNotOutliveADamagedMark has a mark be damaged, its object be looked at, and a person put back an earlier copy of the ConfigMap (kubectl replace --force). Nothing in it has what
+// the object claims.
+func TestAClaimDoesNotOutliveADamagedMark(t *testing.T) {
+	damaged := func(t *testing.T) (*counting, *markShard) {
+		c := newCounting(t, "prod/a")
+		if err := c.store.load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		sh := c.store.shardOf("prod_a")
+		sh.absorb(configMap("5", map[string]string{"prod_a": "damaged"}))
+		return c, sh
+	}
+	look := func(t *testing.T, c *counting, known unseal.Marks) {
+		in := &unseal.Input{Object: placed("prod/a"), Marks: known}
+		(&gitSecrets{gather: &gatherer{seen: c.seen}, marks: c.store}).claims(t.Context(), in, unseal.Decision{})
+	}
+	unseen := keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Soon: true, Keys: map[string]keyring.KeyUses{keyB: {Objects: 1, Examples: []string{"prod/a"}}}}
+	kept := map[string]string{"prod_a": needs(keyB, 0).Text()}
+
+	t.Run("the look is before", func(t *testing.T) {
+		c, sh := damaged(t)
+		look(t, c, c.store.of(t.Context(), keyOf(placed("prod/a"))))
+		if len(c.store.woken) > 0 {
+			t.Errorf("it is looked at again and again: %v", c.store.woken)
+		}
+		c.want(t, keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a; 1 mark is damaged", Keys: map[string]keyring.KeyUses{}})
+		sh.gone()
+		if changed := sh.absorb(configMap("9", kept)); !slices.Contains(changed, "prod_a") {
+			t.Error("nothing has it looked at")
+		}
+		c.want(t, unseen)
+	})
+	t.Run("the look is under way", func(t *testing.T) {
+		c, sh := damaged(t)
+		known := c.store.of(t.Context(), keyOf(placed("prod/a")))
+		sh.gone()
+		sh.absorb(configMap("9", kept))
+		look(t, c, known)
+		c.want(t, unseen)
+	})
+	t.Run("and has claimed before the mark was damaged", func(t *testing.T) {
+		c := newCounting(t, "prod/a")
+		c.note(t, "prod/a", needs(keyA, 0), true)
+		sh := c.stored(t, "prod_a")
+		sh.gone()
+		sh.absorb(configMap("1000", map[string]string{"prod_a": "damaged"}))
+		sh.gone()
+		sh.absorb(configMap("1001", kept))
+		c.want(t, unseen)
+	})
 }

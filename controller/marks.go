@@ -152,8 +152,8 @@ func (s *markStore) load(ctx context.Context) error {
 			sh.complain(ctx)
 		}
 	}
-	if memory := s.shards[0].memory; memory.from().IsZero() {
-		memory.found(nil, s.now())
+	if since, _ := s.remembersSince(); since.IsZero() {
+		s.shards[0].memory.found(nil, s.now())
 	}
 	s.loaded.Store(true)
 	return nil

@@ -9,8 +9,9 @@ import (
 	"github.com/waxwing-io/waxwing/unseal"
 )
 
-// maxCut bounds the keys of one object that are kept in memory because its mark has no room for them.
-const maxCut = 256
+// maxCut bounds the keys of one object that are kept in memory because its mark has no room for them: each costs some 400 bytes in a count, and a tenant can invent them. With
+// more of them the object counts as not looked at.
+const maxCut = 32
 
 // claim names what was looked at: an object in one generation.
 type claim struct {
@@ -27,24 +28,25 @@ func (s *markStore) claimed(o *v1alpha1.GitSecret, known unseal.Marks, cut []str
 		s.shardOf(key).disclaim(key)
 		return false
 	}
-	if s.shardOf(key).claim(key, claimOf(o), known.Turn, cut) {
-		return true
+	claimed, again := s.shardOf(key).claim(key, claimOf(o), known.Turn, cut)
+	if again {
+		s.changedBy([]string{key})
 	}
-	s.changedBy([]string{key})
-	return false
+	return claimed
 }
 
-func (sh *markShard) claim(key string, c claim, turn uint64, cut []string) bool {
+// claim notes nothing beside a damaged text, which takes nothing up: whoever mends it has the object looked at again.
+func (sh *markShard) claim(key string, c claim, turn uint64, cut []string) (claimed, again bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.turns[key] != turn {
-		return false
+	if sh.turns[key] != turn || sh.damaged[key] {
+		return false, sh.turns[key] != turn
 	}
 	delete(sh.cut, key)
 	if sh.claims[key] = c; len(cut) > 0 {
 		sh.cut[key] = cut
 	}
-	return true
+	return true, false
 }
 
 func (sh *markShard) disclaim(key string) {

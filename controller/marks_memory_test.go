@@ -39,7 +39,8 @@ func TestUsesHaveABeginning(t *testing.T) {
 		"another ConfigMap alone":          {&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "home", Name: "waxwing-marks-07"}}, memoryAt},
 		"it was remembered an hour ago":    {remembering(longAgo, memoryAt.Add(-time.Hour)), longAgo},
 		"it was remembered a day ago":      {remembering(longAgo, memoryAt.Add(-24*time.Hour)), longAgo},
-		"it was remembered two days ago":   {remembering(longAgo, memoryAt.Add(-48*time.Hour)), memoryAt},
+		"it was remembered two days ago":   {remembering(longAgo, memoryAt.Add(-48*time.Hour)), longAgo},
+		"it was remembered long ago":       {remembering(longAgo, memoryAt.Add(-31*24*time.Hour)), memoryAt},
 		"remembered in the future":         {remembering(longAgo, memoryAt.Add(48*time.Hour)), memoryAt},
 		"somebody has written in it":       {damaged, memoryAt},
 		"the clock is behind what is said": {remembering(memoryAt.Add(time.Hour), memoryAt.Add(time.Hour)), memoryAt.Add(time.Hour)},
@@ -153,4 +154,47 @@ func TestWhatIsLookedAtSoon(t *testing.T) {
 	soon(false)
 	c = newCounting(t)
 	soon(false)
+}
+
+// TestWeekendsDoNotKeepAKeyForEver has a cluster be off from Friday to Monday. The memory goes on, and begins again each time: not before some days after is a key destroyed.
+func TestWeekendsDoNotKeepAKeyForEver(t *testing.T) {
+	stored, now := remembering(memoryAt, memoryAt).Annotations, memoryAt
+	for range 20 {
+		now = now.Add(62 * time.Hour)
+		r := &recollection{}
+		r.found(stored, now)
+		if since, again := r.from(); !since.Equal(memoryAt) || !again.Equal(now) {
+			t.Fatalf("since %s, again %s", since, again)
+		}
+		// Another process, in the same week, and one that is told of what it has written itself.
+		monday := now
+		for range 2 {
+			now = now.Add(48 * time.Hour)
+			stored = r.annotations(now)
+			r.found(stored, now)
+			r = &recollection{}
+			r.found(stored, now.Add(time.Minute))
+			if since, again := r.from(); !since.Equal(memoryAt) || !again.Equal(monday) {
+				t.Fatalf("since %s, again %s", since, again)
+			}
+		}
+	}
+	stored[annotationAgain] = "on Monday"
+	r := &recollection{}
+	r.found(stored, now)
+	if since, _ := r.from(); !since.Equal(now) {
+		t.Errorf("somebody has written in it: since %s", since)
+	}
+}
+
+// TestACountSaysWhenItIsRememberedAgain has a count after a gap.
+func TestACountSaysWhenItIsRememberedAgain(t *testing.T) {
+	c := newCounting(t)
+	c.at = memoryAt
+	if err := c.kube.Create(t.Context(), remembering(memoryAt.Add(-1000*time.Hour), memoryAt.Add(-62*time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.of(t.Context(), "prod-eu"); err != nil || !got.Again.Equal(memoryAt) {
+		t.Errorf("%s, %v", got.Again, err)
+	}
 }

@@ -219,8 +219,8 @@ func (sh *markShard) absorb(cm *corev1.ConfigMap) (changed []string) {
 			sh.taken(key)
 			sh.set(key, theirs)
 			changed = append(changed, key)
-		default:
-			sh.join(key, ours, theirs)
+		case sh.join(key, ours, theirs):
+			changed = append(changed, key)
 		}
 	}
 	for _, key := range slices.Collect(maps.Keys(sh.texts)) {
@@ -259,21 +259,23 @@ func (sh *markShard) onlyKeys(key string) bool {
 	return wasErr == nil && isErr == nil && is.SameOpened(was)
 }
 
-// join keeps the newest of both texts. A damaged one is for a person to look at.
-func (sh *markShard) join(key, ours, theirs string) {
+// join keeps the newest of both texts. A damaged one is for a person to look at, or that person has put it right: theirs is taken as it is then, and ours has gone.
+func (sh *markShard) join(key, ours, theirs string) (taken bool) {
 	mine, err := unseal.ParseMark(ours)
 	stored, damaged := unseal.ParseMark(theirs)
 	if err != nil || damaged != nil {
+		sh.taken(key)
 		sh.set(key, theirs)
 		delete(sh.unsaved, key)
-		return
+		return true
 	}
 	sh.set(key, mine.Merge(stored).Text())
 	if sh.texts[key] == theirs {
 		delete(sh.unsaved, key)
-		return
+	} else {
+		sh.differs(key)
 	}
-	sh.differs(key)
+	return false
 }
 
 // behind says whether the ConfigMap in this version, empty where there is none, is an older one than is known.

@@ -64,7 +64,7 @@ func TestAShardAbsorbsItsConfigMap(t *testing.T) {
 		"ours is unsaved and removed":     {known: map[string]string{"x": markOf(first)}, noted: map[string]string{"x": markOf(second)}, version: "11", want: map[string]string{"x": markOf(second)}, unsaved: []string{"x"}},
 		"ours is of keys and removed":     {known: map[string]string{"x": markOf(first)}, noted: map[string]string{"x": needingKeys(first)}, version: "11", want: map[string]string{}, changed: []string{"x"}},
 		"ours was saved after all":        {noted: map[string]string{"x": markOf(second)}, read: map[string]string{"x": markOf(second)}, version: "11", want: map[string]string{"x": markOf(second)}},
-		"theirs is damaged":               {noted: map[string]string{"x": markOf(second)}, read: map[string]string{"x": "damaged"}, version: "11", want: map[string]string{"x": "damaged"}},
+		"theirs is damaged":               {noted: map[string]string{"x": markOf(second)}, read: map[string]string{"x": "damaged"}, version: "11", want: map[string]string{"x": "damaged"}, changed: []string{"x"}},
 		"an older backup: one is missing": {known: map[string]string{"x": markOf(first), "y": markOf(first)}, read: map[string]string{"y": markOf(first)}, version: "9", want: map[string]string{"x": markOf(first), "y": markOf(first)}, unsaved: []string{"x"}},
 		"an older backup: one is older":   {known: map[string]string{"x": markOf(second)}, read: map[string]string{"x": markOf(first)}, version: "9", want: map[string]string{"x": markOf(second)}, unsaved: []string{"x"}},
 	} {

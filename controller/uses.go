@@ -93,7 +93,7 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 		}
 	}
 	told := c.result()
-	told.Since = u.store.remembersSince()
+	told.Since, told.Again = u.store.remembersSince()
 	return told, nil
 }
 

@@ -24,7 +24,7 @@ die() { say "$*"; exit 1; }
 pin() {
   local top
   top=$(git rev-parse --show-toplevel 2>/dev/null) || top=.
-  cat .seal.yaml "$top/.seal.yaml" 2>/dev/null | sed -nE "s|^.*statementKey: *[\"']?($1\+[0-9a-f]+\+[A-Za-z0-9+/=]+).*|\1|p" | sed -n 1p || true
+  cat .seal.yaml "$top/.seal.yaml" 2>/dev/null | sed '/^ *#/d' | sed -nE "s|^.*statementKey: *[\"']?($1\+[0-9a-f]+\+[A-Za-z0-9+/=]+).*|\1|p" | sed -n 1p || true
 }
 
 # count is the number of objects in a list of them.
@@ -96,12 +96,17 @@ spec() {
 # listed refuses a folder without what keep has written last.
 listed() { [ -s "$1/keyrings.txt" ] || die "$1 has no list of keyrings: recovery.sh keep has not written it"; }
 
+# prepare refuses a namespace in which a controller has run: what it knows is newer than what was kept, and it is not to be stopped by a second try.
 prepare() {
+  local there mac
   listed "$1"
+  there=$(kube get configmaps -l waxwing.io/marks=true -o name)
+  [ -z "$there" ] || die "$namespace has marks already. If a controller has run, go on with: recovery.sh restore $1 $2. If none has, because this script was cut short: kubectl -n $namespace delete configmaps -l waxwing.io/marks=true, and do the same again"
   # shellcheck disable=SC2086
   helm upgrade --install waxwing "$chart" --namespace "$namespace" --create-namespace ${HELM_ARGS:-} --set replicas=0
+  mac=$(kube get secret waxwing-value-mac --ignore-not-found -o name)
+  if [ -e "$1/value-mac.yaml" ] && [ -z "$mac" ]; then seal open -i "$2" "$1/value-mac.yaml" | kube create -f -; fi
   if [ "$(count "$1/marks.yaml")" != 0 ]; then kube create -f "$1/marks.yaml"; fi
-  if [ -e "$1/value-mac.yaml" ]; then seal open -i "$2" "$1/value-mac.yaml" | kube create -f -; fi
 }
 
 start() {
@@ -126,7 +131,7 @@ restore() {
     fi
     failed="$failed $name"
   done < "$1/keyrings.txt"
-  [ -z "$failed" ] || die "not restored:$failed. Mend what is said above, and do the same again"
+  [ -z "$failed" ] || die "not restored:$failed. Mend what is said above, then: recovery.sh restore $1 $2"
 }
 
 case "${1:-}:$#" in

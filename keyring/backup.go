@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 
@@ -155,24 +156,39 @@ func (k Key) whereabouts() string {
 	return statement.Elsewhere
 }
 
-// maxGone is how many destroyed keys a backup names. They never end, and say only that a key which an older backup has is meant to be gone.
+// maxGone is how many destroyed keys a backup names, and how many that others knew besides. They never end; those that went last are what an older backup may still have inside.
 const maxGone = 64
 
-// withoutLongGone leaves out the oldest destroyed keys beyond maxGone; keys are in the order of their age.
+// withoutLongGone leaves out the destroyed keys beyond maxGone that went first.
 func withoutLongGone(keys []statement.BackupKey) []statement.BackupKey {
-	gone := 0
+	var gone []statement.BackupKey
 	for _, k := range keys {
 		if k.Private == statement.Gone {
-			gone++
+			gone = append(gone, k)
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(keys), func(k statement.BackupKey) bool {
-		if k.Private != statement.Gone {
-			return false
+	slices.SortStableFunc(gone, func(a, b statement.BackupKey) int { return wentAt(b).Compare(wentAt(a)) })
+	named := map[string]bool{}
+	left, leaked := maxGone, maxGone
+	for _, k := range gone {
+		if left > 0 {
+			left--
+		} else if k.WasCompromised && leaked > 0 {
+			leaked--
+		} else {
+			continue
 		}
-		gone--
-		return gone >= maxGone
-	})
+		named[k.Recipient.KeyID()] = true
+	}
+	return slices.DeleteFunc(slices.Clone(keys), func(k statement.BackupKey) bool { return k.Private == statement.Gone && !named[k.Recipient.KeyID()] })
+}
+
+// wentAt is when a key was destroyed, or, where that is not known, made.
+func wentAt(k statement.BackupKey) time.Time {
+	if k.Since.IsZero() {
+		return k.Created
+	}
+	return k.Since
 }
 
 // onlyStored lists the keys that only the stored backup has inside, by whomever it is signed. now names all keys that are known.

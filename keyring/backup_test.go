@@ -313,6 +313,36 @@ func TestABackupWithoutAKeyThatShouldBeInItIsNotCurrent(t *testing.T) {
 	}
 }
 
+// TestAKeyThatWasJustDestroyedIsNamed has the oldest key of all go last: a copy in Git still has it inside, and would not be replaced by a backup that says nothing of it.
+func TestAKeyThatWasJustDestroyedIsNamed(t *testing.T) {
+	b := newGlassBench(t, seal.Classical)
+	var ids []string
+	for i := range 130 {
+		ids = append(ids, b.old(keyring.Deactivated, time.Duration(1000-i)*time.Hour))
+	}
+	end := func(id string, at time.Time, leaked bool) {
+		b.src.change(id, func(k *keyring.Key) {
+			*k = keyring.Key{Keyring: k.Keyring, ID: k.ID, Recipient: k.Recipient, State: keyring.Destroyed, Created: k.Created, Since: at, WasCompromised: leaked}
+		})
+	}
+	for i, id := range ids[1:] {
+		end(id, noon.Add(-time.Hour).Add(time.Duration(i)*time.Second), i == 0)
+	}
+	b.mustEnsure(b.kr) // has the first one inside
+	end(ids[0], noon, false)
+	b.mustEnsure(b.kr)
+	backup, _ := b.open()
+	named := func(id string) bool {
+		return slices.ContainsFunc(backup.Keys, func(k statement.BackupKey) bool { return k.Recipient.KeyID() == id })
+	}
+	if !named(ids[0]) || !named(ids[129]) || named(ids[2]) {
+		t.Errorf("named: the one that went last %t, the one before it %t, one that went long ago %t", named(ids[0]), named(ids[129]), named(ids[2]))
+	}
+	if !named(ids[1]) {
+		t.Error("what others could open with a key is forgotten")
+	}
+}
+
 func TestManyDestroyedKeysDoNotFillABackup(t *testing.T) {
 	b := newGlassBench(t, seal.Classical)
 	var ids []string

@@ -224,6 +224,74 @@ func TestAMemoryThatHasJustBegunLetsNoKeyGo(t *testing.T) {
 	}
 }
 
+// TestAGapInTheMemoryHoldsAKeyBackForSomeDays has a cluster be off for a weekend: Git is applied after it, and what came and went meanwhile came and went where no controller ran.
+func TestAGapInTheMemoryHoldsAKeyBackForSomeDays(t *testing.T) {
+	again := noon.Add(-time.Hour)
+	for name, c := range map[string]struct {
+		after, created time.Duration
+		want           time.Duration // after the gap; 0: it is not asked for
+		refused        string
+	}{
+		"destroyAfter is long":     {8760 * time.Hour, 10000 * time.Hour, 72 * time.Hour, "it counts no more from 2026-11-26T11:00:00Z on"},
+		"destroyAfter is short":    {10 * time.Hour, 10000 * time.Hour, 10 * time.Hour, "it counts no more from 2026-11-23T21:00:00Z on"},
+		"there is no destroyAfter": {0, 10000 * time.Hour, 0, "it counts no more from 2026-11-26T11:00:00Z on"},
+		"the key is younger":       {8760 * time.Hour, time.Minute, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := since("a", keyring.Deactivated, 0)
+			k.Created, k.Since = noon.Add(-c.created), noon.Add(-c.created)
+			s := keyring.Situation{Statement: "here", Now: noon, Keys: []keyring.Key{k, since("b", keyring.Active, 11)}, Published: long("b")}
+			s.Rotation.DestroyAfter, s.Uses = c.after, &keyring.Uses{Since: noon.Add(-20000 * time.Hour), Again: again}
+			if n := keyring.Decide(s); n.Do == keyring.DoDestroy {
+				t.Errorf("%+v", n)
+			}
+			if c.want > 0 {
+				if at := s.LookAgain(); !at.Equal(again.Add(c.want)) {
+					t.Errorf("again at %s", at)
+				}
+				s.Now = again.Add(c.want)
+				if n := keyring.Decide(s); n.Do != keyring.DoDestroy {
+					t.Errorf("after it: %+v", n)
+				}
+			}
+			s.Now, s.Requests = noon, ask("a", "Destroy")
+			message := s.Outcomes("")[0].Message
+			if n := keyring.Decide(s); (n.Do == keyring.DoDestroy) != (c.refused == "") || !strings.HasSuffix(message, c.refused) {
+				t.Errorf("a request: %+v, %s", n, message)
+			}
+			if gap := "but for a gap of more than a day up to 2026-11-23T11:00:00Z, and the key is older"; c.refused != "" && !strings.Contains(message, gap) {
+				t.Errorf("a request: %s", message)
+			}
+		})
+	}
+}
+
+// TestDespiteGoneGivesUpWhatIsNotRemembered holds that nobody has to ask for a destruction despite any use because the memory is younger than the key.
+func TestDespiteGoneGivesUpWhatIsNotRemembered(t *testing.T) {
+	s := keyring.Situation{Statement: "here", Now: noon, Keys: []keyring.Key{since("a", keyring.Deactivated, 100), since("b", keyring.Active, 11)}, Published: long("b")}
+	s.Requests = ask("a", "Destroy")
+	s.Requests[0].Despite = v1alpha1.DespiteGone
+	for name, c := range map[string]struct {
+		uses keyring.Uses
+		want keyring.Do
+	}{
+		"it has just begun":           {keyring.Uses{Since: noon.Add(-14 * time.Minute)}, keyring.DoNothing},
+		"it has begun":                {keyring.Uses{Since: noon.Add(-15 * time.Minute)}, keyring.DoDestroy},
+		"it has just gone on":         {keyring.Uses{Since: noon.Add(-10000 * time.Hour), Again: noon.Add(-14 * time.Minute)}, keyring.DoNothing},
+		"it has gone on":              {keyring.Uses{Since: noon.Add(-10000 * time.Hour), Again: noon.Add(-15 * time.Minute)}, keyring.DoDestroy},
+		"what is there needs the key": {keyring.Uses{Since: noon.Add(-15 * time.Minute), Keys: map[string]keyring.KeyUses{long("a")[0]: {Objects: 1}}}, keyring.DoNothing},
+		"not all was looked at":       {keyring.Uses{Since: noon.Add(-15 * time.Minute), Unseen: "namespace x"}, keyring.DoNothing},
+	} {
+		s.Uses = &c.uses
+		if n := keyring.Decide(s); n.Do != c.want {
+			t.Errorf("%s: %+v", name, n)
+		}
+		if at := s.LookAgain(); strings.Contains(name, "just") && !at.Equal(noon.Add(time.Minute)) {
+			t.Errorf("%s: again at %s", name, at)
+		}
+	}
+}
+
 func TestUsesAreCountedOnceAMinute(t *testing.T) {
 	b := newBench(t)
 	u := &useTable{}

@@ -13,24 +13,26 @@ import (
 func (s State) ends() bool { return Step(s, Destroyed) == nil }
 
 // ending is which key is to be destroyed next, where all else is done. Who needs the keys is asked for before, and anew for each. A destruction that has begun and that nobody wants any more, or that is
-// refused by now, is taken back: somebody may delete the key by mistake later, which must not look like what was wanted.
+// refused by now, is taken back: somebody may delete the key by mistake later, which must not look like what was wanted. While only a look is missing, as after each start, it is neither.
 func (s Situation) ending() Next {
 	for _, k := range s.Keys {
 		r, asked := s.request(k.ID)
-		next, begun := Next{}, slices.Contains(s.Buried, k.ID)
+		next, despite, begun := Next{}, "", slices.Contains(s.Buried, k.ID)
 		switch {
 		case s.Moving || (!k.State.ends() && !begun):
 			continue
 		case !k.State.ends():
 		case asked && r.Do == v1alpha1.RequestDestroy:
-			next = s.destroy(k, r.Despite, asking(r))
+			despite = r.Despite
+			next = s.destroy(k, despite, asking(r))
 		case !s.Unreadable && !s.ends(k).IsZero() && !s.ends(k).After(s.Now):
-			next = s.destroy(k, "", "spec.rotation.destroyAfter, and no use is known")
+			next = s.destroy(k, despite, "spec.rotation.destroyAfter, and no use is known")
 		}
 		if next.Do != "" && next.Do != DoNothing {
 			return next
 		}
-		if tried := next.Do != "" && s.undestroyed(k.ID) != ""; begun && !tried {
+		// Uses are there where it was not tried.
+		if waits := next.Do != "" && (s.undestroyed(k.ID) != "" || s.soon(k, despite)); begun && !waits {
 			return Next{Do: DoUnbury, Key: k.ID}
 		}
 	}
@@ -38,16 +40,32 @@ func (s Situation) ending() Next {
 }
 
 // ends is when a key is to be destroyed by itself if nothing needs it by then; zero: never. Its time does not begin before uses are remembered: who needed it before then is
-// not known, as in a cluster that was just made anew and to which Git was not applied yet.
+// not known, as in a cluster that was just made anew and to which Git was not applied yet. After a gap it is held back for some days, in which Git is applied.
 func (s Situation) ends(k Key) time.Time {
 	if k.State != Deactivated || k.Since.IsZero() || s.Rotation.DestroyAfter <= 0 {
 		return time.Time{}
 	}
-	from := k.Since
-	if s.Uses != nil && s.Uses.Since.After(from) {
-		from = s.Uses.Since
+	from, again := k.Since, time.Time{}
+	if s.Uses != nil {
+		from, again = later(from, s.Uses.Since), s.Uses.Again
 	}
-	return from.Add(s.Rotation.DestroyAfter)
+	return later(from.Add(s.Rotation.DestroyAfter), again.Add(s.afterGap()))
+}
+
+// afterGap is for how long after a gap in the memory of uses a key that is older than its end is kept. A cluster may have one each weekend.
+func (s Situation) afterGap() time.Duration {
+	const most = 72 * time.Hour
+	if after := s.Rotation.DestroyAfter; after > 0 {
+		return min(after, most)
+	}
+	return most
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func (s Situation) destroy(k Key, despite, why string) Next {
@@ -82,13 +100,26 @@ func (s Situation) obstacle(k Key, despite string) string {
 	case s.Uses.Unseen != "":
 		return s.unseen()
 	case s.unremembered(k):
-		text := s.memory() + ": what needed it before then, and is not in the cluster, is not known. Whoever gives that up asks for it despite Any"
-		if after := s.Rotation.DestroyAfter; after > 0 {
-			text += "; it counts no more from " + s.Uses.Since.Add(after).UTC().Format(time.RFC3339) + " on"
-		}
-		return text
+		return s.forgetful(k, despite)
 	}
 	return ""
+}
+
+// forgetful is the obstacle of a key that is unremembered. What is not in the cluster is what despite Gone gives up.
+func (s Situation) forgetful(k Key, despite string) string {
+	text := s.memory(k) + ": what needed it before then, and is not in the cluster, is not known"
+	switch after := s.began(k).Add(staysAway); {
+	case despite != v1alpha1.DespiteGone:
+		text += ". Whoever gives that up asks for it despite Gone"
+	case after.After(s.Now):
+		text += ", or on its way back: not before " + after.UTC().Format(time.RFC3339) + " is it destroyed despite Gone"
+	default:
+		return ""
+	}
+	if until := s.remembers(k); !until.IsZero() {
+		text += "; it counts no more from " + until.UTC().Format(time.RFC3339) + " on"
+	}
+	return text
 }
 
 // firstKey is how much older than the memory of uses a key may be of which all is remembered: the first one is made while that begins.
@@ -96,15 +127,47 @@ const firstKey = 10 * time.Minute
 
 // unremembered says that a key may have been sealed to before uses were remembered, and that this was not long enough ago to count no more.
 func (s Situation) unremembered(k Key) bool {
-	since := s.Uses.Since
-	if since.IsZero() || k.State == PreActive || !k.Created.Before(since.Add(-firstKey)) {
+	if s.began(k).IsZero() {
 		return false
 	}
-	return s.Rotation.DestroyAfter <= 0 || since.Add(s.Rotation.DestroyAfter).After(s.Now)
+	until := s.remembers(k)
+	return until.IsZero() || until.After(s.Now)
+}
+
+// precedes says that a key may have been sealed to before a time at which a memory of uses begins.
+func (k Key) precedes(begins time.Time) bool {
+	return !begins.IsZero() && k.State != PreActive && k.Created.Before(begins.Add(-firstKey))
+}
+
+// began is when the latest memory of uses began that a key is older than; zero: it is younger than all.
+func (s Situation) began(k Key) (at time.Time) {
+	for _, begins := range []time.Time{s.Uses.Since, s.Uses.Again} {
+		if k.precedes(begins) {
+			at = later(at, begins)
+		}
+	}
+	return at
+}
+
+// remembers is from when on it counts no more that a key is older than the memory of uses; zero: that always counts.
+func (s Situation) remembers(k Key) (until time.Time) {
+	if k.precedes(s.Uses.Since) {
+		if s.Rotation.DestroyAfter <= 0 {
+			return time.Time{}
+		}
+		until = s.Uses.Since.Add(s.Rotation.DestroyAfter)
+	}
+	if k.precedes(s.Uses.Again) {
+		until = later(until, s.Uses.Again.Add(s.afterGap()))
+	}
+	return until
 }
 
 // memory says since when uses are remembered, of a key that is unremembered.
-func (s Situation) memory() string {
+func (s Situation) memory(k Key) string {
+	if s.Uses.Again.Equal(s.began(k)) {
+		return "uses are remembered since " + s.Uses.Since.UTC().Format(time.RFC3339) + ", but for a gap of more than a day up to " + s.Uses.Again.UTC().Format(time.RFC3339) + ", and the key is older"
+	}
 	return "uses are remembered since " + s.Uses.Since.UTC().Format(time.RFC3339) + ", and the key is older"
 }
 
@@ -139,7 +202,7 @@ func (s Situation) despised(k Key) string {
 		parts = append(parts, "not looked at: "+s.Uses.Unseen)
 	}
 	if s.unremembered(k) {
-		parts = append(parts, s.memory())
+		parts = append(parts, s.memory(k))
 	}
 	if len(parts) == 0 {
 		return ""

@@ -101,6 +101,7 @@ type run struct {
 
 	asked       *asked // what is to be taken from a backup; nil: nothing, or it was refused
 	refused     string // why it was
+	waits       string // what it waits for, while the rest goes on
 	restoredAll string // what was taken, if all was
 	backed      *Backed
 }

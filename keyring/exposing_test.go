@@ -2,6 +2,7 @@ package keyring_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +60,7 @@ func TestAKeyIsNotTakenIntoASecondKeyring(t *testing.T) {
 	refused := func(when, want string) {
 		t.Helper()
 		res, err := b.m.Ensure(t.Context(), archive)
-		if len(res.Keys) != len(before.Keys) || b.kept.asked == nil || !strings.Contains(fmt.Sprint(res.Restore, err), want) {
+		if err != nil || !res.Ready || len(res.Keys) != len(before.Keys) || b.kept.asked == nil || !strings.Contains(fmt.Sprint(res.Restore, err), want) {
 			t.Errorf("%s: %+v, %v", when, res.Restore, err)
 		}
 	}
@@ -78,6 +79,22 @@ func TestAKeyIsNotTakenIntoASecondKeyring(t *testing.T) {
 	res, err := next.m.Ensure(t.Context(), archive)
 	if err != nil || next.kept.asked != nil || len(res.Keys) != 4 {
 		t.Errorf("in another cluster: %+v, %v", res, err)
+	}
+
+	kept := slices.Clone(b.kept.stored["default"])
+	b.again()
+	b.mustEnsure(b.kr)
+	for id, k := range b.src.keys {
+		if k.Keyring == b.kr.Name {
+			b.src.change(id, func(k *keyring.Key) { *k = k.Destroyed(noon) })
+		}
+	}
+	b.mustEnsure(b.kr)
+	b.kept.stored["default"] = kept
+	ask()
+	// This source has one place for a key, whichever keyring it is of, so that it cannot be imported; it is not refused.
+	if res, err := b.m.Ensure(t.Context(), archive); res.Restore == nil || res.Restore.Refused {
+		t.Errorf("only what is left of the keys is there: %+v, %v", res.Restore, err)
 	}
 }
 

@@ -67,7 +67,9 @@ func (r *run) decideRestore(ctx context.Context) (Next, error) {
 		return Next{Do: DoNothing}, nil
 	}
 	if from := r.asked.backup.Holder; from != r.kr.Name && r.m.unread(from) {
-		return Next{}, &refusal{ReasonKeySourceUnavailable, false, fmt.Errorf("keyring %s was not read yet, and may have the keys that are to be restored into this one", from)}
+		// This keyring's own work goes on meanwhile: the other's source may be what was lost.
+		r.waits, r.asked = fmt.Sprintf("keyring %s was not read yet, and may have the keys that are to be restored into this one; it is tried again", from), nil
+		return Next{Do: DoNothing}, nil
 	}
 	s := Restoring{Keys: r.asked.keys, Floor: r.asked.floor, There: r.inv.side(), Published: r.inv.situation().Published, Others: r.m.others(r.kr.Name), Moving: r.move != nil}
 	if !r.asked.KeysOnly && r.asked.backup.StatementPrivate == statement.Inside {
@@ -168,6 +170,8 @@ func (r *run) restored(err error) *Restored {
 	switch {
 	case r.refused != "":
 		return &Restored{Refused: true, Message: bounded("keys are not taken from the backup: " + r.refused)}
+	case r.waits != "":
+		return &Restored{Message: bounded("keys are not taken from the backup yet: " + r.waits)}
 	case r.restoredAll != "":
 		return &Restored{Done: true, Message: r.restoredAll}
 	case r.asked != nil:

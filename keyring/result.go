@@ -58,6 +58,9 @@ func (r *run) result(err error) Result {
 		res.NextRotation = &metav1.Time{Time: at}
 	}
 	res.Requests, res.LookAgain = r.requests(situation), situation.LookAgain()
+	if again := r.m.cfg.Now().Add(soonAgain); r.waits != "" && (res.LookAgain.IsZero() || again.Before(res.LookAgain)) {
+		res.LookAgain = again
+	}
 	if active := inState(r.inv.plain(), Active); len(active) == 1 {
 		res.ActiveKey = display(active[0])
 	}

@@ -15,14 +15,14 @@ func (r *Ring) Compromised() []Key {
 	return all
 }
 
-// others are the keyrings in memory that have a key, but for one of them, by the key's id.
+// others are the keyrings in memory that have a key, and not only what is left of one, but for one of them, by the key's id.
 func (m *Manager) others(keyring string) map[string]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := map[string]string{}
 	for name, h := range m.held {
 		for _, k := range h.part.Keys {
-			if name != keyring {
+			if name != keyring && k.State != Destroyed {
 				all[k.ID] = name
 			}
 		}

@@ -175,6 +175,9 @@ func (s Situation) LookAgain() time.Time {
 		times = append(times, s.ends(k))
 		if s.Uses != nil && s.Rotation.DestroyAfter > 0 && k.State.ends() {
 			times = append(times, s.Uses.Keys[k.ID].LastGone.Add(s.Rotation.DestroyAfter))
+			if slices.Contains(s.Buried, k.ID) && s.soon(k, "") {
+				times = append(times, s.Now.Add(soonAgain))
+			}
 		}
 		if r, asked := s.request(k.ID); asked && s.Uses != nil && r.Do == v1alpha1.RequestDestroy && k.State.ends() {
 			again := refusedAgain
@@ -184,7 +187,7 @@ func (s Situation) LookAgain() time.Time {
 			case s.Uses.Unseen != "":
 				again = unseenAgain
 			}
-			times = append(times, s.Now.Add(again), s.Uses.Keys[k.ID].LastGone.Add(staysAway))
+			times = append(times, s.Now.Add(again), s.Uses.Keys[k.ID].LastGone.Add(staysAway), s.began(k).Add(staysAway))
 		}
 	}
 	var next time.Time

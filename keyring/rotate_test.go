@@ -196,7 +196,7 @@ func TestWhatIsDestroyed(t *testing.T) {
 		"not all was looked at, despite Gone":                     {keyring.Rotation{}, despite("Gone"), old(1), unseen, false, "namespace x"},
 		"not all was looked at, despite Any":                      {keyring.Rotation{}, despite("Any"), old(1), unseen, true, "(not looked at: namespace x)"},
 		"older than the memory of uses":                           {keyring.Rotation{}, despite(""), old(1), remembered(used(keyring.KeyUses{}, ""), -30*time.Minute), false, "uses are remembered since 2026-11-23T11:30:00Z"},
-		"and despite Gone":                                        {keyring.Rotation{}, despite("Gone"), old(1), remembered(gone, -30*time.Minute), false, "Whoever gives that up asks for it despite Any"},
+		"and despite Gone":                                        {keyring.Rotation{}, despite("Gone"), old(1), remembered(gone, -30*time.Minute), true, "(2 that needed it are gone; uses are remembered since 2026-11-23T11:30:00Z, and the key is older)"},
 		"and despite Any":                                         {keyring.Rotation{}, despite("Any"), old(1), remembered(&keyring.Uses{}, -30*time.Minute), true, "(uses are remembered since 2026-11-23T11:30:00Z, and the key is older)"},
 		"made a moment before the memory of uses began":           {keyring.Rotation{}, despite(""), old(1), remembered(&keyring.Uses{}, -51*time.Minute), true, ""},
 		"the memory is as old as destroyAfter":                    {ten, despite(""), old(20), remembered(&keyring.Uses{}, -10*time.Hour), true, ""},

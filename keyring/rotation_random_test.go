@@ -109,7 +109,7 @@ func (l *life) happens() {
 		id := ids[l.dice.IntN(len(ids))]
 		before := func(long ...time.Duration) time.Time { return l.now.Add(-long[l.dice.IntN(len(long))]) }
 		l.u.uses = keyring.Uses{
-			Unseen: pick("", "", "", "x"), Since: before(0, time.Hour, 100*time.Hour, 10000*time.Hour),
+			Unseen: pick("", "", "", "x"), Since: before(0, time.Hour, 100*time.Hour, 10000*time.Hour), Again: before(0, time.Minute, 50*time.Hour, 100*time.Hour),
 			Keys: map[string]keyring.KeyUses{id: {Objects: l.dice.IntN(2), Gone: l.dice.IntN(2), LastGone: before(time.Minute, time.Hour)}},
 		}
 		l.say("uses %+v", l.u.uses)
@@ -167,15 +167,22 @@ func (l *life) mayGo(id string, from keyring.State) bool {
 	u := l.u.uses.Keys[id]
 	after := keyring.RotationOf(&l.kr.Spec).DestroyAfter
 	gone := u.Gone > 0 && (after == 0 || l.now.Sub(u.LastGone) < after)
-	k, memory := l.src.keys[id], l.now.Sub(l.u.uses.Since)
-	remembered := from == keyring.PreActive || !k.Created.Before(l.u.uses.Since.Add(-10*time.Minute)) || l.u.uses.Since.IsZero() || after > 0 && memory >= after
+	k, memory, again := l.src.keys[id], l.now.Sub(l.u.uses.Since), l.now.Sub(l.u.uses.Again)
+	held := 72 * time.Hour
+	if after > 0 && after < held {
+		held = after
+	}
+	first := from == keyring.PreActive || !k.Created.Before(l.u.uses.Since.Add(-10*time.Minute)) || l.u.uses.Since.IsZero()
+	last := from == keyring.PreActive || !k.Created.Before(l.u.uses.Again.Add(-10*time.Minute)) || l.u.uses.Again.IsZero()
+	remembered := (first || after > 0 && memory >= after) && (last || again >= held)
+	given := (first || memory >= 15*time.Minute) && (last || again >= 15*time.Minute)
 	for _, r := range l.kr.Spec.Requests {
 		if r.Key != id || r.Do != "Destroy" {
 			continue
 		}
-		return from != keyring.Active && from != keyring.Suspended && (r.Despite == "Any" || u.Objects == 0 && l.u.uses.Unseen == "" && remembered && (!gone || r.Despite == "Gone" && l.now.Sub(u.LastGone) >= 15*time.Minute))
+		return from != keyring.Active && from != keyring.Suspended && (r.Despite == "Any" || u.Objects == 0 && l.u.uses.Unseen == "" && (remembered || r.Despite == "Gone" && given) && (!gone || r.Despite == "Gone" && l.now.Sub(u.LastGone) >= 15*time.Minute))
 	}
-	return from == keyring.Deactivated && after > 0 && u.Objects == 0 && !gone && l.u.uses.Unseen == "" && (l.u.uses.Since.IsZero() || memory >= after)
+	return from == keyring.Deactivated && after > 0 && u.Objects == 0 && !gone && l.u.uses.Unseen == "" && (l.u.uses.Since.IsZero() || memory >= after) && (l.u.uses.Again.IsZero() || again >= held)
 }
 
 // rests runs the Manager, killed at a random operation, until it gets through, and holds the end against what may not be.

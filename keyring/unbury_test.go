@@ -104,3 +104,35 @@ func TestADestructionGoesOn(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 }
+
+// TestADestructionThatWaitsForALookIsNotTakenBack has a controller start, or not be told who needs keys, after a destruction was begun: it is not known yet whether something is in its way.
+func TestADestructionThatWaitsForALookIsNotTakenBack(t *testing.T) {
+	begun := func(uses keyring.Uses) keyring.Situation {
+		return keyring.Situation{Statement: "here", Now: noon, Keys: []keyring.Key{since("a", keyring.Deactivated, 10), since("b", keyring.Active, 11)}, Published: long("b"), Buried: long("a"), Uses: &uses}
+	}
+	soon := keyring.Uses{Unseen: "1 GitSecret was not looked at yet: prod/a", Soon: true}
+	needed := soon
+	needed.Keys = map[string]keyring.KeyUses{long("a")[0]: {Objects: 1}}
+	for name, c := range map[string]struct {
+		uses keyring.Uses
+		want keyring.Do
+	}{
+		"it is looked at soon":       {soon, keyring.DoNothing},
+		"somebody has to mend it":    {keyring.Uses{Unseen: "1 mark is damaged"}, keyring.DoUnbury},
+		"one that was seen needs it": {needed, keyring.DoUnbury},
+	} {
+		asked, due, unwanted := begun(c.uses), begun(c.uses), begun(c.uses)
+		asked.Requests, due.Rotation.DestroyAfter = ask("a", "Destroy"), time.Hour
+		for why, s := range map[string]keyring.Situation{"a request": asked, "destroyAfter": due} {
+			if n := keyring.Decide(s); n.Do != c.want {
+				t.Errorf("%s, by %s: %+v", name, why, n)
+			}
+			if again := s.LookAgain(); c.want == keyring.DoNothing && !again.Equal(noon.Add(5*time.Second)) {
+				t.Errorf("%s, by %s: again %s", name, why, again)
+			}
+		}
+		if n := keyring.Decide(unwanted); n.Do != keyring.DoUnbury {
+			t.Errorf("%s, and nobody wants it: %+v", name, n)
+		}
+	}
+}

@@ -16,6 +16,8 @@ type Uses struct {
 	Soon bool
 	// Since is when the memory of uses began: what needed a key before then, and is not in the cluster now, is not known. Zero: nobody says.
 	Since time.Time
+	// Again is when the memory went on after its last gap, in which nobody knows what has come and gone. Zero: there was none.
+	Again time.Time
 	// Keys are the uses by full key id. A key that is not among them has no use that is known.
 	Keys map[string]KeyUses
 }

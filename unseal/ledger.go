@@ -147,8 +147,10 @@ func (s sight) keyring(id string) string {
 func (l Ledger) added(s sight) Ledger {
 	next := l.clone()
 	for id, c := range s.claims {
-		w := next.Envelopes[id]
-		if w.Commit != c.commit { // it is another one, and what is known under its id has gone
+		w, known := next.Envelopes[id]
+		// A mark of a controller that noted no commits is of this envelope where the status is: it may have been opened by none of its keys since.
+		same := w.Commit == c.commit || (known && w.Commit == "" && s.same())
+		if !same { // it is another one, and what is known under its id has gone
 			next.formerAll(w.Needs, s.now)
 			w = Wrapped{}
 		}

@@ -1,6 +1,7 @@
 package unseal_test
 
 import (
+	"regexp"
 	"testing"
 	"time"
 
@@ -30,6 +31,8 @@ func TestWhoNeedsWhichKey(t *testing.T) {
 	k := map[string]key{"old": newKey(t, "prod-eu"), "new": newKey(t, "prod-eu"), "dr": newKey(t, "dr")}
 	glass := newKey(t, "breakglass")
 	var first, second *seal.Spec
+	commits := regexp.MustCompile("~[^ ,]+")
+	upgrade := func(c *cluster) { c.marks["db"] = commits.ReplaceAllString(c.marks["db"], "") }
 	apply := func(spec func(c *cluster) *seal.Spec) func(*cluster) {
 		return func(c *cluster) { c.apply("db", spec(c)) }
 	}
@@ -103,6 +106,24 @@ func TestWhoNeedsWhichKey(t *testing.T) {
 				delete(c.marks, "db")
 				c.apply("db", c.forged(first.Referenced()[0], map[string]string{"user": "x", "password": "y"}, k["new"]))
 			}, unseal.Unsealed, needs{"old": "gone", "new": "present"},
+		}},
+		"a mark of a controller that noted no commits": {begin, {
+			"garbled", apply(func(c *cluster) *seal.Spec { return c.garbled(first, k["new"]) }), unseal.Tampered, needs{"old": "present", "new": "present"},
+		}, {
+			"an upgrade", func(c *cluster) { upgrade(c); c.look("db") }, unseal.Tampered, needs{"old": "present", "new": "present"},
+		}, {
+			"mended", apply(func(c *cluster) *seal.Spec { return c.rewrapped(first, k["new"]) }), unseal.Unsealed, needs{"new": "present"},
+		}},
+		"of such a controller, and what is there is another envelope under the same id": {begin, {
+			"another", func(c *cluster) {
+				upgrade(c)
+				c.apply("db", c.forged(first.Referenced()[0], map[string]string{"user": "x", "password": "y"}, k["new"]))
+			}, unseal.Unsealed, needs{"old": "gone", "new": "present"},
+		}},
+		"of such a controller, and the object was deleted": {begin, {
+			"deleted", func(c *cluster) { c.remove("db"); upgrade(c) }, "", needs{"old": "gone"},
+		}, {
+			"back", was(&first), unseal.Unsealed, needs{"old": "present gone"},
 		}},
 		"a crash and a rewrap leave nothing": {begin, {
 			"rewrapped", func(c *cluster) { delete(c.marks, "db"); c.apply("db", c.rewrapped(first, k["new"])) }, unseal.Unsealed, needs{"new": "present"},

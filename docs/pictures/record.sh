@@ -20,6 +20,9 @@ git config --global core.pager cat
 # A shell without anybody's settings, with a prompt that is easy to wait for.
 printf 'PS1="\\[\\e[2m\\]\\$\\[\\e[0m\\] "\nunset PROMPT_COMMAND\n' >"$work/rc"
 
+# A server that ends with its last session could be met by the next scene just while it ends.
+printf 'set -g exit-empty off\n' >"$work/tmux.conf"
+
 screen() { tmux -S "$socket" capture-pane -p -t scene; }
 
 # prompted: waits until the last line of the screen is an empty prompt.
@@ -37,7 +40,7 @@ prompted() {
 scene() {
   local name=$1 title=$2 columns=$3 rows=$4
   shift 4
-  tmux -S "$socket" -f /dev/null new-session -d -s scene -x "$columns" -y "$rows" -c "$work/shop" "bash --noprofile --rcfile '$work/rc' -i"
+  tmux -S "$socket" -f "$work/tmux.conf" new-session -d -s scene -x "$columns" -y "$rows" -c "$work/shop" "bash --noprofile --rcfile '$work/rc' -i"
   prompted
   for command in "$@"; do
     tmux -S "$socket" send-keys -t scene -l "$command"

@@ -181,6 +181,7 @@ func TestRecoveryScript(t *testing.T) {
 	k.must(keepCopies)
 	t.Run("the copies are enough, and no more", k.theCopies)
 	t.Run("they outlive what they are for", k.outlive)
+	t.Run("where a controller has run, nothing is prepared again", k.prepared)
 	t.Run("a restore goes on after a keyring that fails, and says so", k.restore)
 }
 
@@ -251,6 +252,18 @@ func (k kept) outlive(t *testing.T) {
 	if differs := same(before, k.files()); differs != "" {
 		t.Errorf("%s has changed", differs)
 	}
+}
+
+// prepared has a helm that says what it was called with: a controller that runs is not to be stopped by somebody who begins again.
+func (k kept) prepared(t *testing.T) {
+	k.t = t
+	k.must("mkdir -p fake; printf '#!/bin/sh\\necho helm was called\\n' > fake/helm; chmod +x fake/helm")
+	prepare := `PATH="$PWD/fake:$PATH" bash recovery.sh all kept glass.txt`
+	k.must("kubectl -n waxwing-system create configmap waxwing-marks-01 --from-literal=a=mark && kubectl -n waxwing-system label configmap waxwing-marks-01 waxwing.io/marks=true")
+	if code, out := k.said(prepare); code == 0 || strings.Contains(out, "helm was called") || !strings.Contains(out, "recovery.sh restore kept glass.txt") {
+		t.Errorf("exit status %d: %s", code, out)
+	}
+	k.must("kubectl -n waxwing-system delete configmap waxwing-marks-01")
 }
 
 func (k kept) restore(t *testing.T) {
