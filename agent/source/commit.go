@@ -42,7 +42,7 @@ func (r *Repository) Commit(ctx context.Context, base Commit, changes map[string
 	}
 	r.reading.RLock()
 	defer r.reading.RUnlock()
-	e := &editor{from: r.content, limit: r.limits.ObjectBytes}
+	e := &editor{from: r.content, limit: r.limits.ObjectBytes, ids: map[pack.ID]bool{}}
 	tree, err := e.folder(&root, want, "")
 	if err != nil {
 		return nil, err

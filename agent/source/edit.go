@@ -48,12 +48,14 @@ type editor struct {
 	from  content
 	limit int64
 	made  []pack.Object
+	ids   map[pack.ID]bool // of made
 }
 
 func (e *editor) add(t pack.Type, text []byte) pack.ID {
 	o := pack.Object{Type: t, Content: text}
 	id := o.ID()
-	if !slices.ContainsFunc(e.made, func(other pack.Object) bool { return other.Type == t && other.ID() == id }) {
+	if !e.ids[id] {
+		e.ids[id] = true
 		e.made = append(e.made, o)
 	}
 	return id

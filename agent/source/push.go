@@ -81,8 +81,8 @@ func (r *Repository) push(ctx context.Context, place Place, auth Auth, draft *Dr
 
 // rejected is the Error for a push that a server does not take: by what it says, because there is nothing else to tell by.
 func rejected(told string, err error, auth Auth) error {
-	if known := (*Error)(nil); errors.As(err, &known) {
-		return known
+	if known := (*Error)(nil); errors.As(err, &known) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return err
 	}
 	all := strings.ToLower(told + " " + err.Error())
 	says := clean(auth.scrub(err.Error() + " " + told))

@@ -51,7 +51,10 @@ func (f *folder) index(ctx context.Context, file *os.File, name string) (*held, 
 		count, err = pack.Index(ctx, file, about.Size(), f.limits.pack(), w)
 		return err
 	})
-	if err != nil || count == 0 {
+	switch {
+	case errors.Is(err, pack.ErrTorn):
+		return nil, fail(FetchFailed, "what it sends is not whole: %v", err)
+	case err != nil || count == 0:
 		return nil, err
 	}
 	var sum [20]byte

@@ -77,11 +77,10 @@ func (r *Repository) Read(ctx context.Context, blob string) ([]byte, error) {
 
 // read notes an error of the cache, so that the next Fetch makes it anew.
 func (r *Repository) read(err error) error {
-	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, pack.ErrTorn) {
 		r.torn.Store(true)
-		return explain(err, Auth{}, r.limits)
 	}
-	return err
+	return explain(err, Auth{}, r.limits)
 }
 
 // lister goes through the trees of a commit.

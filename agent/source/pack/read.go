@@ -3,6 +3,7 @@ package pack
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -88,23 +89,30 @@ func (p *Pack) Read(id ID) (Type, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	content, err := p.read(e)
+	switch {
+	case errors.Is(err, ErrMalformed):
+		// It was well formed when it was indexed.
+		return 0, nil, torn("object %s: %v", id, err)
+	case err != nil:
+		return 0, nil, err
+	case Hash(e.Type, content) != id:
+		return 0, nil, torn("object %s has another content", id)
+	}
+	return e.Type, content, nil
+}
+
+func (p *Pack) read(e Entry) ([]byte, error) {
 	r := reader{pack: p, in: newStream(p.file, p.size, 4<<10), buffer: bufio.NewReader(nil)}
 	chain, work, err := r.chain(e)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	if work > heavy {
 		p.heavy.Lock()
 		defer p.heavy.Unlock()
 	}
-	content, err := r.content(chain)
-	if err != nil {
-		return 0, nil, err
-	}
-	if Hash(e.Type, content) != id {
-		return 0, nil, torn("object %s has another content", id)
-	}
-	return e.Type, content, nil
+	return r.content(chain)
 }
 
 type reader struct {
