@@ -17,7 +17,9 @@ type address struct {
 
 // parseAddress reads the address of a Place. It takes none that says who somebody is, but for the user of SSH.
 func parseAddress(text string, auth Auth) (address, error) {
-	refuse := func(why string) (address, error) { return address{}, fail(FetchFailed, "the address of the repository %s", why) }
+	refuse := func(why string) (address, error) {
+		return address{}, fail(FetchFailed, "the address of the repository %s", why)
+	}
 	u, err := url.Parse(text)
 	if err != nil || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return refuse("is none")

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -92,14 +93,16 @@ func TestACacheThatIsBrokenIsMadeAnew(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(dir string){
-		"the state is junk":          func(dir string) { each(dir, "state.json", func(p string, _ []byte) { write(p, []byte("{")) }) },
-		"the state is of the future": func(dir string) { each(dir, "state.json", func(p string, _ []byte) { write(p, []byte(`{"version":99}`)) }) },
-		"the state is gone":          func(dir string) { each(dir, "state.json", gone) },
-		"a pack is gone":             func(dir string) { each(dir, "*.pack", gone) },
-		"an index is gone":           func(dir string) { each(dir, "*.index", gone) },
-		"a pack was cut":             func(dir string) { each(dir, "*.pack", half) },
-		"an index was cut":           func(dir string) { each(dir, "*.index", half) },
-		"an index was changed":       func(dir string) { each(dir, "*.index", middle) },
+		"the state is junk": func(dir string) { each(dir, "state.json", func(p string, _ []byte) { write(p, []byte("{")) }) },
+		"the state is of the future": func(dir string) {
+			each(dir, "state.json", func(p string, _ []byte) { write(p, []byte(`{"version":99}`)) })
+		},
+		"the state is gone":    func(dir string) { each(dir, "state.json", gone) },
+		"a pack is gone":       func(dir string) { each(dir, "*.pack", gone) },
+		"an index is gone":     func(dir string) { each(dir, "*.index", gone) },
+		"a pack was cut":       func(dir string) { each(dir, "*.pack", half) },
+		"an index was cut":     func(dir string) { each(dir, "*.index", half) },
+		"an index was changed": func(dir string) { each(dir, "*.index", middle) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, dir := open(t, source.Limits{})
@@ -206,5 +209,38 @@ func TestACacheThatIsLargeIsMadeAnew(t *testing.T) {
 	}
 	if most > 7 || most < 2 {
 		t.Errorf("there were up to %d packs", most)
+	}
+}
+
+func TestManySmallPacksBecomeOne(t *testing.T) {
+	repo := githttp.Start(t, githttp.Options{}).Repo(t, "infra")
+	r, dir := open(t, source.Limits{})
+	for i := range 30 {
+		repo.Write(map[string]string{fmt.Sprint("file", i): fmt.Sprint(i)})
+		id := repo.Commit(fmt.Sprint(i))
+		repo.Push()
+		if c := fetch(t, r, main(repo)); c.ID != id {
+			t.Fatalf("it is at %s", c.ID)
+		}
+		names, err := filepath.Glob(filepath.Join(dir, "*.pack"))
+		if err != nil || len(names) >= 8 {
+			t.Fatalf("there are %d packs (%v)", len(names), err)
+		}
+	}
+	for range 2 {
+		c := fetch(t, r, main(repo))
+		all := contents(t, r, c)
+		for i := range 30 {
+			if all[fmt.Sprint("file", i)] != fmt.Sprint(i) {
+				t.Errorf("file %d is %q", i, all[fmt.Sprint("file", i)])
+			}
+		}
+		if list, err := r.Commits(repo.Git("rev-parse", "HEAD~29"), c.ID); err != nil || len(list) != 29 {
+			t.Errorf("there are %d commits (%v)", len(list), err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r = reopen(t, dir, source.Limits{})
 	}
 }

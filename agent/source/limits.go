@@ -15,8 +15,9 @@ const (
 	firstDepth = 50
 	// deeper is by how much more history is asked for while it is not known how two commits stand to each other.
 	deeper = 10
-	// maxPacks is how many packs a cache may have before it is made anew.
-	maxPacks = 48
+	// manyPacks is how many packs a cache may have before the small ones become one; maxPacks is how many before it is made anew.
+	manyPacks = 8
+	maxPacks  = 48
 	// maxPath and maxPaths bound the bytes of one path, and of all the paths of a tree.
 	maxPath  = 4096
 	maxPaths = 32 * mib

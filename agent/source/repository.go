@@ -105,6 +105,7 @@ func (r *Repository) fetch(ctx context.Context, base content, place Place, auth 
 		if next.same(base) {
 			return c, nil
 		}
+		r.merge(ctx, &next)
 		err = r.use(next)
 	}
 	if err != nil {
@@ -167,7 +168,7 @@ func (r *Repository) download(ctx context.Context, next *content, place Place, a
 
 // whole makes sure that all files of a commit are there.
 func (r *Repository) whole(ctx context.Context, c content, commit Commit) error {
-	if l := r.listed.Load(); l != nil && l.commit == commit.ID {
+	if l := r.listed.Load(); l != nil && l.commit == commit.ID && slices.Equal(c.packs, r.content.packs) {
 		return nil
 	}
 	files, err := c.files(ctx, commit, r.limits)

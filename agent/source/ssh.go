@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 )
@@ -27,6 +28,7 @@ type sshService struct {
 	out     *bufio.Reader
 	said    *complaint
 	wait    sync.Once // a session can be waited for once
+	asked   bool
 	release func() bool
 }
 
@@ -150,6 +152,7 @@ func (s *sshService) advertised(ctx context.Context) (io.Reader, error) {
 }
 
 func (s *sshService) ask(ctx context.Context, request []byte) (io.ReadCloser, error) {
+	s.asked = true
 	if _, err := s.in.Write(request); err != nil {
 		return nil, ended(ctx, s.complained(err))
 	}
@@ -158,6 +161,10 @@ func (s *sshService) ask(ctx context.Context, request []byte) (io.ReadCloser, er
 }
 
 func (s *sshService) Close() error {
+	if s.in != nil && !s.asked {
+		// So the service knows that nothing is wanted of it.
+		_, _ = s.in.Write(pktline.FlushPkt)
+	}
 	s.release()
 	return s.conn.Close()
 }

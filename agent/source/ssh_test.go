@@ -154,7 +154,9 @@ func TestSSH(t *testing.T) {
 		t.Errorf("known_hosts is left behind: %v (%v)", names, err)
 	}
 	other, _ := key(t)
-	line := func(host string, key ssh.PublicKey) []byte { return []byte(knownhosts.Line([]string{host}, key) + "\n") }
+	line := func(host string, key ssh.PublicKey) []byte {
+		return []byte(knownhosts.Line([]string{host}, key) + "\n")
+	}
 	// None of it may come from elsewhere: an agent's socket, or files of a user.
 	home := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(home, ".ssh"), 0o700); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/waxwing-io/waxwing/agent/source/pack"
@@ -22,8 +23,10 @@ const (
 	modeCommit  = "160000"
 )
 
-func (e treeEntry) folder() bool  { return e.mode == modeFolder || e.mode == "0"+modeFolder }
-func (e treeEntry) regular() bool { return len(e.mode) == len(modeFile) && strings.HasPrefix(e.mode, "100") }
+func (e treeEntry) folder() bool { return e.mode == modeFolder || e.mode == "0"+modeFolder }
+func (e treeEntry) regular() bool {
+	return len(e.mode) == len(modeFile) && strings.HasPrefix(e.mode, "100")
+}
 
 // parseTree reads a tree object.
 func parseTree(text []byte) ([]treeEntry, error) {
@@ -155,7 +158,7 @@ func (l *lister) kind(f *File, e treeEntry) error {
 	case e.regular():
 		_, entry, err := l.from.entry(e.id)
 		if err != nil {
-			return err
+			return fmt.Errorf("file %q: %w", clean(f.Path), err)
 		}
 		f.Size = entry.Size
 		if entry.Type != pack.Blob {

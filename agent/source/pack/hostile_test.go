@@ -36,8 +36,12 @@ func TestPacksThatGitDoesNotMake(t *testing.T) {
 		"longer than it says":   {func(b *builder) []byte { b.raw(pack.Blob, 11, nil, hello); return nil }, pack.ErrMalformed, "longer"},
 		"shorter than it says":  {func(b *builder) []byte { b.raw(pack.Blob, 13, nil, hello); return nil }, pack.ErrMalformed, "shorter"},
 		"a size that is none":   {func(b *builder) []byte { b.body.Write(bytes.Repeat([]byte{0xff}, 40)); b.count++; return nil }, pack.ErrMalformed, "no number"},
-		"not compressed":        {func(b *builder) []byte { b.body.Write(append(pack.EntryHead(pack.Blob, 12), hello...)); b.count++; return nil }, pack.ErrMalformed, "inflated"},
-		"an object too large":   {func(b *builder) []byte { b.object(pack.Blob, make([]byte, 1001)); return nil }, pack.ErrLimit, "1001 bytes"},
+		"not compressed": {func(b *builder) []byte {
+			b.body.Write(append(pack.EntryHead(pack.Blob, 12), hello...))
+			b.count++
+			return nil
+		}, pack.ErrMalformed, "inflated"},
+		"an object too large": {func(b *builder) []byte { b.object(pack.Blob, make([]byte, 1001)); return nil }, pack.ErrLimit, "1001 bytes"},
 		"a size too large": {func(b *builder) []byte {
 			b.raw(pack.Blob, 1<<40, nil, hello)
 			return nil

@@ -138,9 +138,15 @@ func (x *index) find(id ID) (Entry, error) {
 		case c > 0:
 			high = middle
 		default:
-			rest := record[len(id):]
-			return Entry{Offset: int64(binary.BigEndian.Uint64(rest)), Size: int64(binary.BigEndian.Uint32(rest[8:])), Type: Type(rest[12])}, nil
+			_, e := readRecord(record)
+			return e, nil
 		}
 	}
 	return Entry{}, ErrNoObject
+}
+
+func readRecord(record [recordBytes]byte) (ID, Entry) {
+	var id ID
+	rest := record[copy(id[:], record[:]):]
+	return id, Entry{Offset: int64(binary.BigEndian.Uint64(rest)), Size: int64(binary.BigEndian.Uint32(rest[8:])), Type: Type(rest[12])}
 }
