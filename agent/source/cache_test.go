@@ -17,7 +17,7 @@ func TestTheCacheIsPrivate(t *testing.T) {
 	}
 	repo := githttp.Start(t, githttp.Options{}).Repo(t, "infra")
 	commits(repo, "a", 1)
-	fetch(t, reopen(t, dir, source.Limits{}), main(repo))
+	fetch(t, reopen(t, dir, source.Limits{}), mainOf(repo))
 	err := filepath.WalkDir(filepath.Dir(dir), func(path string, d os.DirEntry, err error) error {
 		if err != nil || path == filepath.Dir(dir) {
 			return err
@@ -53,7 +53,7 @@ func TestNoSymlinkLeadsOutOfTheCache(t *testing.T) {
 		if err := os.Symlink(elsewhere, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
-		if c := fetch(t, r, main(repo)); c.ID != ids[0] || contents(t, r, c)["a"] != "0" {
+		if c := fetch(t, r, mainOf(repo)); c.ID != ids[0] || contents(t, r, c)["a"] != "0" {
 			t.Errorf("with %s it is at %s", name, c.ID)
 		}
 		if text, err := os.ReadFile(elsewhere); err != nil || string(text) != "precious" {
@@ -106,20 +106,20 @@ func TestACacheThatIsBrokenIsMadeAnew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, dir := open(t, source.Limits{})
-			c := fetch(t, r, main(repo))
+			c := fetch(t, r, mainOf(repo))
 			if err := r.Close(); err != nil {
 				t.Fatal(err)
 			}
 			change(dir)
 			r = reopen(t, dir, source.Limits{})
-			if again := fetch(t, r, main(repo)); again.ID != c.ID || contents(t, r, again)["a"] != "2" {
+			if again := fetch(t, r, mainOf(repo)); again.ID != c.ID || contents(t, r, again)["a"] != "2" {
 				t.Errorf("it is at %s", again.ID)
 			}
 		})
 	}
 	t.Run("a pack was changed", func(t *testing.T) {
 		r, dir := open(t, source.Limits{})
-		fetch(t, r, main(repo))
+		fetch(t, r, mainOf(repo))
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -131,12 +131,12 @@ func TestACacheThatIsBrokenIsMadeAnew(t *testing.T) {
 		})
 		r = reopen(t, dir, source.Limits{})
 		// It is noticed at the latest when something is read, and the next fetch mends it.
-		c, err := r.Fetch(t.Context(), main(repo), plain())
+		c, err := r.Fetch(t.Context(), mainOf(repo), plain())
 		if err == nil {
 			_, err = r.Files(t.Context(), c)
 		}
 		if err != nil {
-			c = fetch(t, r, main(repo))
+			c = fetch(t, r, mainOf(repo))
 		}
 		if contents(t, r, c)["a"] != "2" {
 			t.Error("the file is not there")
@@ -148,7 +148,7 @@ func TestWhatIsLeftBehindIsRemoved(t *testing.T) {
 	repo := githttp.Start(t, githttp.Options{}).Repo(t, "infra")
 	commits(repo, "a", 1)
 	r, dir := open(t, source.Limits{})
-	fetch(t, r, main(repo))
+	fetch(t, r, mainOf(repo))
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -174,12 +174,12 @@ func TestAnotherAddressMakesTheCacheAnew(t *testing.T) {
 	commits(one, "a", 1)
 	commits(other, "b", 1)
 	r, dir := open(t, source.Limits{})
-	before := fetch(t, r, main(one))
+	before := fetch(t, r, mainOf(one))
 	files, err := r.Files(t.Context(), before)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := fetch(t, r, main(other))
+	c := fetch(t, r, mainOf(other))
 	if contents(t, r, c)["b"] != "0" {
 		t.Error("the other repository is not there")
 	}
@@ -198,7 +198,7 @@ func TestACacheThatIsLargeIsMadeAnew(t *testing.T) {
 	most := 0
 	for range 8 {
 		ids := commits(repo, "a", 1)
-		if c := fetch(t, r, main(repo)); c.ID != ids[0] || contents(t, r, c)["a"] != "0" {
+		if c := fetch(t, r, mainOf(repo)); c.ID != ids[0] || contents(t, r, c)["a"] != "0" {
 			t.Fatalf("it is at %s", c.ID)
 		}
 		names, err := filepath.Glob(filepath.Join(dir, "*.pack"))
@@ -219,7 +219,7 @@ func TestManySmallPacksBecomeOne(t *testing.T) {
 		repo.Write(map[string]string{fmt.Sprint("file", i): fmt.Sprint(i)})
 		id := repo.Commit(fmt.Sprint(i))
 		repo.Push()
-		if c := fetch(t, r, main(repo)); c.ID != id {
+		if c := fetch(t, r, mainOf(repo)); c.ID != id {
 			t.Fatalf("it is at %s", c.ID)
 		}
 		names, err := filepath.Glob(filepath.Join(dir, "*.pack"))
@@ -228,7 +228,7 @@ func TestManySmallPacksBecomeOne(t *testing.T) {
 		}
 	}
 	for range 2 {
-		c := fetch(t, r, main(repo))
+		c := fetch(t, r, mainOf(repo))
 		all := contents(t, r, c)
 		for i := range 30 {
 			if all[fmt.Sprint("file", i)] != fmt.Sprint(i) {

@@ -38,7 +38,7 @@ func TestACommitChangesWhatItSaysAndNothingElse(t *testing.T) {
 	repo.Commit("one")
 	repo.Push()
 	r, _ := open(t, source.Limits{})
-	base := fetch(t, r, main(repo))
+	base := fetch(t, r, mainOf(repo))
 	draft, err := r.Commit(t.Context(), base, map[string][]byte{
 		"a/b/c.yaml": []byte("new"), "a/b/new.yaml": []byte("1"), "a-b/x": []byte("2"), "a/b.d/x": []byte("3"), "a.yaml": []byte("4"), ".seal/prod.note": []byte("5"),
 		"run.sh": []byte("#!/bin/bash\n"), "gone/only": nil, "gone2/one": nil, "never/was": nil, "a.txt": []byte("a"), "empty": {},
@@ -46,7 +46,7 @@ func TestACommitChangesWhatItSaysAndNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Push(t.Context(), main(repo), plain(), draft, base.ID, false); err != nil {
+	if err := r.Push(t.Context(), mainOf(repo), plain(), draft, base.ID, false); err != nil {
 		t.Fatal(err)
 	}
 	if head := repo.Head("main"); head != draft.Commit.ID {
@@ -65,7 +65,7 @@ func TestACommitChangesWhatItSaysAndNothingElse(t *testing.T) {
 	if mode := repo.Git("ls-files", "--stage", "run.sh"); !strings.HasPrefix(mode, "100755 ") {
 		t.Errorf("the script is %s", mode)
 	}
-	c := fetch(t, r, main(repo), base.ID)
+	c := fetch(t, r, mainOf(repo), base.ID)
 	if all := contents(t, r, c); c.ID != draft.Commit.ID || all["a/b/c.yaml"] != "new" || all["a/b.yaml"] != "b" {
 		t.Errorf("it is %s: %v", c.ID, all)
 	}
@@ -88,15 +88,15 @@ func TestAllFilesMayGo(t *testing.T) {
 	repo := githttp.Start(t, githttp.Options{}).Repo(t, "infra")
 	commits(repo, "a/b", 1)
 	r, _ := open(t, source.Limits{})
-	base := fetch(t, r, main(repo))
+	base := fetch(t, r, mainOf(repo))
 	draft, err := r.Commit(t.Context(), base, map[string][]byte{"a/b": nil}, robot(), "m", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Push(t.Context(), main(repo), plain(), draft, base.ID, false); err != nil {
+	if err := r.Push(t.Context(), mainOf(repo), plain(), draft, base.ID, false); err != nil {
 		t.Fatal(err)
 	}
-	if all := contents(t, r, fetch(t, r, main(repo))); len(all) != 0 {
+	if all := contents(t, r, fetch(t, r, mainOf(repo))); len(all) != 0 {
 		t.Errorf("there are %v", all)
 	}
 }
@@ -116,12 +116,12 @@ func TestACommitIsSignedAsGitSigns(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, _ := open(t, source.Limits{})
-		base := fetch(t, r, main(repo))
+		base := fetch(t, r, mainOf(repo))
 		draft, err := r.Commit(t.Context(), base, map[string][]byte{"a": []byte("signed")}, robot(), "chore(seal): sign", signer)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Push(t.Context(), main(repo), plain(), draft, base.ID, false); err != nil {
+		if err := r.Push(t.Context(), mainOf(repo), plain(), draft, base.ID, false); err != nil {
 			t.Fatal(err)
 		}
 		pull(repo)
@@ -130,7 +130,7 @@ func TestACommitIsSignedAsGitSigns(t *testing.T) {
 			t.Fatal(err)
 		}
 		repo.Git("-c", "gpg.ssh.allowedSignersFile="+allowed, "verify-commit", "HEAD")
-		name, err := r.Verify(fetch(t, r, main(repo)), main(repo), source.Signers{SSH: []source.Signer{{Name: "robot", Key: public}}})
+		name, err := r.Verify(fetch(t, r, mainOf(repo)), mainOf(repo), source.Signers{SSH: []source.Signer{{Name: "robot", Key: public}}})
 		if err != nil || name != "robot" {
 			t.Errorf("it is signed by %q (%v)", name, err)
 		}
@@ -141,8 +141,8 @@ func TestAPushDoesNotTakeThePlaceOfAnything(t *testing.T) {
 	repo := githttp.Start(t, githttp.Options{}).Repo(t, "infra")
 	commits(repo, "a", 1)
 	r, _ := open(t, source.Limits{})
-	base := fetch(t, r, main(repo))
-	make := func(base source.Commit, text string) *source.Draft {
+	base := fetch(t, r, mainOf(repo))
+	drafted := func(base source.Commit, text string) *source.Draft {
 		t.Helper()
 		draft, err := r.Commit(t.Context(), base, map[string][]byte{"mine": []byte(text)}, robot(), "chore: mine", nil)
 		if err != nil {
@@ -155,7 +155,7 @@ func TestAPushDoesNotTakeThePlaceOfAnything(t *testing.T) {
 	}
 	// A person is quicker.
 	theirs := commits(repo, "theirs", 1)[0]
-	mine := make(base, "1")
+	mine := drafted(base, "1")
 	refused(t, push("main", mine, base.ID, false), source.PushRejected, "moved on")
 	refused(t, push("main", mine, theirs, false), source.PushRejected, "not made upon")
 	refused(t, push("main", mine, "", false), source.PushRejected, "moved on")
@@ -163,7 +163,7 @@ func TestAPushDoesNotTakeThePlaceOfAnything(t *testing.T) {
 		t.Fatal("what the person has pushed is gone")
 	}
 	// Fetched, made and pushed anew it works.
-	again := make(fetch(t, r, main(repo)), "1")
+	again := drafted(fetch(t, r, mainOf(repo)), "1")
 	if err := push("main", again, theirs, false); err != nil {
 		t.Error(err)
 	}
@@ -172,8 +172,8 @@ func TestAPushDoesNotTakeThePlaceOfAnything(t *testing.T) {
 		t.Errorf("the history is %s", repo.Git("log", "--format=%s", "--reverse"))
 	}
 	// A branch of one's own is new, and may be replaced when it is at what it should be.
-	head := fetch(t, r, main(repo))
-	one, two := make(head, "2"), make(head, "3")
+	head := fetch(t, r, mainOf(repo))
+	one, two := drafted(head, "2"), drafted(head, "3")
 	if err := push("waxwing/x", one, "", false); err != nil {
 		t.Error(err)
 	}
@@ -210,7 +210,7 @@ func TestServersThatDoNotTakeAPush(t *testing.T) {
 			}
 			auth := source.Auth{Username: "robot", Password: password, InsecureHTTP: true}
 			r, _ := open(t, source.Limits{})
-			base, err := r.Fetch(t.Context(), main(repo), auth)
+			base, err := r.Fetch(t.Context(), mainOf(repo), auth)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -218,13 +218,13 @@ func TestServersThatDoNotTakeAPush(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = r.Push(t.Context(), main(repo), auth, draft, base.ID, false)
+			err = r.Push(t.Context(), mainOf(repo), auth, draft, base.ID, false)
 			refused(t, err, x.reason, x.says)
 			if strings.Contains(fmt.Sprint(err), password) {
 				t.Errorf("the password is in %q", err)
 			}
 			auth.Password = "expired"
-			refused(t, r.Push(t.Context(), main(repo), auth, draft, base.ID, false), source.AuthenticationFailed, "does not take")
+			refused(t, r.Push(t.Context(), mainOf(repo), auth, draft, base.ID, false), source.AuthenticationFailed, "does not take")
 		})
 	}
 }

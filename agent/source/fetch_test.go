@@ -24,7 +24,7 @@ func TestABranchIsFollowed(t *testing.T) {
 	first := repo.Commit("feat: begin\n\nwith a body")
 	repo.Push()
 	r, dir := open(t, source.Limits{})
-	c := fetch(t, r, main(repo))
+	c := fetch(t, r, mainOf(repo))
 	if c.ID != first || c.Message != "feat: begin\n\nwith a body\n" || c.Author != "Ann <ann@example.com>" || len(c.Parent) != 0 || c.Tag != "" || time.Since(c.When) > time.Hour {
 		t.Errorf("the commit is %+v", c)
 	}
@@ -35,13 +35,13 @@ func TestABranchIsFollowed(t *testing.T) {
 		return len(slices.DeleteFunc(server.Requests(), func(s string) bool { return !strings.HasPrefix(s, "POST") }))
 	}
 	before := posts()
-	if again := fetch(t, r, main(repo)); again.ID != first || posts() != before {
+	if again := fetch(t, r, mainOf(repo)); again.ID != first || posts() != before {
 		t.Errorf("nothing was new, and %d requests were sent for %s", posts()-before, again.ID)
 	}
 	repo.Write(map[string]string{"a.yaml": "a: 2\n"})
 	second := repo.Commit("fix: a")
 	repo.Push()
-	c = fetch(t, r, main(repo))
+	c = fetch(t, r, mainOf(repo))
 	files["a.yaml"] = "a: 2\n"
 	if c.ID != second || !slices.Equal(c.Parent, []string{first}) {
 		t.Errorf("the commit is %+v", c)
@@ -55,7 +55,7 @@ func TestABranchIsFollowed(t *testing.T) {
 	}
 	before = posts()
 	r = reopen(t, dir, source.Limits{})
-	c = fetch(t, r, main(repo))
+	c = fetch(t, r, mainOf(repo))
 	if c.ID != second || posts() != before {
 		t.Errorf("after a restart %d requests were sent for %s", posts()-before, c.ID)
 	}
@@ -74,7 +74,7 @@ func TestOnlyWhatIsNewIsFetched(t *testing.T) {
 	repo.Commit("feat: begin")
 	repo.Push()
 	r, dir := open(t, source.Limits{})
-	fetch(t, r, main(repo))
+	fetch(t, r, mainOf(repo))
 	sizes := func() map[string]int64 {
 		all := map[string]int64{}
 		names, err := filepath.Glob(filepath.Join(dir, "*.pack"))
@@ -94,7 +94,7 @@ func TestOnlyWhatIsNewIsFetched(t *testing.T) {
 	repo.Write(map[string]string{"folder3/file3": "changed"})
 	repo.Commit("fix: one")
 	repo.Push()
-	c := fetch(t, r, main(repo))
+	c := fetch(t, r, mainOf(repo))
 	after := sizes()
 	maps.DeleteFunc(after, func(n string, _ int64) bool { return before[n] != 0 })
 	if len(before) != 1 || len(after) != 1 {
@@ -161,7 +161,7 @@ func TestWhatCannotBeFollowed(t *testing.T) {
 		says   string
 	}{
 		"a branch that was deleted": {other, source.RefNotFound, `no branch "other"`},
-		"an empty repository":       {main(empty), source.RepositoryEmpty, "no commit yet"},
+		"an empty repository":       {mainOf(empty), source.RepositoryEmpty, "no commit yet"},
 		"no repository":             {source.Place{URL: server.URL + "/none.git", Branch: "main"}, source.FetchFailed, "no such repository"},
 		"no server":                 {source.Place{URL: "http://127.0.0.1:1/x.git", Branch: "main"}, source.FetchFailed, "refused"},
 		"no name":                   {source.Place{URL: repo.URL}, source.RefNotFound, "name a branch"},

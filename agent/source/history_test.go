@@ -28,7 +28,7 @@ func TestHowACommitStandsToOneBefore(t *testing.T) {
 	all := commits(repo, "a", 3)
 	relation := func(old string, want source.Relation) {
 		t.Helper()
-		c := fetch(t, r, main(repo), old)
+		c := fetch(t, r, mainOf(repo), old)
 		if got, err := r.Relation(old, c.ID); err != nil || got != want {
 			t.Errorf("it is %s (%v), and should be %s", got, err, want)
 		}
@@ -72,7 +72,7 @@ func TestCommitsThatCameSince(t *testing.T) {
 	repo := githttp.Start(t, githttp.Options{}).Repo(t, "infra")
 	r, _ := open(t, source.Limits{})
 	all := commits(repo, "a", 5)
-	c := fetch(t, r, main(repo))
+	c := fetch(t, r, mainOf(repo))
 	since := func(old string) []string {
 		t.Helper()
 		list, err := r.Commits(old, c.ID)
@@ -97,7 +97,7 @@ func TestCommitsThatCameSince(t *testing.T) {
 	repo.Git("checkout", "--quiet", "main")
 	repo.Git("merge", "--quiet", "--no-edit", "side")
 	repo.Push()
-	c = fetch(t, r, main(repo))
+	c = fetch(t, r, mainOf(repo))
 	if got := since(all[4]); !slices.Equal(got, []string{c.ID, side}) {
 		t.Errorf("with a merge they are %v", got)
 	}
@@ -112,14 +112,14 @@ func TestHistoryIsFetchedAsFarAsItIsNeeded(t *testing.T) {
 	all := commits(repo, "a", 130)
 	last := all[len(all)-1]
 	r, _ := open(t, source.Limits{})
-	fetch(t, r, main(repo))
+	fetch(t, r, mainOf(repo))
 	if got, err := r.Relation(all[0], last); err != nil || got != source.Unknown {
 		t.Errorf("at first it is %s (%v): is all of the history fetched?", got, err)
 	}
 	if _, err := r.Commits(all[0], last); !errors.Is(err, source.ErrHistory) {
 		t.Errorf("commits of a history that is not there: %v", err)
 	}
-	fetch(t, r, main(repo), all[0])
+	fetch(t, r, mainOf(repo), all[0])
 	if got, err := r.Relation(all[0], last); err != nil || got != source.Ahead {
 		t.Errorf("once it was asked for it is %s (%v)", got, err)
 	}
@@ -128,22 +128,22 @@ func TestHistoryIsFetchedAsFarAsItIsNeeded(t *testing.T) {
 	}
 	// A cache that has begun with the newest commits knows a rewritten branch for what it is where both share a commit that it has.
 	r, _ = open(t, source.Limits{})
-	fetch(t, r, main(repo))
+	fetch(t, r, mainOf(repo))
 	repo.Git("reset", "--quiet", "--hard", all[120])
 	commits(repo, "b", 1)
-	c := fetch(t, r, main(repo), last)
+	c := fetch(t, r, mainOf(repo), last)
 	if got, err := r.Relation(last, c.ID); err != nil || got != source.Rewritten {
 		t.Errorf("it is %s (%v)", got, err)
 	}
 	// One that has never seen it does not.
 	r, _ = open(t, source.Limits{Depth: 60})
-	c = fetch(t, r, main(repo), last)
+	c = fetch(t, r, mainOf(repo), last)
 	if got, err := r.Relation(last, c.ID); err != nil || got != source.Unknown {
 		t.Errorf("it is %s (%v)", got, err)
 	}
 	// From then on it goes on as ever.
 	more := commits(repo, "c", 2)
-	if c = fetch(t, r, main(repo), c.ID); c.ID != more[1] {
+	if c = fetch(t, r, mainOf(repo), c.ID); c.ID != more[1] {
 		t.Errorf("it is at %s", c.ID)
 	}
 	if contents(t, r, c)["c"] != "1" {

@@ -90,7 +90,7 @@ func TestEntriesThatNobodyShouldTake(t *testing.T) {
 		line{"40000", strings.Repeat("o", 5000), inner},
 	))
 	repo, _ := open(t, source.Limits{})
-	c := fetch(t, repo, main(r.Repo))
+	c := fetch(t, repo, mainOf(r.Repo))
 	files, err := repo.Files(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func TestTreesThatAreBombs(t *testing.T) {
 			r := newRaw(t)
 			r.commit(t, x.make(r))
 			repo, _ := open(t, source.Limits{ObjectBytes: 64 << 20})
-			_, err := repo.Fetch(t.Context(), main(r.Repo), plain())
+			_, err := repo.Fetch(t.Context(), mainOf(r.Repo), plain())
 			refused(t, err, source.RepositoryTooLarge, x.says)
 		})
 	}
@@ -160,7 +160,7 @@ func TestFoldersInFoldersEnd(t *testing.T) {
 	}
 	r.commit(t, id)
 	repo, _ := open(t, source.Limits{})
-	files, err := repo.Files(t.Context(), fetch(t, repo, main(r.Repo)))
+	files, err := repo.Files(t.Context(), fetch(t, repo, mainOf(r.Repo)))
 	if err != nil || len(files) != 1 || files[0].Kind != source.Folder || files[0].Path != strings.Repeat("d/", 31)+"d" {
 		t.Errorf("the files are %+v (%v)", files, err)
 	}
@@ -178,7 +178,7 @@ func TestCommitsThatGitDoesNotMake(t *testing.T) {
 			tree := r.tree(line{"100644", "f", r.blob("x")})
 			r.publish(t, r.add(pack.Commit, []byte(strings.ReplaceAll(text, "TREE", tree.String()))))
 			repo, _ := open(t, source.Limits{})
-			_, err := repo.Fetch(t.Context(), main(r.Repo), plain())
+			_, err := repo.Fetch(t.Context(), mainOf(r.Repo), plain())
 			// Git itself does not serve some of them.
 			var e *source.Error
 			if !errors.As(err, &e) || e.Reason != source.RepositoryUnsafe && e.Reason != source.FetchFailed {
@@ -190,7 +190,7 @@ func TestCommitsThatGitDoesNotMake(t *testing.T) {
 	tree := r.tree(line{"100644", "f", r.blob("x")})
 	r.publish(t, r.add(pack.Commit, fmt.Appendf(nil, "tree %s\nauthor nobody\ncommitter \x1b[31m <> x\nencoding \xff\n\n\xff\x00", tree)))
 	repo, _ := open(t, source.Limits{})
-	if c := fetch(t, repo, main(r.Repo)); c.Tree != tree.String() || !c.When.IsZero() {
+	if c := fetch(t, repo, mainOf(r.Repo)); c.Tree != tree.String() || !c.When.IsZero() {
 		t.Errorf("it is %+v", c)
 	}
 }
@@ -199,7 +199,7 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	repo := githttp.Start(t, githttp.Options{}).Repo(t, "infra")
 	commits(repo, "a", 1)
 	r, _ := open(t, source.Limits{})
-	c := fetch(t, r, main(repo))
+	c := fetch(t, r, mainOf(repo))
 	files, err := r.Files(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	if _, err := r.Read(ctx, files[0].Blob); !errors.Is(err, context.Canceled) {
 		t.Errorf("a file: %v", err)
 	}
-	if _, err := r.Fetch(ctx, main(repo), plain()); !errors.Is(err, context.Canceled) {
+	if _, err := r.Fetch(ctx, mainOf(repo), plain()); !errors.Is(err, context.Canceled) {
 		t.Errorf("a fetch: %v", err)
 	}
 	for _, blob := range []string{"", "x", strings.Repeat("7", 40), c.ID, c.Tree} {

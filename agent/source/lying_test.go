@@ -38,10 +38,10 @@ func packet(text string) string { return fmt.Sprintf("%04x%s", len(text)+4, text
 func sends(content []byte) func(io.Writer) {
 	return func(w io.Writer) {
 		_, _ = io.WriteString(w, "0000"+packet("NAK\n"))
-		for len(content) > 0 {
-			n := min(len(content), 60_000)
-			_, _ = io.WriteString(w, packet("\x01"+string(content[:n])))
-			content = content[n:]
+		for rest := content; len(rest) > 0; {
+			n := min(len(rest), 60_000)
+			_, _ = io.WriteString(w, packet("\x01"+string(rest[:n])))
+			rest = rest[n:]
 		}
 		_, _ = io.WriteString(w, "0000")
 	}

@@ -23,7 +23,7 @@ func TestHTTPSWithCredentials(t *testing.T) {
 	commits(repo, "a", 1)
 	r, _ := open(t, source.Limits{})
 	try := func(a source.Auth) error {
-		_, err := r.Fetch(t.Context(), main(repo), a)
+		_, err := r.Fetch(t.Context(), mainOf(repo), a)
 		if err != nil && strings.Contains(err.Error(), password) {
 			t.Errorf("the password is in %q", err)
 		}
@@ -42,7 +42,7 @@ func TestHTTPSWithCredentials(t *testing.T) {
 	refused(t, try(source.Auth{CA: []byte("none"), Username: "robot", Password: password}), source.HostUnknown, "ca.crt")
 	token := githttp.Start(t, githttp.Options{Username: "x-access-token", Password: password}).Repo(t, "infra")
 	commits(token, "a", 1)
-	if _, err := r.Fetch(t.Context(), main(token), source.Auth{Token: password, InsecureHTTP: true}); err != nil {
+	if _, err := r.Fetch(t.Context(), mainOf(token), source.Auth{Token: password, InsecureHTTP: true}); err != nil {
 		t.Error(err)
 	}
 }
@@ -130,11 +130,11 @@ func TestAProxyIsUsedWhereItIsNamedAndNowhereElse(t *testing.T) {
 	}
 	auth := plain()
 	auth.Proxy = proxy.URL
-	if _, err := r.Fetch(t.Context(), main(repo), auth); err != nil || asked.Load() == 0 {
+	if _, err := r.Fetch(t.Context(), mainOf(repo), auth); err != nil || asked.Load() == 0 {
 		t.Errorf("the proxy was asked %d times (%v)", asked.Load(), err)
 	}
 	auth.Proxy = "none"
-	_, err := r.Fetch(t.Context(), main(repo), auth)
+	_, err := r.Fetch(t.Context(), mainOf(repo), auth)
 	refused(t, err, source.FetchFailed, "proxy")
 }
 
@@ -165,18 +165,18 @@ func TestAServerThatGoesAwayInTheMiddle(t *testing.T) {
 	repo := githttp.Start(t, githttp.Options{Wrap: cutting(&most)}).Repo(t, "infra")
 	ids := commits(repo, "a", 2)
 	r, _ := open(t, source.Limits{})
-	before := fetch(t, r, main(repo))
+	before := fetch(t, r, mainOf(repo))
 	next := commits(repo, "b", 3)
 	for n := int64(0); n < 400; n += 23 {
 		most.Store(n)
-		_, err := r.Fetch(t.Context(), main(repo), plain())
+		_, err := r.Fetch(t.Context(), mainOf(repo), plain())
 		refused(t, err, source.FetchFailed, "")
 		if contents(t, r, before)["a"] != "1" || before.ID != ids[1] {
 			t.Fatalf("after %d bytes what was there before is gone", n)
 		}
 	}
 	most.Store(-1)
-	if c := fetch(t, r, main(repo)); c.ID != next[2] {
+	if c := fetch(t, r, mainOf(repo)); c.ID != next[2] {
 		t.Errorf("then it is at %s", c.ID)
 	}
 }
@@ -230,12 +230,12 @@ func TestLimitsOfARepository(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, _ := open(t, x.limits)
-			_, err := r.Fetch(t.Context(), main(repo), plain())
+			_, err := r.Fetch(t.Context(), mainOf(repo), plain())
 			refused(t, err, source.RepositoryTooLarge, x.says)
 		})
 	}
 	r, _ := open(t, source.Limits{FileBytes: 1000, PathDepth: 3})
-	c := fetch(t, r, main(repo))
+	c := fetch(t, r, mainOf(repo))
 	files, err := r.Files(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -262,7 +262,7 @@ func TestLimitsOfARepository(t *testing.T) {
 	repo.Commit("smaller")
 	repo.Push()
 	r, _ = open(t, source.Limits{TotalBytes: 100_000})
-	if c := fetch(t, r, main(repo)); contents(t, r, c)["large"] != "now small" {
+	if c := fetch(t, r, mainOf(repo)); contents(t, r, c)["large"] != "now small" {
 		t.Error("the newest commit is not there")
 	}
 }

@@ -68,11 +68,12 @@ func (r *Repository) Fetch(ctx context.Context, place Place, auth Auth, seen ...
 	defer cancel()
 	base := r.content
 	if r.outworn(base, place) {
-		base = content{}
+		base, r.deepened = content{}, plumbing.ZeroHash
 	}
 	c, err := r.fetch(ctx, base, place, auth, seen)
 	if len(base.packs) > 0 && incomplete(err) {
 		// The server has left out what the cache has only seemingly.
+		r.deepened = plumbing.ZeroHash
 		c, err = r.fetch(ctx, content{}, place, auth, seen)
 	}
 	r.folder.sweep(r.content)
@@ -100,8 +101,8 @@ func (r *Repository) fetch(ctx context.Context, base content, place Place, auth 
 		err = r.whole(ctx, next, c)
 	}
 	if err == nil {
-		r.deepen(ctx, &next, place, auth, t, c, seen)
 		next.Tips[t.ref] = t.id.String()
+		r.deepen(ctx, &next, place, auth, t, c, seen)
 		if next.same(base) {
 			return c, nil
 		}
@@ -264,10 +265,25 @@ func (c *content) move(ends, goesOn []plumbing.Hash) {
 		all[id] = true
 	}
 	for _, id := range ends {
-		all[id.String()] = true
+		// A server counts from the newest commit, and tells of an end even where older commits are there.
+		if !c.goesOn(pack.ID(id)) {
+			all[id.String()] = true
+		}
 	}
 	for _, id := range goesOn {
 		delete(all, id.String())
 	}
 	c.Boundary = slices.Sorted(maps.Keys(all))
+}
+
+// goesOn says whether all parents of a commit are there.
+func (c content) goesOn(id pack.ID) bool {
+	commit, err := c.commit(id)
+	return err == nil && !slices.ContainsFunc(commit.Parent, func(parent string) bool {
+		of, err := pack.ParseID(parent)
+		if err == nil {
+			_, _, err = c.entry(of)
+		}
+		return err != nil
+	})
 }

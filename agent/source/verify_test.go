@@ -46,7 +46,7 @@ func TestCommitsSignedBySSH(t *testing.T) {
 		_, bea := sshKey(t, "bea", "-t", "ed25519")
 		r, _ := open(t, source.Limits{})
 		verify := func(keys ...source.Signer) (string, error) {
-			return r.Verify(fetch(t, r, main(repo)), main(repo), source.Signers{SSH: keys, Now: time.Now()})
+			return r.Verify(fetch(t, r, mainOf(repo)), mainOf(repo), source.Signers{SSH: keys, Now: time.Now()})
 		}
 		commits(repo, "a", 1)
 		_, err := verify(source.Signer{Name: "ann", Key: ann})
@@ -98,9 +98,9 @@ func TestCommitsWithASignatureOfSomethingElse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			id := repo.GitIn(x.text, "hash-object", "-t", "commit", "-w", "--stdin", "--literally")
 			repo.Push("--force", id+":refs/heads/main")
-			c, err := r.Fetch(t.Context(), main(repo), plain())
+			c, err := r.Fetch(t.Context(), mainOf(repo), plain())
 			if err == nil {
-				_, err = r.Verify(c, main(repo), source.Signers{SSH: []source.Signer{{Name: "ann", Key: ann}}})
+				_, err = r.Verify(c, mainOf(repo), source.Signers{SSH: []source.Signer{{Name: "ann", Key: ann}}})
 			}
 			switch {
 			case x.says == "" && err != nil:
@@ -181,7 +181,7 @@ func TestCommitsSignedByOpenPGP(t *testing.T) {
 	publish(out.String())
 	r, _ := open(t, source.Limits{})
 	verify := func(when time.Time, keys ...string) (string, error) {
-		return r.Verify(fetch(t, r, main(repo)), main(repo), source.Signers{OpenPGP: keys, Now: when})
+		return r.Verify(fetch(t, r, mainOf(repo)), mainOf(repo), source.Signers{OpenPGP: keys, Now: when})
 	}
 	if name, err := verify(now, beaKey, annKey); err != nil || !strings.HasPrefix(name, "OpenPGP ") || len(name) != len("OpenPGP ")+40 {
 		t.Errorf("it is signed by %q (%v)", name, err)

@@ -30,7 +30,7 @@ func reopen(t testing.TB, dir string, limits source.Limits) *source.Repository {
 // plain is what tests need for a server without TLS and credentials.
 func plain() source.Auth { return source.Auth{InsecureHTTP: true} }
 
-func main(repo *githttp.Repo) source.Place { return source.Place{URL: repo.URL, Branch: "main"} }
+func mainOf(repo *githttp.Repo) source.Place { return source.Place{URL: repo.URL, Branch: "main"} }
 
 func fetch(t testing.TB, r *source.Repository, place source.Place, seen ...string) source.Commit {
 	t.Helper()

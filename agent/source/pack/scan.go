@@ -44,11 +44,14 @@ type scan struct {
 
 // scanPack reads a pack from its beginning to its end: all that is in it is counted, what is no delta gets its id.
 func scanPack(ctx context.Context, file io.ReaderAt, size int64, limits Limits) (*scan, error) {
-	count, err := packHead(file, size, limits)
-	if err != nil {
-		return nil, err
+	if size < packHeader+packTrailer {
+		return nil, torn("it has %d bytes", size)
 	}
 	if err := checkSum(ctx, file, size); err != nil {
+		return nil, err
+	}
+	count, err := packHead(file, size, limits)
+	if err != nil {
 		return nil, err
 	}
 	s := &scan{limits: limits, entries: make([]entry, 0, count)}
@@ -73,9 +76,6 @@ func scanPack(ctx context.Context, file io.ReaderAt, size int64, limits Limits) 
 
 // packHead reads how many objects there are.
 func packHead(file io.ReaderAt, size int64, limits Limits) (int64, error) {
-	if size < packHeader+packTrailer {
-		return 0, torn("it has %d bytes", size)
-	}
 	var head [packHeader]byte
 	if _, err := file.ReadAt(head[:], 0); err != nil {
 		return 0, err
