@@ -1,0 +1,241 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/waxwing-io/waxwing/agent/forge"
+	"github.com/waxwing-io/waxwing/agent/settings"
+	"github.com/waxwing-io/waxwing/agent/source"
+	"github.com/waxwing-io/waxwing/agent/writeback"
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+)
+
+const (
+	// giveBackEvery is how often it is looked whether Git has all that it should, if nothing has changed; giveBackRetry when it is tried again after a failure.
+	giveBackEvery = 10 * time.Minute
+	giveBackRetry = 30 * time.Second
+)
+
+// written is what is remembered of what is put into Git.
+type written struct {
+	writer     *writeback.Writer
+	memory     *writeback.Memory
+	generation int64
+	// commit is the one that was looked at last, due when it is to be looked at again.
+	commit string
+	due    time.Time
+}
+
+// surroundings give what write-back goes by: what the cluster has.
+type surroundings func(ctx context.Context, checkpoints bool) (writeback.Cluster, error)
+
+// forges gives the forge of a SecretSync; nil where it names none.
+type forges func(spec *v1alpha1.SecretSyncSpec, credentials *settings.Credentials, proxy string) (forge.Forge, error)
+
+// giveBack puts into Git what rotations have offered, if it is time. wait is when to look again; 0: when something changes.
+func (r *syncs) giveBack(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state, rep *report) (wait time.Duration) {
+	w, now := &st.written, r.now()
+	if o.Spec.WriteBack == nil {
+		*w = written{}
+		return 0
+	}
+	dirty := st.takeOffers()
+	// Nothing is made upon a commit that is not taken, nor before the cluster has what it has.
+	if st.failed != nil || rep.reason == AuditUnavailable {
+		return 0
+	}
+	if !dirty && w.commit == st.taken.commit.ID && w.generation == o.Generation && now.Before(w.due) {
+		return w.due.Sub(now)
+	}
+	report, err := r.runWriter(ctx, o, conf, st)
+	if ctx.Err() != nil {
+		return 0
+	}
+	w.commit, w.due = st.taken.commit.ID, r.now().Add(giveBackEvery)
+	switch {
+	case err != nil:
+		w.due = r.now().Add(giveBackRetry)
+	case report.Wait > 0:
+		w.due = r.now().Add(report.Wait)
+	}
+	rep.writeBack = report.Status(o.Status.WriteBack, r.now(), err)
+	rep.written = writtenBack(&report, rep.writeBack, err)
+	r.metrics.pushed(report.Pushed, err)
+	if len(report.Pushed) > 0 && report.Branch == o.Spec.Source.Branch {
+		st.ask() // so that it is applied at once
+		return time.Millisecond
+	}
+	return w.due.Sub(r.now())
+}
+
+// writtenBack is the condition of that name.
+func writtenBack(report *writeback.Report, status *v1alpha1.WriteBackStatus, err error) *metav1.Condition {
+	c := &metav1.Condition{Type: v1alpha1.ConditionWrittenBack, Status: metav1.ConditionFalse, Reason: "Waiting", Message: status.Message}
+	switch {
+	case err != nil:
+		c.Reason = failure(err).reason
+	case len(report.Messages) > 0:
+		c.Reason = "NotWritten"
+	case status.PullRequest != "":
+		c.Reason, c.Message = "PullRequestOpen", status.PullRequest+" is to be merged"
+	case report.Found != nil && len(report.Found.Due) > 0 && len(report.Pushed) == 0:
+		c.Message = "a rotation is under way: what it offers is put into Git once nothing new has come for a while, or its branch is to be merged"
+	default:
+		c.Status, c.Reason, c.Message = metav1.ConditionTrue, "NothingDue", "Git has all that rotations have offered"
+	}
+	return c
+}
+
+// runWriter has the writer of a SecretSync look and write.
+func (r *syncs) runWriter(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state) (writeback.Report, error) {
+	w := &st.written
+	if w.memory == nil {
+		w.memory = writeback.NewMemory()
+	}
+	if w.writer == nil || w.generation != o.Generation {
+		w.writer, w.generation = &writeback.Writer{
+			Namespace: o.Namespace, Name: o.Name, Source: o.Spec.Source, Spec: *o.Spec.WriteBack, Log: r.audit, Memory: w.memory, Now: r.now,
+		}, o.Generation
+	}
+	g, err := r.git(o, conf, st)
+	if err != nil {
+		return writeback.Report{}, err
+	}
+	// Credentials are read anew each time, for what the writer is given too.
+	w.writer.Git = g
+	if w.writer.Forge, err = r.forge(o, conf); err != nil {
+		return writeback.Report{}, err
+	}
+	in, err := r.around(ctx, o.Spec.WriteBack.Checkpoints != "")
+	if err != nil {
+		return writeback.Report{}, err
+	}
+	return w.writer.Run(ctx, in)
+}
+
+// pushCredentials is the name of those to push with; empty: none.
+func pushCredentials(o *v1alpha1.SecretSync) string {
+	if name := o.Spec.WriteBack.Credentials; name != "" {
+		return name
+	}
+	return o.Spec.Source.Credentials
+}
+
+// forge gives where pull requests are made; nil: nowhere.
+func (r *syncs) forge(o *v1alpha1.SecretSync, conf *settings.Settings) (forge.Forge, error) {
+	f, name := o.Spec.WriteBack.Forge, pushCredentials(o)
+	if f == nil {
+		return nil, nil
+	}
+	if name == "" {
+		return nil, refuse(string(source.CredentialsRefused), "spec.writeBack.forge needs credentials with a forge-token")
+	}
+	address := o.Spec.Source.URL
+	if f.URL != "" {
+		address = f.URL
+	}
+	if err := conf.AllowedHTTP(address); err != nil {
+		return nil, refuse(string(source.CredentialsRefused), "spec.writeBack.forge.url: "+err.Error())
+	}
+	// The token goes to this address: the configuration has to let it.
+	c, err := r.granted(conf, o.Namespace, name, address)
+	if err != nil {
+		return nil, err
+	}
+	made, err := r.forges(&o.Spec, c, conf.Proxy)
+	if err != nil {
+		return nil, refuse(string(source.CredentialsRefused), "spec.writeBack.forge: "+err.Error())
+	}
+	return made, nil
+}
+
+// git is the repository as writeback has it: writeback.Git.
+type git struct {
+	r      *syncs
+	o      *v1alpha1.SecretSync
+	conf   *settings.Settings
+	st     *state
+	repo   repository
+	auth   source.Auth // to push with
+	signer ssh.Signer  // nil: commits are not signed
+	// fresh says that what was taken is what the branch has now.
+	fresh bool
+}
+
+// fresh is how old what was fetched may be to be written upon without asking again: the push finds out in any case.
+const fresh = 10 * time.Second
+
+func (r *syncs) git(o *v1alpha1.SecretSync, conf *settings.Settings, st *state) (*git, error) {
+	repo, err := r.repos.of(o.UID)
+	if err != nil {
+		return nil, err
+	}
+	auth, err := r.auth(conf, o.Namespace, pushCredentials(o), o.Spec.Source.URL)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := r.signingKey(conf, o)
+	if err != nil {
+		return nil, err
+	}
+	return &git{r: r, o: o, conf: conf, st: st, repo: repo, auth: auth, signer: signer, fresh: r.now().Sub(st.taken.at) < fresh}, nil
+}
+
+// Source implements writeback.Git.
+func (g *git) Source(ctx context.Context) (source.Commit, error) {
+	if g.fresh {
+		g.fresh = false
+		return g.st.taken.commit, nil
+	}
+	got, _, err := g.r.commit(ctx, g.o, g.conf, g.st)
+	if err != nil {
+		return source.Commit{}, err
+	}
+	return got.commit, nil
+}
+
+// Branch implements writeback.Git.
+func (g *git) Branch(ctx context.Context, name string) (source.Commit, bool, error) {
+	c, err := g.repo.Fetch(ctx, source.Place{URL: g.o.Spec.Source.URL, Branch: name}, g.auth, g.st.taken.commit.ID)
+	var known *source.Error
+	if errors.As(err, &known) && known.Reason == source.RefNotFound {
+		return source.Commit{}, false, nil
+	}
+	return c, err == nil, err
+}
+
+// Files implements writeback.Git.
+func (g *git) Files(ctx context.Context, c source.Commit) ([]source.File, error) {
+	return g.repo.Files(ctx, c)
+}
+
+// Read implements writeback.Git.
+func (g *git) Read(ctx context.Context, blob string) ([]byte, error) { return g.repo.Read(ctx, blob) }
+
+// Since implements writeback.Git.
+func (g *git) Since(old, id string) ([]source.Commit, error) { return g.repo.Commits(old, id) }
+
+// Push implements writeback.Git.
+func (g *git) Push(ctx context.Context, p writeback.Push) (source.Commit, error) {
+	author := source.Author{Name: "Waxwing", Email: "waxwing@waxwing.invalid", When: p.When}
+	if a := g.o.Spec.WriteBack.Author; a != nil {
+		author.Name, author.Email = strings.TrimSpace(a.Name), a.Email
+	}
+	draft, err := g.repo.Commit(ctx, p.Base, p.Changes, author, p.Message, g.signer)
+	if err != nil {
+		return source.Commit{}, err
+	}
+	place := source.Place{URL: g.o.Spec.Source.URL, Branch: p.Branch}
+	if err := g.repo.Push(ctx, place, g.auth, draft, p.Old, p.Replace); err != nil {
+		return source.Commit{}, err
+	}
+	return draft.Commit, nil
+}
+
+var _ writeback.Git = (*git)(nil)
