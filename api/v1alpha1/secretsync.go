@@ -222,6 +222,8 @@ const (
 	ForgeGitHub       = "GitHub"
 	ForgeGitLab       = "GitLab"
 	FinalizerSync     = "waxwing.io/sync"
-	AnnotationSync    = "waxwing.io/sync"    // on a GitSecret: NAMESPACE/NAME of the SecretSync that applies it
+	// AnnotationSync on a GitSecret is NAMESPACE/NAME of the SecretSync that applies it. It is not among those that a signature covers, waxwing.io/..., because whoever signs
+	// the file cannot know it.
+	AnnotationSync    = "agent.waxwing.io/sync"
 	AnnotationSyncNow = "waxwing.io/sync-at" // on a SecretSync: a new value has the repository asked at once; status.lastHandledSyncAt follows
 )
