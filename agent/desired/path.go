@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -87,16 +88,9 @@ func (p *picker) run(ctx context.Context) error {
 		}
 	}
 	if inside == 0 {
-		p.refuse(cmpFolder(p.folder), PathNotFound, "there is nothing at this path: look at spec.source.path", false)
+		p.refuse(cmp.Or(p.folder, "/"), PathNotFound, "there is nothing at this path: look at spec.source.path", false)
 	}
 	return ctx.Err()
-}
-
-func cmpFolder(folder string) string {
-	if folder == "" {
-		return "/"
-	}
-	return folder
 }
 
 func (p *picker) below(file string) bool {
