@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 
-	"github.com/waxwing-io/waxwing/agent/desired"
 	"github.com/waxwing-io/waxwing/agent/live"
 	"github.com/waxwing-io/waxwing/agent/sync"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -33,7 +32,7 @@ func object(version int, typ string, change ...func(*v1alpha1.GitSecret)) *v1alp
 			Annotations: map[string]string{v1alpha1.AnnotationSync: ours, "note": "of Git", "their": "annotation", v1alpha1.AnnotationAppliedBy: "somebody"},
 			ManagedFields: []metav1.ManagedFieldsEntry{
 				{Manager: sync.FieldManager, Operation: metav1.ManagedFieldsOperationApply, Time: &metav1.Time{Time: begin},
-					FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:annotations":{".":{},"f:sync.waxwing.io/by":{},"f:note":{}},"f:labels":{"f:app":{}}},"f:spec":{"f:format":{}}}`)},
+					FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:annotations":{".":{},"f:agent.waxwing.io/sync":{},"f:note":{}},"f:labels":{"f:app":{}}},"f:spec":{"f:format":{}}}`)},
 				{Manager: "waxwing-controller", Operation: metav1.ManagedFieldsOperationUpdate, Subresource: "status", Time: &metav1.Time{Time: begin.Add(time.Hour)}},
 			},
 		},
@@ -47,8 +46,9 @@ func object(version int, typ string, change ...func(*v1alpha1.GitSecret)) *v1alp
 
 // wanted is the digest that Git has for object(…, typ).
 func wanted(typ string) string {
-	return desired.Digest(desired.SpecDigest(&seal.Spec{Format: 1, Type: typ, Items: map[string]seal.Item{"a": {Envelope: "e", Value: "ciphertext"}}}),
-		map[string]string{"app": "db"}, map[string]string{"note": "of Git"})
+	spec := &seal.Spec{Format: 1, Type: typ, Items: map[string]seal.Item{"a": {Envelope: "e", Value: "ciphertext"}}}
+	digest, _ := sync.Digests(map[string]string{"app": "db"}, map[string]string{"note": "of Git"}, spec)
+	return digest
 }
 
 // watched is a store, what it has told, and its clock.

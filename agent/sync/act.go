@@ -145,7 +145,7 @@ func (a Actor) apply(ctx context.Context, x Apply) Result {
 
 // sameAs says whether a manifest is what the plan was made for.
 func sameAs(manifest *v1alpha1.GitSecret, o desired.Object) error {
-	if desired.Digest(desired.SpecDigest(&manifest.Spec), manifest.Labels, manifest.Annotations) != o.Digest {
+	if digest, _ := Digests(manifest.Labels, manifest.Annotations, &manifest.Spec); digest != o.Digest {
 		return errors.New("it is not what it was when the plan was made")
 	}
 	return nil

@@ -26,7 +26,7 @@ func Observe(set *desired.Set, c Cluster) Observation {
 		switch {
 		case !there || live.Deleting:
 			out.Absent = append(out.Absent, o.Key)
-		case live.Spec != o.Spec:
+		case live.Spec != o.SpecDigest:
 			out.Other = append(out.Other, o.Key)
 		default:
 			out.Same++

@@ -34,7 +34,7 @@ const (
 type Live struct {
 	UID             types.UID
 	ResourceVersion string
-	Digest, Spec    string // as desired.Object has them
+	Digest, Spec    string // of all that is applied, and of the spec alone: as desired.Object has Digest and SpecDigest
 	Sync            string // annotation v1alpha1.AnnotationSync
 	Deleting        bool
 	// Rival is the field manager that has changed the object after us; empty: none has. Whoever writes chooses it.

@@ -246,7 +246,7 @@ func TestWhatCouldNotBeWrittenRests(t *testing.T) {
 func TestObserving(t *testing.T) {
 	set := wants(map[string]string{"a": "1", "b": "1", "c": "1", "d": "1"})
 	for i := range set.Objects {
-		set.Objects[i].Spec = "s"
+		set.Objects[i].SpecDigest = "s"
 	}
 	c := cluster{key("a"): {Spec: "s", Digest: "other labels"}, key("b"): {Spec: "t"}, key("d"): {Spec: "s", Deleting: true}}
 	got := sync.Observe(set, c)

@@ -22,17 +22,20 @@ const maxManager = 64
 // signature covers, because one that somebody adds has the object refused.
 func Seen(o *v1alpha1.GitSecret) Live {
 	labels, annotations := owned(o.ManagedFields)
-	spec := desired.SpecDigest(&o.Spec)
+	digest, spec := Digests(
+		only(o.Labels, func(key string) bool { return labels[key] }),
+		only(o.Annotations, func(key string) bool { return annotations[key] || strings.HasPrefix(key, seal.SignedAnnotationPrefix) }),
+		&o.Spec)
 	return Live{
 		UID: o.UID, ResourceVersion: o.ResourceVersion, Sync: o.Annotations[v1alpha1.AnnotationSync], Deleting: o.DeletionTimestamp != nil,
-		Spec: spec,
-		Digest: desired.Digest(spec,
-			only(o.Labels, func(key string) bool { return labels[key] }),
-			only(o.Annotations, func(key string) bool {
-				return key != v1alpha1.AnnotationSync && (annotations[key] || strings.HasPrefix(key, seal.SignedAnnotationPrefix))
-			})),
-		Rival: rival(o.ManagedFields),
+		Digest: digest, Spec: spec, Rival: rival(o.ManagedFields),
 	}
+}
+
+// Digests are those of an object that has these labels and annotations, as desired.Object has them.
+func Digests(labels, annotations map[string]string, spec *seal.Spec) (all, sealed string) {
+	m := desired.Manifest{Metadata: desired.Metadata{Labels: labels, Annotations: annotations}, Spec: spec}
+	return m.Digest(), m.SpecDigest()
 }
 
 // only gives the entries with certain keys; nil where there are none.

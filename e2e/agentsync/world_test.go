@@ -128,10 +128,8 @@ func (w *world) manifest(t testing.TB, name string, change ...func(*v1alpha1.Git
 
 // object is the manifest as package desired gives it.
 func object(o *v1alpha1.GitSecret) desired.Object {
-	spec := desired.SpecDigest(&o.Spec)
-	return desired.Object{
-		Key: client.ObjectKeyFromObject(o), Path: o.Name + ".yaml", Document: 1, Spec: spec, Digest: desired.Digest(spec, o.Labels, o.Annotations),
-	}
+	digest, spec := sync.Digests(o.Labels, o.Annotations, &o.Spec)
+	return desired.Object{Key: client.ObjectKeyFromObject(o), Path: o.Name + ".yaml", Document: 1, Digest: digest, SpecDigest: spec}
 }
 
 // live is the object as it is in the cluster.
@@ -152,7 +150,7 @@ func (w *world) applied(t testing.TB, o *v1alpha1.GitSecret, seen *sync.Live) sy
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Digest != object(o).Digest || got.Spec != object(o).Spec || got.Sync != w.writer.Sync || got.UID == "" || got.ResourceVersion == "" {
+	if got.Digest != object(o).Digest || got.Spec != object(o).SpecDigest || got.Sync != w.writer.Sync || got.UID == "" || got.ResourceVersion == "" {
 		t.Fatalf("applied: %+v", got)
 	}
 	if _, is := w.live(t, o.Name); is.Digest != got.Digest || is.ResourceVersion != got.ResourceVersion {

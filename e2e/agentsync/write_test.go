@@ -71,7 +71,7 @@ func TestWhatOthersHaveAddedGoes(t *testing.T) {
 		"a label of ours":      `{"metadata": {"labels": {"app": "theirs"}}}`,
 		"a signed annotation":  `{"metadata": {"annotations": {"waxwing.io/rollback-from": "01kb0000000000000000000000"}}}`,
 		"all of it at once":    `{"metadata": {"labels": null, "annotations": {"waxwing.io/a": "b", "example.com/note": null}}, "spec": {"suspend": true, "immutable": true, "template": {"data": {"a": "b"}}}}`,
-		"our mark is taken up": `{"metadata": {"annotations": {"sync.waxwing.io/by": null}}}`,
+		"our mark is taken up": `{"metadata": {"annotations": {"agent.waxwing.io/sync": null}}}`,
 	} {
 		w.byHand(t, "db", patch)
 		_, drifted := w.live(t, "db")
