@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	gosync "sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -16,8 +17,12 @@ import (
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
-// resource is that of GitSecrets.
-const resource = "gitsecrets"
+const (
+	// resource is that of GitSecrets.
+	resource = "gitsecrets"
+	// requestTimeout bounds one request: a worker must not wait for an API server that has gone.
+	requestTimeout = 30 * time.Second
+)
 
 // Accounts makes clients that are ServiceAccounts, by impersonation. They share the agent's connections. Safe for concurrent use.
 type Accounts struct {
@@ -93,18 +98,18 @@ func (a *Account) merge(ctx context.Context, key types.NamespacedName, body []by
 
 func (a *Account) patch(ctx context.Context, key types.NamespacedName, kind types.PatchType, body []byte, opts *metav1.PatchOptions) (*v1alpha1.GitSecret, error) {
 	o := &v1alpha1.GitSecret{}
-	err := a.kube.Patch(kind).Namespace(key.Namespace).Resource(resource).Name(key.Name).VersionedParams(opts, a.params).Body(body).Do(ctx).Into(o)
+	err := a.kube.Patch(kind).Namespace(key.Namespace).Resource(resource).Name(key.Name).VersionedParams(opts, a.params).Timeout(requestTimeout).Body(body).Do(ctx).Into(o)
 	return o, err
 }
 
 func (a *Account) get(ctx context.Context, key types.NamespacedName) (*v1alpha1.GitSecret, error) {
 	o := &v1alpha1.GitSecret{}
-	err := a.kube.Get().Namespace(key.Namespace).Resource(resource).Name(key.Name).Do(ctx).Into(o)
+	err := a.kube.Get().Namespace(key.Namespace).Resource(resource).Name(key.Name).Timeout(requestTimeout).Do(ctx).Into(o)
 	return o, err
 }
 
 // delete deletes an object only as the version that was seen.
 func (a *Account) delete(ctx context.Context, key types.NamespacedName, seen Live) error {
 	opts := &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &seen.UID, ResourceVersion: &seen.ResourceVersion}}
-	return a.kube.Delete().Namespace(key.Namespace).Resource(resource).Name(key.Name).Body(opts).Do(ctx).Error()
+	return a.kube.Delete().Namespace(key.Namespace).Resource(resource).Name(key.Name).Timeout(requestTimeout).Body(opts).Do(ctx).Error()
 }

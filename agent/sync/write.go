@@ -30,6 +30,8 @@ type Writer struct {
 	// Sync is the SecretSync, NAMESPACE/NAME.
 	Sync    string
 	Account *Account
+	// Exists says whether there is a SecretSync, NAMESPACE/NAME: the mark of one that is no more binds nobody. Nil: all are there.
+	Exists func(sync string) bool
 }
 
 // body is what is applied of an object.
@@ -134,7 +136,7 @@ func (w Writer) again(ctx context.Context, key types.NamespacedName) (*Live, err
 	}
 	live := Seen(o)
 	switch {
-	case live.Sync != "" && live.Sync != w.Sync:
+	case live.Sync != "" && live.Sync != w.Sync && (w.Exists == nil || w.Exists(live.Sync)):
 		return nil, &Failure{Reason: TakenBySync, Message: fmt.Sprintf("SecretSync %s has taken it meanwhile", live.Sync)}
 	case live.Deleting:
 		return nil, &Failure{Reason: ChangedMeanwhile, Message: "it is being deleted", Again: true}
