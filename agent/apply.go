@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -19,7 +20,7 @@ import (
 func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state, rep *report) error {
 	t := st.taken
 	in := sync.Input{
-		Sync: keyOf(o).String(), Set: t.set, Fetched: t.at, Inventory: inventoried(o.Status.Inventory), Cluster: r.live, Prune: o.Spec.Prune, Now: r.now(),
+		Sync: keyOf(o).String(), Set: t.set, Fetched: t.at, Inventory: inventoried(o.Status.Inventory), Cluster: r.live, Prune: o.Spec.Prune, Now: r.now(), Asked: rep.askedNow,
 	}
 	if st.failed != nil {
 		in.Doubt = st.failed.message
@@ -45,7 +46,7 @@ func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *setting
 		return nil
 	}
 	results, err := as.Carry(ctx, p, &records{r, o, t}, manifests{st.reader, repo.Read}, &st.plan)
-	r.carried(o, st, rep, results)
+	r.carried(st, rep, results)
 	if err != nil {
 		rep.outcome = failure(err)
 	}
@@ -85,20 +86,14 @@ func namespacesOf(p *sync.Plan) []string {
 }
 
 // carried takes what came of a plan into the report.
-func (r *syncs) carried(o *v1alpha1.SecretSync, st *state, rep *report, results []sync.Result) {
+func (r *syncs) carried(st *state, rep *report, results []sync.Result) {
 	t, p := st.taken, rep.plan
-	where := make(map[types.NamespacedName]desired.Object, len(p.Apply))
-	for _, a := range p.Apply {
-		where[a.Object.Key] = a.Object
-	}
 	applied, pruned := 0, 0
 	var failed []desired.Refusal
-	for _, res := range results {
-		switch object, ok := where[res.Key]; {
-		case res.Failure != nil && ok:
-			failed = append(failed, desired.Refusal{Path: desired.Shown(object.Path), Document: object.Document, Reason: res.Failure.Reason, Message: res.Key.String() + ": " + describe(res.Failure), Known: true})
+	for _, res := range slices.Concat(results, p.Failing) { // the latter have failed a moment ago
+		switch {
 		case res.Failure != nil:
-			failed = append(failed, desired.Refusal{Path: res.Key.String(), Reason: res.Failure.Reason, Message: "deleting it: " + describe(res.Failure), Known: true})
+			failed = append(failed, notWritten(t.set, res))
 		case res.Why == "":
 			pruned++
 		default:
@@ -106,8 +101,7 @@ func (r *syncs) carried(o *v1alpha1.SecretSync, st *state, rep *report, results 
 		}
 	}
 	r.metrics.wrote(applied, pruned)
-	rep.failed, rep.refused = failed, sorted(rep.refused, failed)
-	rep.applies, rep.prunes = applied, pruned
+	rep.refused = sorted(rep.refused, failed)
 	left := len(p.Apply) + len(p.Delete) - len(results)
 	switch {
 	case len(failed) > 0:
@@ -123,6 +117,20 @@ func (r *syncs) carried(o *v1alpha1.SecretSync, st *state, rep *report, results 
 		rep.applied = revision(t.place, t.commit, r.now())
 		rep.applied.Signer = t.signer
 	}
+}
+
+// notWritten says of an object that could not be written where in Git it is, and why.
+func notWritten(set *desired.Set, res sync.Result) desired.Refusal {
+	out := desired.Refusal{Path: res.Key.String(), Reason: res.Failure.Reason, Message: res.Key.String() + ": " + describe(res.Failure), Known: true}
+	i, found := slices.BinarySearchFunc(set.Objects, res.Key, func(o desired.Object, key types.NamespacedName) int {
+		return cmp.Or(cmp.Compare(o.Key.Namespace, key.Namespace), cmp.Compare(o.Key.Name, key.Name))
+	})
+	if found {
+		out.Path, out.Document = desired.Shown(set.Objects[i].Path), set.Objects[i].Document
+	} else {
+		out.Message = "deleting " + out.Message
+	}
+	return out
 }
 
 // contested says which objects somebody else changes again and again.

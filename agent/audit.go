@@ -16,7 +16,7 @@ import (
 
 const (
 	// fieldManager is the agent among field managers, and its name in records.
-	fieldManager = "waxwing-agent"
+	fieldManager = sync.FieldManager
 	// maxDenied is how many refusals of a commit have a record each; one more counts the others.
 	maxDenied = 50
 	// maxFailed is how many failures an outcome tells.

@@ -42,6 +42,8 @@ type Config struct {
 	AuditStore   audit.Store
 	AuditAnchors audit.Anchors
 	AuditStatus  func() tiles.Status
+	// AuditDir is the folder with the log's files, of which write-back proves that what it keeps in Git is contained; empty: it keeps none.
+	AuditDir string
 	// AuditStream gets a copy of every durable record, as a line of JSON; nil for none.
 	AuditStream io.Writer
 	// AuditFiles serves the files of the log below /v1/audit/, to whom AuditAddress lets in; required unless that is "0".

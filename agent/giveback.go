@@ -36,7 +36,7 @@ type written struct {
 type surroundings func(ctx context.Context, checkpoints bool) (writeback.Cluster, error)
 
 // forges gives the forge of a SecretSync; nil where it names none.
-type forges func(spec *v1alpha1.SecretSyncSpec, credentials *settings.Credentials, proxy string) (forge.Forge, error)
+type forges func(spec *v1alpha1.SecretSyncSpec, credentials *settings.Credentials, conf *settings.Settings) (forge.Forge, error)
 
 // giveBack puts into Git what rotations have offered, if it is time. wait is when to look again; 0: when something changes.
 func (r *syncs) giveBack(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state, rep *report) (wait time.Duration) {
@@ -148,7 +148,7 @@ func (r *syncs) forge(o *v1alpha1.SecretSync, conf *settings.Settings) (forge.Fo
 	if err != nil {
 		return nil, err
 	}
-	made, err := r.forges(&o.Spec, c, conf.Proxy)
+	made, err := r.forges(&o.Spec, c, conf)
 	if err != nil {
 		return nil, refuse(string(source.CredentialsRefused), "spec.writeBack.forge: "+err.Error())
 	}

@@ -36,12 +36,11 @@ type report struct {
 	applied *v1alpha1.SyncRevision
 	// refused are all refusals of the commit; unknown says that what was refused may hold objects.
 	refused []desired.Refusal
-	// failed are those of them that the API server did not take; applies and prunes are how many objects were written and deleted.
-	failed          []desired.Refusal
-	applies, prunes int
-	plan            *sync.Plan
+	plan    *sync.Plan
 	// asked is the value of annotation waxwing.io/sync-at that was carried out.
 	asked string
+	// askedNow says that it is carried out just now.
+	askedNow bool
 	// writeBack is nil where spec.writeBack is not set, or nothing was tried.
 	writeBack *v1alpha1.WriteBackStatus
 	written   *metav1.Condition

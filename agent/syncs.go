@@ -110,6 +110,7 @@ func (r *syncs) look(ctx context.Context, o *v1alpha1.SecretSync, conf *settings
 		return &report{outcome: outcome{Suspended, "spec.suspend is set: all stays as it is"}}, 0, nil
 	}
 	rep = &report{}
+	rep.askedNow = st.asked != o.Annotations[v1alpha1.AnnotationSyncNow]
 	if st.isDue(o, r.now()) {
 		rep.fetched = r.pull(ctx, o, conf, st)
 		if ctx.Err() != nil {
@@ -156,8 +157,8 @@ func (r *syncs) sooner(st *state, rep *report) time.Duration {
 	if rep.plan == nil {
 		return again
 	}
-	for _, f := range rep.plan.Fights {
-		again = min(again, max(f.Until.Sub(r.now()), time.Millisecond))
+	if at := rep.plan.Again; !at.IsZero() {
+		again = min(again, max(at.Sub(r.now()), time.Millisecond))
 	}
 	if rep.reason == ApplyFailed || rep.reason == AccountRefused || rep.reason == AccountNotNamed {
 		again = min(again, applyRetry)

@@ -143,7 +143,7 @@ func (o *options) wireAudit(clients kubernetes.Interface) {
 		key = filepath.Clean(o.auditLog) + ".key"
 	}
 	anchors := cluster.NewAnchors(core.ConfigMaps(o.Namespace), o.Replica)
-	o.AuditAnchors = anchors
+	o.AuditAnchors, o.AuditDir = anchors, o.auditLog
 	store := cluster.NewStore(
 		func(ctx context.Context) (string, error) { return cluster.Origin(ctx, core.Namespaces(), o.Replica) },
 		func(origin string) *tiles.Store {
