@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 	"time"
 
@@ -35,8 +36,8 @@ type written struct {
 // surroundings give what write-back goes by: what the cluster has.
 type surroundings func(ctx context.Context, checkpoints bool) (writeback.Cluster, error)
 
-// forges gives the forge of a SecretSync; nil where it names none.
-type forges func(spec *v1alpha1.SecretSyncSpec, credentials *settings.Credentials, conf *settings.Settings) (forge.Forge, error)
+// forges gives a repository of a forge: forge.New.
+type forges func(kind string, a forge.Access) (forge.Forge, error)
 
 // giveBack puts into Git what rotations have offered, if it is time. wait is when to look again; 0: when something changes.
 func (r *syncs) giveBack(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state, rep *report) (wait time.Duration) {
@@ -136,23 +137,52 @@ func (r *syncs) forge(o *v1alpha1.SecretSync, conf *settings.Settings) (forge.Fo
 	if name == "" {
 		return nil, refuse(string(source.CredentialsRefused), "spec.writeBack.forge needs credentials with a forge-token")
 	}
-	address := o.Spec.Source.URL
-	if f.URL != "" {
-		address = f.URL
+	server, repository, err := forgeAddress(o.Spec.Source.URL, f)
+	if err != nil {
+		return nil, refuse(string(source.CredentialsRefused), err.Error())
 	}
-	if err := conf.AllowedHTTP(address); err != nil {
+	if err := conf.AllowedHTTP(server); err != nil {
 		return nil, refuse(string(source.CredentialsRefused), "spec.writeBack.forge.url: "+err.Error())
 	}
-	// The token goes to this address: the configuration has to let it.
+	// The token goes to this server. Where the object names it, the configuration has to let the credentials be used there; otherwise it is the one that it lets them be used at.
+	address := o.Spec.Source.URL
+	if f.URL != "" {
+		address = server + "/" + repository
+	}
 	c, err := r.granted(conf, o.Namespace, name, address)
 	if err != nil {
 		return nil, err
 	}
-	made, err := r.forges(&o.Spec, c, conf)
+	a := forge.Access{URL: server, Repository: repository, Token: c.ForgeToken, CA: c.CA, Proxy: conf.Proxy, InsecureHTTP: conf.InsecureHTTP}
+	if a.Token == "" {
+		a.Token = c.Token
+	}
+	made, err := r.forges(f.Type, a)
 	if err != nil {
 		return nil, refuse(string(source.CredentialsRefused), "spec.writeBack.forge: "+err.Error())
 	}
 	return made, nil
+}
+
+// forgeAddress gives the server and the repository of a forge, by the address of the Git repository where the forge does not say them.
+func forgeAddress(repository string, f *v1alpha1.Forge) (server, name string, err error) {
+	u, err := url.Parse(repository)
+	if err != nil || u.Hostname() == "" {
+		return "", "", errors.New("spec.source.url is no address")
+	}
+	if server = strings.TrimRight(f.URL, "/"); server == "" {
+		server = "https://" + u.Host
+		switch u.Scheme {
+		case "http":
+			server = "http://" + u.Host
+		case "ssh": // whose port is another
+			server = "https://" + u.Hostname()
+		}
+	}
+	if name = strings.Trim(f.Repository, "/"); name == "" {
+		name = strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
+	}
+	return server, name, nil
 }
 
 // git is the repository as writeback has it: writeback.Git.

@@ -23,6 +23,7 @@ import (
 	crmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/waxwing-io/waxwing/agent/forge"
 	"github.com/waxwing-io/waxwing/agent/live"
 	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -135,7 +136,7 @@ func add(ctx context.Context, mgr ctrl.Manager, cfg Config, recorder *audit.Reco
 	}
 	r := &syncs{
 		reader: mgr.GetAPIReader(), cluster: mgr.GetClient(), settings: cfg.Settings, credentials: creds, repos: repos,
-		live: unowned{store, existing(mgr.GetCache(), cfg.Namespaces)}, synced: synced, accounts: account, around: surroundingsOf(mgr.GetCache(), cfg), forges: newForge,
+		live: unowned{store, existing(mgr.GetCache(), cfg.Namespaces)}, synced: synced, accounts: account, around: surroundingsOf(mgr.GetCache(), cfg), forges: forge.New,
 		memory: known, audit: log, metrics: counters, events: mgr.GetEventRecorder(fieldManager), room: rate.NewLimiter(rate.Every(eventEvery), eventBurst),
 		log: cfg.Log, now: cfg.Now, jitter: cfg.Jitter,
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net/url"
 	"os"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -14,10 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/waxwing-io/waxwing/agent/desired"
-	"github.com/waxwing-io/waxwing/agent/forge"
 	"github.com/waxwing-io/waxwing/agent/live"
 	"github.com/waxwing-io/waxwing/agent/rights"
-	"github.com/waxwing-io/waxwing/agent/settings"
 	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/agent/sync"
 	"github.com/waxwing-io/waxwing/agent/writeback"
@@ -165,24 +161,4 @@ func auditLogs(ctx context.Context, cfg Config) ([]writeback.AuditLog, error) {
 		all = append(all, writeback.AuditLog{Anchor: a})
 	}
 	return all, nil
-}
-
-// newForge is the forge that a SecretSync names.
-func newForge(spec *v1alpha1.SecretSyncSpec, c *settings.Credentials, conf *settings.Settings) (forge.Forge, error) {
-	f := spec.WriteBack.Forge
-	a := forge.Access{URL: f.URL, Repository: f.Repository, Token: c.ForgeToken, CA: c.CA, Proxy: conf.Proxy, InsecureHTTP: conf.InsecureHTTP}
-	if a.Token == "" {
-		a.Token = c.Token
-	}
-	u, err := url.Parse(spec.Source.URL)
-	if err != nil {
-		return nil, errors.New("spec.source.url is no address")
-	}
-	if a.URL == "" {
-		a.URL = "https://" + u.Hostname()
-	}
-	if a.Repository == "" {
-		a.Repository = strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
-	}
-	return forge.New(f.Type, a)
 }
