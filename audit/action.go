@@ -29,6 +29,8 @@ const (
 	ActionSyncApplied    Action = "sync.applied"    // a GitSecret from Git was applied
 	ActionSyncPruned     Action = "sync.pruned"     // a GitSecret that is not in Git any more was deleted
 	ActionSyncDenied     Action = "sync.denied"     // something in Git was not applied
+	ActionSyncPushed     Action = "sync.pushed"     // new wraps and notes were pushed to Git
+	ActionSyncAnchored   Action = "sync.anchored"   // checkpoints of audit logs were pushed to Git
 	ActionExport         Action = "export"          // records left the log as a compliance export
 	ActionTermBegan      Action = "term.began"      // a replica leads from here on
 	ActionLogStarted     Action = "log.started"
