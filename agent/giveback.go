@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/ssh"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/waxwing-io/waxwing/agent/forge"
@@ -104,7 +103,7 @@ func (r *syncs) runWriter(ctx context.Context, o *v1alpha1.SecretSync, conf *set
 			Namespace: o.Namespace, Name: o.Name, Source: o.Spec.Source, Spec: *o.Spec.WriteBack, Log: r.audit, Memory: w.memory, Now: r.now,
 		}, o.Generation
 	}
-	g, err := r.git(o, conf, st)
+	g, err := r.remote(o, conf, st)
 	if err != nil {
 		return writeback.Report{}, err
 	}
@@ -185,28 +184,20 @@ func forgeAddress(repository string, f *v1alpha1.Forge) (server, name string, er
 	return server, name, nil
 }
 
-// git is the repository as writeback has it: writeback.Git.
-type git struct {
-	r      *syncs
-	o      *v1alpha1.SecretSync
-	conf   *settings.Settings
-	st     *state
-	repo   repository
-	auth   source.Auth // to push with
-	signer ssh.Signer  // nil: commits are not signed
-	// fresh says that what was taken is what the branch has now.
-	fresh bool
-}
-
 // fresh is how old what was fetched may be to be written upon without asking again: the push finds out in any case.
 const fresh = 10 * time.Second
 
-func (r *syncs) git(o *v1alpha1.SecretSync, conf *settings.Settings, st *state) (*git, error) {
+// remote is the repository as the writer has it.
+func (r *syncs) remote(o *v1alpha1.SecretSync, conf *settings.Settings, st *state) (*writeback.Remote, error) {
 	repo, err := r.repos.of(o.UID)
 	if err != nil {
 		return nil, err
 	}
-	auth, err := r.auth(conf, o.Namespace, pushCredentials(o), o.Spec.Source.URL)
+	read, err := r.auth(conf, o.Namespace, o.Spec.Source.Credentials, o.Spec.Source.URL)
+	if err != nil {
+		return nil, err
+	}
+	push, err := r.auth(conf, o.Namespace, pushCredentials(o), o.Spec.Source.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -214,58 +205,33 @@ func (r *syncs) git(o *v1alpha1.SecretSync, conf *settings.Settings, st *state) 
 	if err != nil {
 		return nil, err
 	}
-	return &git{r: r, o: o, conf: conf, st: st, repo: repo, auth: auth, signer: signer, fresh: r.now().Sub(st.taken.at) < fresh}, nil
+	place, before := placeOf(o), st.taken.commit.ID
+	return &writeback.Remote{
+		Repository: &once{repository: repo, place: place, commit: st.taken.commit, fresh: r.now().Sub(st.taken.at) < fresh},
+		Place:      place, ReadAuth: read, PushAuth: push, Seen: []string{before}, Author: o.Spec.WriteBack.Author, Signer: signer,
+		Take: func(ctx context.Context, c source.Commit) error {
+			if _, err := r.verified(ctx, conf, o, repo, c, place, before); err != nil {
+				return err
+			}
+			_, err := descends(o, repo, before, c.ID)
+			return err
+		},
+	}, nil
 }
 
-// Source implements writeback.Git.
-func (g *git) Source(ctx context.Context) (source.Commit, error) {
-	if g.fresh {
-		g.fresh = false
-		return g.st.taken.commit, nil
-	}
-	got, _, err := g.r.commit(ctx, g.o, g.conf, g.st)
-	if err != nil {
-		return source.Commit{}, err
-	}
-	return got.commit, nil
+// once is a repository that answers the first question for what is followed with what was fetched a moment ago.
+type once struct {
+	repository
+	place  source.Place
+	commit source.Commit
+	fresh  bool
 }
 
-// Branch implements writeback.Git.
-func (g *git) Branch(ctx context.Context, name string) (source.Commit, bool, error) {
-	c, err := g.repo.Fetch(ctx, source.Place{URL: g.o.Spec.Source.URL, Branch: name}, g.auth, g.st.taken.commit.ID)
-	var known *source.Error
-	if errors.As(err, &known) && known.Reason == source.RefNotFound {
-		return source.Commit{}, false, nil
+// Fetch implements writeback.Repository.
+func (f *once) Fetch(ctx context.Context, place source.Place, auth source.Auth, seen ...string) (source.Commit, error) {
+	if f.fresh && place == f.place {
+		f.fresh = false
+		return f.commit, nil
 	}
-	return c, err == nil, err
+	return f.repository.Fetch(ctx, place, auth, seen...)
 }
-
-// Files implements writeback.Git.
-func (g *git) Files(ctx context.Context, c source.Commit) ([]source.File, error) {
-	return g.repo.Files(ctx, c)
-}
-
-// Read implements writeback.Git.
-func (g *git) Read(ctx context.Context, blob string) ([]byte, error) { return g.repo.Read(ctx, blob) }
-
-// Since implements writeback.Git.
-func (g *git) Since(old, id string) ([]source.Commit, error) { return g.repo.Commits(old, id) }
-
-// Push implements writeback.Git.
-func (g *git) Push(ctx context.Context, p writeback.Push) (source.Commit, error) {
-	author := source.Author{Name: "Waxwing", Email: "waxwing@waxwing.invalid", When: p.When}
-	if a := g.o.Spec.WriteBack.Author; a != nil {
-		author.Name, author.Email = strings.TrimSpace(a.Name), a.Email
-	}
-	draft, err := g.repo.Commit(ctx, p.Base, p.Changes, author, p.Message, g.signer)
-	if err != nil {
-		return source.Commit{}, err
-	}
-	place := source.Place{URL: g.o.Spec.Source.URL, Branch: p.Branch}
-	if err := g.repo.Push(ctx, place, g.auth, draft, p.Old, p.Replace); err != nil {
-		return source.Commit{}, err
-	}
-	return draft.Commit, nil
-}
-
-var _ writeback.Git = (*git)(nil)

@@ -30,13 +30,8 @@ const (
 	ActionSyncApplied    Action = "sync.applied"    // GitSecrets from Git are applied
 	ActionSyncPruned     Action = "sync.pruned"     // GitSecrets that are not in Git any more are deleted
 	ActionSyncDenied     Action = "sync.denied"     // something in Git was not applied
-<<<<<<< HEAD
-	ActionSyncPushed     Action = "sync.pushed"     // new wraps and notes are pushed to Git
-	ActionSyncAnchored   Action = "sync.anchored"   // checkpoints of audit logs are pushed to Git
-=======
 	ActionSyncPushed     Action = "sync.pushed"     // new wraps and notes were pushed to Git
 	ActionSyncAnchored   Action = "sync.anchored"   // checkpoints of audit logs were pushed to Git
->>>>>>> a5writeback
 	ActionExport         Action = "export"          // records left the log as a compliance export
 	ActionTermBegan      Action = "term.began"      // a replica leads from here on
 	ActionLogStarted     Action = "log.started"
