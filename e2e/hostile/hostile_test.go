@@ -52,6 +52,8 @@ type cluster map[types.NamespacedName]sync.Live
 
 func (c cluster) Live(key types.NamespacedName) (sync.Live, bool) { l, ok := c[key]; return l, ok }
 
+func (cluster) Sees(string) bool { return true }
+
 const ours = "team/hostile"
 
 func attacked(t *testing.T, c hostile.Case) {
@@ -88,11 +90,9 @@ func (w *world) fetch() (source.Commit, *desired.Set, error) {
 	if err != nil {
 		return commit, nil, err
 	}
-	set, err := desired.Read(w.t.Context(), w.c.Folder, entries(files), hostile.ReadFrom(w.repo), w.cache)
+	set, err := desired.Read(w.t.Context(), w.c.Folder, hostile.Entries(files), hostile.ReadFrom(w.repo), w.cache)
 	return commit, set, err
 }
-
-func entries(files []source.File) []desired.File { return hostile.Entries(files) }
 
 // well holds that a commit without harm is taken.
 func (w *world) well(when string) {
@@ -114,7 +114,8 @@ func (w *world) well(when string) {
 func (w *world) apply(set *desired.Set) []string {
 	w.now = w.now.Add(time.Minute)
 	w.plan = sync.Decide(sync.Input{
-		Sync: ours, Set: set, Inventory: w.plan.Inventory, Cluster: w.cluster, Prune: &v1alpha1.SyncPrune{}, Missing: w.plan.Missing, Now: w.now,
+		Sync: ours, Set: set, Inventory: w.plan.Inventory, Cluster: w.cluster, Prune: &v1alpha1.SyncPrune{}, Missing: w.plan.Missing,
+		Fetched: w.now, Now: w.now,
 	})
 	var deleted []string
 	for _, d := range w.plan.Delete {
@@ -221,7 +222,7 @@ func refusals(set *desired.Set) []string {
 	return out
 }
 
-// peak runs do and gives the most memory that the process had from the system meanwhile, beyond what it had in use before, in bytes.
+// peak runs do and gives how large the heap was meanwhile, at most, beyond what it had before, in bytes: with what is garbage already.
 func peak(do func()) int64 {
 	runtime.GC()
 	sample := func() int64 {

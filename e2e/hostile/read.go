@@ -11,11 +11,15 @@ import (
 // Entries are a commit's files, as package desired takes them.
 func Entries(files []source.File) []desired.File {
 	kinds := map[source.Kind]desired.Kind{
-		source.Regular: desired.Regular, source.Symlink: desired.Link, source.Submodule: desired.Module, source.Folder: desired.Folder, source.Malformed: desired.Malformed,
+		source.Regular: desired.Regular, source.Symlink: desired.Link, source.Submodule: desired.Module, source.Folder: desired.Folder,
 	}
 	out := make([]desired.File, len(files))
 	for i, f := range files {
-		out[i] = desired.File{Path: f.Path, Kind: kinds[f.Kind], Size: f.Size, Blob: f.Blob}
+		kind, known := kinds[f.Kind]
+		if !known {
+			kind = desired.Malformed
+		}
+		out[i] = desired.File{Path: f.Path, Kind: kind, Size: f.Size, Blob: f.Blob}
 	}
 	return out
 }
