@@ -45,11 +45,11 @@ func (r *syncs) giveBack(ctx context.Context, o *v1alpha1.SecretSync, conf *sett
 		*w = written{}
 		return 0
 	}
-	dirty := st.takeOffers()
 	// Nothing is made upon a commit that is not taken, nor before the cluster has what it has.
 	if st.failed != nil || rep.reason == AuditUnavailable {
 		return 0
 	}
+	dirty := st.takeOffers()
 	if !dirty && w.commit == st.taken.commit.ID && w.generation == o.Generation && now.Before(w.due) {
 		return w.due.Sub(now)
 	}
