@@ -96,7 +96,7 @@ func writtenBack(report *writeback.Report, status *v1alpha1.WriteBackStatus, err
 func (r *syncs) runWriter(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state) (writeback.Report, error) {
 	if o.Spec.Verify != nil && o.Spec.WriteBack.Strategy == v1alpha1.WritePush && o.Spec.WriteBack.SigningKey == "" {
 		// The next fetch would refuse it, and everything after it.
-		return writeback.Report{}, refuse(NotSigned, "spec.verify would not let an unsigned commit be taken: set spec.writeBack.signingKey, or another strategy")
+		return writeback.Report{}, refuse(string(source.CommitNotSigned), "spec.verify would not let an unsigned commit be taken: set spec.writeBack.signingKey, or another strategy")
 	}
 	w := &st.written
 	if w.memory == nil {

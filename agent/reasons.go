@@ -19,7 +19,6 @@ const (
 	ApplyFailed      = "ApplyFailed"      // the API server did not take something
 	Suspended        = "Suspended"        // spec.suspend is set
 	AuditUnavailable = "AuditUnavailable" // the audit log takes no intent: nothing is written
-	NotSigned        = "NotSigned"        // of WrittenBack: a commit of the agent would not be taken
 	DeletionFailed   = "DeletionFailed"   // it is being deleted, and its objects cannot be
 )
 
