@@ -34,8 +34,8 @@ man: ## write the manual pages of seal into dist/man
 	go run ./cli/mangen dist/man
 
 .PHONY: tools
-tools: ## build the test control plane, kubectl, helm, kubeconform, tlogcheck and Vault once, into the user's cache
-	@go run ./e2e/tools/fetch controlplane kubectl helm helm3 kubeconform tlogcheck vault vault-plugin-auth-kubernetes >/dev/null
+tools: ## build the test control plane, kubectl, helm, kubeconform, tlogcheck, Vault and Gitea once, into the user's cache
+	@go run ./e2e/tools/fetch controlplane kubectl helm helm3 kubeconform tlogcheck vault vault-plugin-auth-kubernetes gitea >/dev/null
 
 # What people have and a bare machine may lack: tmux is the terminal of the tests, ssh-keygen makes keys for docs/sign.md.
 .PHONY: prerequisites
