@@ -44,7 +44,9 @@ func (c *tally) follows(s *v1alpha1.SecretSync) {
 		}
 	}
 	switch {
-	case s.Status.Fetched == nil || s.Status.ObservedGeneration != s.Generation:
+	case s.Status.Fetched == nil || s.Status.ObservedGeneration != s.Generation,
+		// It was fetched, and refused as a whole: for want of a signature, say.
+		len(s.Status.Keys) == 0 && !apimeta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ConditionReady):
 		c.unfetched = append(c.unfetched, name)
 	case len(s.Status.Keys) >= v1alpha1.MaxSyncKeys || apimeta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ConditionKeysIncomplete):
 		c.partly = append(c.partly, name)

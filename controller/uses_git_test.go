@@ -61,6 +61,8 @@ func TestFilesOfGitAreUses(t *testing.T) {
 	fresh, other := syncing("team/new", keyA), syncing("team/moved", keyA)
 	fresh.Status.Fetched = nil
 	other.Generation = 3
+	refused, none := syncing("team/unsigned"), syncing("team/none")
+	apimeta.SetStatusCondition(&none.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Synced"})
 	leaving := syncing("team/leaving", keyB)
 	leaving.Finalizers, leaving.DeletionTimestamp = []string{v1alpha1.FinalizerSync}, &metav1.Time{Time: keyringNoon()}
 	for name, c := range map[string]struct {
@@ -80,6 +82,9 @@ func TestFilesOfGitAreUses(t *testing.T) {
 		"nothing was read yet, or nothing of what is asked for now": {
 			[]*v1alpha1.SecretSync{fresh, other}, map[string]keyring.KeyUses{keyA: with(needed, "team/moved", "team/new")},
 			"the agent has not read what 2 SecretSyncs ask for now: team/moved, team/new",
+		},
+		"what was fetched was not taken": {
+			[]*v1alpha1.SecretSync{refused, none}, map[string]keyring.KeyUses{keyA: needed}, "the agent has not read what 1 SecretSync asks for now: team/unsigned",
 		},
 		"the agent says that it does not know all": {
 			[]*v1alpha1.SecretSync{incomplete}, map[string]keyring.KeyUses{keyA: with(needed, "team/apps")},

@@ -23,7 +23,7 @@ func (u *User) Clone(r *Repository) *Clone {
 	u.gitea.t.Helper()
 	c := &Clone{Dir: harness.Folder(u.gitea.t, "clone"), user: u}
 	c.Git("init", "--quiet", "--initial-branch=main")
-	c.Git("remote", "add", "origin", u.URL(r))
+	c.Git("remote", "add", "origin", r.URLAs(u.Name, u.Password))
 	c.Git("config", "user.name", u.Name)
 	c.Git("config", "user.email", u.Email())
 	if r.Head("main") != "" {

@@ -95,7 +95,7 @@ func signed(t *testing.T, hooks <-chan hook, secret, commit string) {
 func tokens(t *testing.T, clone *giteatest.Clone, bot *giteatest.User, repo *giteatest.Repository, commit string) {
 	token := bot.Token("sync", "read:repository")
 	list := func() (string, error) {
-		return clone.Try("-c", "http.extraHeader=Authorization: token "+token, "ls-remote", repo.URL(), "refs/heads/main")
+		return clone.Try("ls-remote", repo.URLAs("x-access-token", token), "refs/heads/main")
 	}
 	if out, err := list(); err != nil || !strings.HasPrefix(out, commit) {
 		t.Error(out, err)

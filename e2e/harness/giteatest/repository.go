@@ -22,6 +22,12 @@ func (r *Repository) FullName() string { return r.Owner.Name + "/" + r.Name }
 // URL is its address over HTTP.
 func (r *Repository) URL() string { return r.Owner.gitea.URL + "/" + r.FullName() + ".git" }
 
+// URLAs is URL with a user and a password, or token, in it: for a git that a test runs. Nothing of Waxwing takes such.
+func (r *Repository) URLAs(name, password string) string {
+	scheme, rest, _ := strings.Cut(r.URL(), "://")
+	return scheme + "://" + url.UserPassword(name, password).String() + "@" + rest
+}
+
 // SSHURL is its address over SSH.
 func (r *Repository) SSHURL() string {
 	return "ssh://git@" + r.Owner.gitea.SSH + "/" + r.FullName() + ".git"

@@ -3,7 +3,6 @@ package giteatest
 import (
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 // User is an account.
@@ -53,10 +52,4 @@ func (u *User) Repository(name string) *Repository {
 	u.gitea.t.Helper()
 	u.must(http.MethodPost, "/user/repos", map[string]any{"name": name, "private": true, "default_branch": "main", "object_format_name": "sha1"}, nil)
 	return &Repository{Owner: u, Name: name}
-}
-
-// URL of a repository with the user and password in it, for a git that a test runs; nothing of Waxwing takes such.
-func (u *User) URL(r *Repository) string {
-	scheme, rest, _ := strings.Cut(r.URL(), "://")
-	return scheme + "://" + url.UserPassword(u.Name, u.Password).String() + "@" + rest
 }
