@@ -46,6 +46,9 @@ func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *setting
 		return nil
 	}
 	results, err := as.Carry(ctx, p, &records{r, o, t}, manifests{st.reader, repo.Read}, &st.plan)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	r.carried(st, rep, results)
 	if err != nil {
 		rep.outcome = failure(err)
