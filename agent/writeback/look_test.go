@@ -78,7 +78,10 @@ func TestTwoHoldersAreTwoCommitsUponEachOther(t *testing.T) {
 func TestOnlyTheFolderIsLookedInto(t *testing.T) {
 	k := newKeyring(t, "prod")
 	db := sealed(t, "prod", "db", k)
-	files := tree{".seal.yaml": settings(k), "clusters/prod/db.yaml": db, "clusters/prod-2/db.yaml": db, "elsewhere/db.yaml": db}
+	files := tree{
+		".seal.yaml": settings(k), "clusters/prod/db.yaml": db, "clusters/prod-2/db.yaml": db, "elsewhere/db.yaml": db,
+		"clusters/prod/../x.yaml": db, "clusters/prod/a\nb.yaml": db, "clusters/prod/.GIT/x.yaml": db, "clusters/prod/\xff.yaml": db, "clusters/prod/link.yaml": "-> db.yaml",
+	}
 	k.rotate()
 	for _, folder := range []string{"clusters/prod", "clusters/prod/", "./clusters/prod"} {
 		found := files.look(t, folder, []writeback.Keyring{k.shows()}, live(t, db, k))
