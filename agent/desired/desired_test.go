@@ -210,8 +210,7 @@ func TestOnlyWhatHasChangedIsRead(t *testing.T) {
 	if len(first.Objects) != 200 || len(c.reads) != 200 {
 		t.Fatalf("%d objects of %d files", len(first.Objects), len(c.reads))
 	}
-	next := newCommit()
-	*next = commit{files: slices.Clone(c.files), blobs: c.blobs, names: c.names}
+	next := &commit{files: slices.Clone(c.files), blobs: c.blobs, names: c.names}
 	changed := s.yaml("prod", "s7")
 	next.with("new.yaml", changed)
 	last := next.files[200]
@@ -254,8 +253,7 @@ func TestThereIsNoMoreThanTheLimits(t *testing.T) {
 		if again := c.set(t, "", cache); len(again.Objects) != 20 || len(c.reads) != 0 {
 			t.Errorf("%s: the next time %d objects, and read: %v", name, len(again.Objects), c.reads)
 		}
-		fewer := *c
-		fewer.files = c.files[5:]
+		fewer := &commit{files: c.files[5:], blobs: c.blobs, names: c.names}
 		if set := fewer.set(t, "", cache); len(set.Objects) != 20 || set.Refused[0].Path != "25.yaml" {
 			t.Errorf("%s: with room %d objects, refused: %v", name, len(set.Objects), refusals(set))
 		}
