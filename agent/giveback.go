@@ -180,10 +180,17 @@ func forgeAddress(repository string, f *v1alpha1.Forge) (server, name string, er
 			server = "http://" + u.Host
 		case "ssh": // whose port is another
 			server = "https://" + u.Hostname()
+			if strings.Contains(u.Hostname(), ":") {
+				server = "https://[" + u.Hostname() + "]"
+			}
 		}
 	}
 	if name = strings.Trim(f.Repository, "/"); name == "" {
-		name = strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
+		name = strings.Trim(u.Path, "/")
+		if at, err := url.Parse(server); err == nil && u.Scheme != "ssh" { // the server may be below a path
+			name = strings.TrimPrefix(name, strings.Trim(at.Path, "/")+"/")
+		}
+		name = strings.TrimSuffix(name, ".git")
 	}
 	return server, name, nil
 }
