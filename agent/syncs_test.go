@@ -15,9 +15,12 @@ import (
 	"github.com/waxwing-io/waxwing/audit"
 )
 
+// broken may be a GitSecret.
+const broken = "apiVersion: waxwing.io/v1alpha1\nkind: GitSecret\nmetadata: [\n"
+
 func TestACommitComesIntoTheCluster(t *testing.T) {
 	w := newWorld(t)
-	id := w.push(map[string]string{"a.json": w.sealed("a"), "b.json": w.sealed("b"), "notes.yaml": "kind: [", "README.md": "x"})
+	id := w.push(map[string]string{"a.json": w.sealed("a"), "b.json": w.sealed("b"), "notes.yaml": broken, "README.md": "x"})
 	w.look()
 	o := w.object()
 	w.ready(o, Synced, "main@sha1:"+id[:12], "2 objects", "1 refused")
@@ -101,6 +104,8 @@ func TestAFailedFetchChangesNothing(t *testing.T) {
 	w.look()
 	w.push(map[string]string{"b.json": ""})
 	w.due()
+	w.repo.Push("HEAD:refs/heads/other")
+	w.repo.Git("-C", w.repo.Bare, "config", "receive.denyDeleteCurrent", "ignore")
 	w.repo.Push("--delete", "main")
 	for range 5 {
 		o := w.due()
@@ -331,7 +336,7 @@ func TestObserving(t *testing.T) {
 
 func TestEventsTellWhatIsNew(t *testing.T) {
 	w := newWorld(t)
-	w.push(map[string]string{"a.json": w.sealed("a"), "bad.yaml": "kind: ["})
+	w.push(map[string]string{"a.json": w.sealed("a"), "bad.yaml": broken})
 	w.look()
 	all := w.told()
 	if len(all) != 2 || !strings.HasPrefix(all[0], "Normal Synced main@sha1:") || !strings.HasPrefix(all[1], "Warning Refused bad.yaml: InvalidYAML") {

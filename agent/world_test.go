@@ -81,6 +81,7 @@ func newWorld(t *testing.T, change ...func(*v1alpha1.SecretSync)) *world {
 	w.kube = fake.NewClientBuilder().WithScheme(scheme).WithObjects(o).WithStatusSubresource(o).Build()
 	w.logDir = audittest.Dir(t)
 	w.log = audittest.Open(t, w.logDir)
+	t.Cleanup(func() { _ = w.log.Close() })
 	w.configure(configuration)
 	w.store = live.NewStore(nil, func(live.Change) {}, w.now)
 	w.hands = &fakeHands{store: w.store, now: w.now, at: map[types.NamespacedName]*v1alpha1.GitSecret{}}
