@@ -117,9 +117,9 @@ func TestTagsAreSignedForThemselves(t *testing.T) {
 	file, ann := sshKey(t, "ann", "-t", "ed25519")
 	commits(repo, "a", 1)
 	repo.Git("tag", "-a", "-m", "unsigned", "unsigned")
+	repo.Git("tag", "light")
 	signing(repo, file)
 	repo.Git("tag", "-s", "-m", "signed", "v1")
-	repo.Git("tag", "light")
 	repo.Push("--tags")
 	// The signed tag object under another name.
 	repo.Push(repo.Git("rev-parse", "v1") + ":refs/tags/v2")

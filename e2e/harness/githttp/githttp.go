@@ -8,6 +8,8 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"encoding/pem"
+	"io"
+	"log"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -47,14 +49,18 @@ func Start(t testing.TB, o Options) *Server {
 	if err != nil {
 		t.Fatalf("git --exec-path: %v", err)
 	}
+	quiet := log.New(io.Discard, "", 0)
 	var handler http.Handler = &cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
 		Env:  []string{"GIT_PROJECT_ROOT=" + s.root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1", "HOME=" + s.home},
+		// Connections that tests cut, and repositories that are not there, are no news.
+		Logger: quiet, Stderr: io.Discard,
 	}
 	if o.Wrap != nil {
 		handler = o.Wrap(handler)
 	}
 	server := httptest.NewUnstartedServer(s.guard(o, handler))
+	server.Config.ErrorLog = quiet
 	if o.TLS {
 		server.StartTLS()
 		s.CA = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
