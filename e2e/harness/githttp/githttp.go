@@ -114,6 +114,7 @@ func (s *Server) Repo(t testing.TB, name string) *Repo {
 	}
 	r.run("", "init", "--quiet", "--bare", "--initial-branch=main", r.Bare)
 	r.run("", "-C", r.Bare, "config", "http.receivepack", "true")
+	r.run("", "-C", r.Bare, "config", "receive.autoGC", "false")
 	r.run("", "init", "--quiet", "--initial-branch=main", r.Work)
 	r.Git("remote", "add", "origin", r.Bare)
 	return r
@@ -133,7 +134,8 @@ func (r *Repo) GitIn(stdin string, args ...string) string {
 
 func (r *Repo) run(stdin string, args ...string) string {
 	r.t.Helper()
-	cmd := exec.Command("git", args...)
+	// Git would tidy up in the background, while tests remove the folder.
+	cmd := exec.Command("git", append([]string{"-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "receive.autoGC=false"}, args...)...)
 	cmd.Env, cmd.Stdin = r.env, strings.NewReader(stdin)
 	var said bytes.Buffer
 	cmd.Stderr = &said
