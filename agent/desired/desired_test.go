@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/waxwing-io/waxwing/agent/desired"
@@ -300,6 +301,30 @@ func TestErrorsOfReading(t *testing.T) {
 		t.Errorf("it is %v", err)
 	}
 	holds(t, c.set(t, "", cache), "prod/a prod/b")
+}
+
+func TestWhatWasReadBeforeAnErrorIsKept(t *testing.T) {
+	s := newSealer(t)
+	c := newCommit()
+	for i := range 100 {
+		c.with(fmt.Sprintf("%02d.yaml", i), s.yaml("prod", fmt.Sprint("s", i)))
+	}
+	broken := errors.New("the cache is torn")
+	var first atomic.Int64
+	cache := desired.NewCache(desired.Limits{})
+	_, err := desired.Read(t.Context(), "", c.files, func(ctx context.Context, blob string) ([]byte, error) {
+		if first.Add(1) > 60 {
+			return nil, broken
+		}
+		return c.read(ctx, blob)
+	}, cache)
+	if !errors.Is(err, broken) {
+		t.Fatalf("it is %v", err)
+	}
+	c.reads = nil
+	if set := c.set(t, "", cache); len(set.Objects) != 100 || len(c.reads) > 60 {
+		t.Errorf("%d objects, and %d of 100 files were read again", len(set.Objects), len(c.reads))
+	}
 }
 
 func TestTheWorstComesFirst(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -57,11 +58,23 @@ func Read(ctx context.Context, folder string, files []File, read ReadFunc, cache
 	g.set.Refused = p.refused
 	for part := range slices.Chunk(p.pick, chunk) {
 		if err := g.look(ctx, part); err != nil {
+			cache.learn(g.known)
 			return nil, err
 		}
 	}
 	cache.known = g.known
 	return g.finish(), nil
+}
+
+// learn keeps what is known of a commit that was not read to its end, so that the next try goes on from there.
+func (c *Cache) learn(known map[contentKey]*content) {
+	for key, found := range known {
+		if found == nil {
+			delete(known, key)
+		}
+	}
+	maps.Copy(known, c.known)
+	c.known = known
 }
 
 // gatherer puts a Set together, in the order of the paths, within Limits.

@@ -44,7 +44,7 @@ func yamlCases() []Case {
 		content("yaml: 10,001 documents", "0 InvalidYAML?", as(func(s string) string { return strings.Repeat("---\nx\n", 10_001) + "---\n" + s })),
 		content("yaml: a key of 900,000 characters", "0 InvalidYAML?", behind(strings.Repeat("k", 900_000)+": x\n")),
 		content("yaml: a line of 900,000 quotes", "0 InvalidYAML?", behind("x: "+strings.Repeat(`"`, 900_001)+"\n")),
-		content("yaml: 100,000 anchors", "0 TooMany?", behind("x:\n"+numbered("- &a%d x\n", 100_000))),
+		content("yaml: 80,000 anchors", "0 TooMany?", behind("x:\n"+numbered("- &a%d x\n", 80_000))),
 		content("yaml: 60,000 comments", "", behind(numbered("# %d\n", 60_000))),
 		content("yaml: a tag that runs a program", "1 InvalidFormat?", replaced("kind: GitSecret", "kind: !!python/object/apply:os.system [GitSecret]")),
 		content("yaml: a tag of somebody's own", "1 InvalidYAML?", replaced("kind: GitSecret", "kind: !mine GitSecret")),
