@@ -174,9 +174,6 @@ func (s *Store) show(obj any) {
 	if e.wrote != nil && (back || !older(l.ResourceVersion, e.wrote.ResourceVersion)) {
 		e.wrote = nil
 	}
-	if e.uidOut != l.UID {
-		e.uidOut = ""
-	}
 	s.mark(key, e.live.Sync, l.Sync)
 	e.shown, e.live = o, l
 	s.entries[key] = e

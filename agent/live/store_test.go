@@ -3,6 +3,7 @@ package live_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,6 +132,27 @@ func TestTheCacheKeepsNoSealedPart(t *testing.T) {
 	}
 	if st, ok := w.Status(key); !ok || !st.Ready || st.Reason != "Unsealed" || st.Current || len(w.Offers(key)) != 1 {
 		t.Errorf("%+v", st)
+	}
+}
+
+func TestWhoHasWrittenLast(t *testing.T) {
+	at := func(manager string, seconds int) metav1.ManagedFieldsEntry {
+		return metav1.ManagedFieldsEntry{Manager: manager, Time: &metav1.Time{Time: begin.Add(time.Duration(seconds) * time.Second)}}
+	}
+	for _, c := range []struct {
+		managers []metav1.ManagedFieldsEntry
+		want     string
+	}{
+		{[]metav1.ManagedFieldsEntry{at("a", 1), at(sync.FieldManager, 1)}, "a"},
+		{[]metav1.ManagedFieldsEntry{at(sync.FieldManager, 1), at("a", 1)}, "a"},
+		{[]metav1.ManagedFieldsEntry{at("b", 2), at("a", 1), at(sync.FieldManager, 1)}, "b"},
+		{[]metav1.ManagedFieldsEntry{at("a", 1), at(sync.FieldManager, 2)}, ""},
+		{[]metav1.ManagedFieldsEntry{at(strings.Repeat("é", 100), 1)}, strings.Repeat("é", 32)},
+		{nil, ""},
+	} {
+		if got := sync.Seen(&v1alpha1.GitSecret{ObjectMeta: metav1.ObjectMeta{ManagedFields: c.managers}}).Rival; got != c.want {
+			t.Errorf("%v: %q", c.managers, got)
+		}
 	}
 }
 

@@ -153,6 +153,24 @@ func TestWhatIsNotOursAnyMoreIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestAClockThatIsSetBackBeginsAnew(t *testing.T) {
+	p := pruning(func(in *sync.Input) { in.Missing[key("gone")] = begin.Add(time.Hour) })
+	if !p.Missing[key("gone")].Equal(begin) {
+		t.Errorf("missing since %s", p.Missing[key("gone")])
+	}
+}
+
+func TestWhatSomebodyIsDeletingIsNotDeletedAgain(t *testing.T) {
+	p := pruning(func(in *sync.Input) {
+		live := in.Cluster.(cluster)[key("gone")]
+		live.Deleting = true
+		in.Cluster.(cluster)[key("gone")] = live
+	})
+	if len(p.Delete) != 0 || len(p.Gone) != 0 || p.Held != "" || !slices.Contains(p.Inventory, key("gone")) {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestOfNamespacesThatAreNotWatchedNothingIsKnown(t *testing.T) {
 	far := types.NamespacedName{Namespace: "unwatched", Name: "a"}
 	p := pruning(func(in *sync.Input) {
@@ -240,6 +258,10 @@ func TestWhatCouldNotBeWrittenRests(t *testing.T) {
 	m.Done(first.Apply[0], no, in.Now)
 	if p := m.Decide(in); !p.Again.Equal(in.Now.Add(10 * time.Second)) {
 		t.Errorf("it rests until %s", p.Again)
+	}
+	m.Done(first.Apply[0], nil, in.Now) // that it has failed before is no fight
+	if p := m.Decide(in); len(p.Fights) != 1 || !p.Again.Equal(in.Now.Add(5*time.Second)) {
+		t.Errorf("it is left alone until %s", p.Again)
 	}
 }
 
