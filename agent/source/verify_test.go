@@ -76,15 +76,25 @@ func TestCommitsWithASignatureOfSomethingElse(t *testing.T) {
 	if !strings.Contains(signed, "\ngpgsig -----BEGIN SSH SIGNATURE-----") {
 		t.Fatalf("git made %s", signed)
 	}
-	other, err := exec.Command("ssh-keygen", "-Y", "sign", "-n", "file", "-f", file, filepath.Join(repo.Work, "a")).CombinedOutput()
-	if err != nil {
-		t.Fatalf("ssh-keygen -Y sign: %v\n%s", err, other)
-	}
 	from := strings.Index(signed, "gpgsig ")
 	to := strings.Index(signed, "-----END SSH SIGNATURE-----\n") + len("-----END SSH SIGNATURE-----\n")
 	signature := signed[from:to]
+	// What the same key has signed, but not for Git.
+	payload := filepath.Join(t.TempDir(), "payload")
+	if err := os.WriteFile(payload, []byte(strings.Replace(signed, signature, "", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("ssh-keygen", "-Y", "sign", "-n", "file", "-f", file, payload).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen -Y sign: %v\n%s", err, out)
+	}
+	other, err := os.ReadFile(payload + ".sig")
+	if err != nil {
+		t.Fatal(err)
+	}
+	notForGit := "gpgsig " + strings.ReplaceAll(strings.TrimSpace(string(other)), "\n", "\n ") + "\n"
 	for name, x := range map[string]struct{ text, says string }{
 		"as it was":          {signed, ""},
+		"not for Git":        {strings.Replace(signed, signature, notForGit, 1), "does not fit"},
 		"another message":    {strings.Replace(signed, "a 0", "a 1", 1), "does not fit"},
 		"another author":     {strings.Replace(signed, "author Ann", "author Bea", 1), "does not fit"},
 		"a field more":       {strings.Replace(signed, "gpgsig ", "encoding latin-1\ngpgsig ", 1), "does not fit"},
@@ -117,9 +127,9 @@ func TestTagsAreSignedForThemselves(t *testing.T) {
 	file, ann := sshKey(t, "ann", "-t", "ed25519")
 	commits(repo, "a", 1)
 	repo.Git("tag", "-a", "-m", "unsigned", "unsigned")
+	repo.Git("tag", "light")
 	signing(repo, file)
 	repo.Git("tag", "-s", "-m", "signed", "v1")
-	repo.Git("tag", "light")
 	repo.Push("--tags")
 	// The signed tag object under another name.
 	repo.Push(repo.Git("rev-parse", "v1") + ":refs/tags/v2")

@@ -8,6 +8,8 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"encoding/pem"
+	"io"
+	"log"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -47,14 +49,18 @@ func Start(t testing.TB, o Options) *Server {
 	if err != nil {
 		t.Fatalf("git --exec-path: %v", err)
 	}
+	quiet := log.New(io.Discard, "", 0)
 	var handler http.Handler = &cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
 		Env:  []string{"GIT_PROJECT_ROOT=" + s.root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1", "HOME=" + s.home},
+		// Connections that tests cut, and repositories that are not there, are no news.
+		Logger: quiet, Stderr: io.Discard,
 	}
 	if o.Wrap != nil {
 		handler = o.Wrap(handler)
 	}
 	server := httptest.NewUnstartedServer(s.guard(o, handler))
+	server.Config.ErrorLog = quiet
 	if o.TLS {
 		server.StartTLS()
 		s.CA = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
@@ -108,6 +114,7 @@ func (s *Server) Repo(t testing.TB, name string) *Repo {
 	}
 	r.run("", "init", "--quiet", "--bare", "--initial-branch=main", r.Bare)
 	r.run("", "-C", r.Bare, "config", "http.receivepack", "true")
+	r.run("", "-C", r.Bare, "config", "receive.autoGC", "false")
 	r.run("", "init", "--quiet", "--initial-branch=main", r.Work)
 	r.Git("remote", "add", "origin", r.Bare)
 	return r
@@ -127,7 +134,8 @@ func (r *Repo) GitIn(stdin string, args ...string) string {
 
 func (r *Repo) run(stdin string, args ...string) string {
 	r.t.Helper()
-	cmd := exec.Command("git", args...)
+	// Git would tidy up in the background, while tests remove the folder.
+	cmd := exec.Command("git", append([]string{"-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "receive.autoGC=false"}, args...)...)
 	cmd.Env, cmd.Stdin = r.env, strings.NewReader(stdin)
 	var said bytes.Buffer
 	cmd.Stderr = &said
