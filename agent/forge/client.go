@@ -23,16 +23,16 @@ const (
 	maxMessage = 300 // bytes of what a server says of an error
 )
 
-// client sends requests to one server.
+// client is what the libraries of forges send their requests by. They are given no token: it is put on here, where it is known which server it goes to.
 type client struct {
-	base   string // without a / at its end
+	base   *url.URL // where the server's interface is
 	http   *http.Client
-	header http.Header
+	header http.Header // with the token
 	token  string
 }
 
 func newClient(a Access) (*client, error) {
-	u, err := url.Parse(a.URL)
+	u, err := url.Parse(strings.TrimRight(a.URL, "/"))
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
 		return nil, errors.New("the forge's address is none such as https://git.example.com")
@@ -60,19 +60,56 @@ func newClient(a Access) (*client, error) {
 		}
 		t.Proxy = http.ProxyURL(proxy)
 	}
-	h := &http.Client{Transport: t, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return &client{base: strings.TrimRight(a.URL, "/"), http: h, header: http.Header{"Content-Type": {"application/json"}, "User-Agent": {"waxwing-agent"}}, token: a.Token}, nil
+	c := &client{base: u, header: http.Header{"User-Agent": {"waxwing-agent"}}, token: a.Token}
+	c.http = &http.Client{Transport: &carrier{c, t}, Timeout: timeout}
+	return c, nil
 }
 
-func (c *client) below(path string) { c.base += path }
+// carrier carries requests to the one server, with the token. What it gives back is whole, bounded and an answer that says yes; all else is an *answerError or a *sendError.
+type carrier struct {
+	c    *client
+	next http.RoundTripper
+}
 
-func (c *client) host() string {
-	u, err := url.Parse(c.base)
-	if err != nil {
-		return ""
+// RoundTrip implements http.RoundTripper.
+func (t *carrier) RoundTrip(req *http.Request) (*http.Response, error) {
+	asked := req.Method + " " + req.URL.Scheme + "://" + req.URL.Host + req.URL.EscapedPath()
+	if req.URL.Scheme != t.c.base.Scheme || req.URL.Host != t.c.base.Host {
+		return nil, &sendError{asked, errors.New("is not the server that the token is for")}
 	}
-	return strings.ToLower(u.Hostname())
+	req = req.Clone(req.Context())
+	for name, values := range t.c.header {
+		req.Header[name] = values
+	}
+	res, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, &sendError{asked, t.c.cause(err)}
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, &sendError{asked, errors.New("the answer ended early")}
+	case len(b) > maxAnswer:
+		return nil, &sendError{asked, fmt.Errorf("the answer has more than %d MiB", maxAnswer>>20)}
+	case res.StatusCode < 200 || res.StatusCode > 299:
+		return nil, t.c.refused(asked, res, b)
+	}
+	res.Body = io.NopCloser(bytes.NewReader(b))
+	return res, nil
 }
+
+// sendError is a request that got no answer.
+type sendError struct {
+	asked string
+	err   error
+}
+
+// Error is what was asked, and what came of it.
+func (e *sendError) Error() string { return e.asked + ": " + e.err.Error() }
+
+// Unwrap gives what is behind it.
+func (e *sendError) Unwrap() error { return e.err }
 
 // answerError is an answer that says no.
 type answerError struct {
@@ -83,55 +120,25 @@ type answerError struct {
 // Error is what was asked, and what the server says.
 func (e *answerError) Error() string { return e.msg }
 
-// do sends a request and reads the answer into out, if that is not nil.
-func (c *client) do(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = bytes.NewReader(b)
-	}
-	to := c.base + path
-	if len(query) > 0 {
-		to += "?" + query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, method, to, body)
-	if err != nil {
-		return fmt.Errorf("%s %s: cannot be asked", method, c.base+path)
-	}
-	for name, values := range c.header {
-		req.Header[name] = values
-	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, c.base+path, c.cause(err))
-	}
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+// explain is an error of a library without what it adds: parts of that may be from outside.
+func (c *client) explain(err error) error {
+	var answer *answerError
+	var sent *sendError
 	switch {
-	case err != nil:
-		return fmt.Errorf("%s %s: the answer ended early", method, c.base+path)
-	case len(b) > maxAnswer:
-		return fmt.Errorf("%s %s: the answer has more than %d MiB", method, c.base+path, maxAnswer>>20)
-	case res.StatusCode < 200 || res.StatusCode > 299:
-		return c.refused(method+" "+c.base+path, res, b)
-	case out == nil:
+	case err == nil:
 		return nil
+	case errors.As(err, &answer):
+		return answer
+	case errors.As(err, &sent):
+		return sent
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", c.base, err)
 	}
-	if json.Unmarshal(b, out) != nil {
-		return fmt.Errorf("%s %s: the answer is none of such a forge: look at spec.writeBack.forge", method, c.base+path)
-	}
-	return nil
+	return fmt.Errorf("%s: the answer is none of such a forge: look at spec.writeBack.forge", c.base)
 }
 
-// cause is why a request failed, without the address, which is said already.
+// cause is why a request failed.
 func (c *client) cause(err error) error {
-	var failed *url.Error
-	if errors.As(err, &failed) {
-		err = failed.Err
-	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

@@ -1,14 +1,13 @@
 // Package forge makes pull requests at Gitea, GitHub and GitLab.
 //
 // It guarantees that a token goes to the server that was named and to no other, never into an error, that what a server answers costs no more than is bounded here, and that
-// a pull request which a person has closed is not made again for the same commit. It makes four kinds of requests, which the servers' REST interfaces have had for years.
+// a pull request which a person has closed is not made again for the same commit.
 package forge
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"time"
 
@@ -68,28 +67,24 @@ func New(kind string, a Access) (Forge, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo := "/repos/" + url.PathEscape(parts[0]) + "/" + url.PathEscape(parts[1])
+	var s server
 	switch kind {
 	case v1alpha1.ForgeGitea:
-		c.below("/api/v1")
 		c.header.Set("Authorization", "token "+a.Token)
-		return &forge{&gitea{c, repo}, a.Pause}, nil
+		s = &giteaServer{c, parts[0], parts[1]}
 	case v1alpha1.ForgeGitHub:
-		if c.host() == "github.com" {
-			c.base = "https://api.github.com"
-		} else {
-			c.below("/api/v3")
-		}
 		c.header.Set("Authorization", "Bearer "+a.Token)
-		c.header.Set("Accept", "application/vnd.github+json")
-		c.header.Set("X-GitHub-Api-Version", "2022-11-28")
-		return &forge{&github{c, repo, repository, parts[0]}, a.Pause}, nil
+		s, err = newGitHub(c, parts[0], parts[1])
 	case v1alpha1.ForgeGitLab:
-		c.below("/api/v4")
 		c.header.Set("Private-Token", a.Token)
-		return &forge{&gitlab{c, "/projects/" + url.PathEscape(repository)}, a.Pause}, nil
+		s = newGitLab(c, repository)
+	default:
+		err = fmt.Errorf("%q is no kind of forge: Gitea, GitHub and GitLab are", kind)
 	}
-	return nil, fmt.Errorf("%q is no kind of forge: Gitea, GitHub and GitLab are", kind)
+	if err != nil {
+		return nil, err
+	}
+	return &forge{s, a.Pause}, nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {

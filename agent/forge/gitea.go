@@ -2,38 +2,28 @@ package forge
 
 import (
 	"context"
-	"net/http"
-	"net/url"
-	"strconv"
+
+	"code.gitea.io/sdk/gitea"
 )
 
-// gitea is a repository of a Gitea or Forgejo server (API v1).
-type gitea struct {
+// giteaServer is a repository of a Gitea or Forgejo server.
+type giteaServer struct {
 	*client
-	repo string
+	owner, name string
 }
 
-// giteaPull is a pull request there.
-type giteaPull struct {
-	Number int64  `json:"number"`
-	Title  string `json:"title"`
-	Body   string `json:"body"`
-	URL    string `json:"html_url"`
-	State  string `json:"state"`
-	Head   struct {
-		Label      string `json:"label"`
-		Ref        string `json:"ref"`
-		Commit     string `json:"sha"`
-		Repository int64  `json:"repo_id"`
-	} `json:"head"`
-	Base struct {
-		Ref        string `json:"ref"`
-		Repository int64  `json:"repo_id"`
-	} `json:"base"`
+// api is the library's client for one request: it keeps a context.
+func (g *giteaServer) api(ctx context.Context) (*gitea.Client, error) {
+	// Without a version the server is not asked for its own.
+	return gitea.NewClient(g.base.String(), gitea.SetGiteaVersion(""), gitea.SetHTTPClient(g.http), gitea.SetContext(ctx))
 }
 
-func (p *giteaPull) request() request {
-	return request{p.Number, p.State == "open", p.Head.Commit, p.Title, p.Body, p.URL}
+func giteaRequest(p *gitea.PullRequest) request {
+	r := request{number: p.Index, open: p.State == gitea.StateOpen, title: p.Title, body: p.Body, url: p.HTMLURL}
+	if p.Head != nil {
+		r.commit = p.Head.Sha
+	}
+	return r
 }
 
 // Of how many pages, of how many pull requests, lists are looked through: there is no way to ask for a branch.
@@ -43,56 +33,71 @@ const (
 	giteaClosedPages = 4
 )
 
-func (g *gitea) open(ctx context.Context, pr PullRequest) ([]request, error) {
-	return g.list(ctx, "open", pr, giteaOpenPages, func(p *giteaPull) bool {
-		return (p.Head.Ref == pr.Head || p.Head.Label == pr.Head) && p.Head.Repository == p.Base.Repository
+func (g *giteaServer) open(ctx context.Context, pr PullRequest) ([]request, error) {
+	return g.list(ctx, gitea.StateOpen, pr, giteaOpenPages, func(p *gitea.PullRequest) bool {
+		return (p.Head.Ref == pr.Head || p.Head.Name == pr.Head) && p.Head.RepoID == p.Base.RepoID
 	})
 }
 
 // closed does not go by the branch, which may be gone: a commit is enough to know one again.
-func (g *gitea) closed(ctx context.Context, pr PullRequest) ([]request, error) {
-	return g.list(ctx, "closed", pr, giteaClosedPages, func(*giteaPull) bool { return true })
+func (g *giteaServer) closed(ctx context.Context, pr PullRequest) ([]request, error) {
+	return g.list(ctx, gitea.StateClosed, pr, giteaClosedPages, func(*gitea.PullRequest) bool { return true })
 }
 
-func (g *gitea) list(ctx context.Context, state string, pr PullRequest, pages int, is func(*giteaPull) bool) ([]request, error) {
+func (g *giteaServer) list(ctx context.Context, state gitea.StateType, pr PullRequest, pages int, is func(*gitea.PullRequest) bool) ([]request, error) {
+	api, err := g.api(ctx)
+	if err != nil {
+		return nil, g.explain(err)
+	}
 	var all []request
 	for page := 1; page <= pages; page++ {
-		var some []giteaPull
-		query := url.Values{"state": {state}, "base_branch": {pr.Base}, "sort": {"recentupdate"}, "limit": {strconv.Itoa(giteaPage)}, "page": {strconv.Itoa(page)}}
-		if err := g.do(ctx, http.MethodGet, g.repo+"/pulls", query, nil, &some); err != nil {
-			return nil, err
+		some, _, err := api.ListRepoPullRequests(g.owner, g.name, gitea.ListPullRequestsOptions{
+			ListOptions: gitea.ListOptions{Page: page, PageSize: giteaPage}, State: state, Sort: "recentupdate",
+		})
+		if err != nil {
+			return nil, g.explain(err)
 		}
-		for i := range some {
-			// Older servers pass over base_branch.
-			if p := &some[i]; p.Base.Ref == pr.Base && is(p) {
-				all = append(all, p.request())
+		for _, p := range some {
+			if p != nil && p.Base != nil && p.Head != nil && p.Base.Ref == pr.Base && is(p) {
+				all = append(all, giteaRequest(p))
 			}
 		}
 		// A server may give fewer on a page than it is asked for.
-		if len(some) == 0 || state == "open" && len(all) > 0 {
+		if len(some) == 0 || state == gitea.StateOpen && len(all) > 0 {
 			break
 		}
 	}
 	return all, nil
 }
 
-func (g *gitea) create(ctx context.Context, pr PullRequest) (request, error) {
-	var p giteaPull
-	in := map[string]string{"head": pr.Head, "base": pr.Base, "title": pr.Title, "body": pr.Body}
-	err := g.do(ctx, http.MethodPost, g.repo+"/pulls", nil, in, &p)
-	return p.request(), err
-}
-
-func (g *gitea) update(ctx context.Context, number int64, pr PullRequest) error {
-	in := map[string]string{"title": pr.Title, "body": pr.Body}
-	return g.do(ctx, http.MethodPatch, g.repo+"/pulls/"+strconv.FormatInt(number, 10), nil, in, nil)
-}
-
-func (g *gitea) protected(ctx context.Context, branch string) (bool, error) {
-	var b struct {
-		Protected bool `json:"protected"`
-		CanPush   bool `json:"user_can_push"`
+func (g *giteaServer) create(ctx context.Context, pr PullRequest) (request, error) {
+	api, err := g.api(ctx)
+	if err != nil {
+		return request{}, g.explain(err)
 	}
-	err := g.do(ctx, http.MethodGet, g.repo+"/branches/"+url.PathEscape(branch), nil, nil, &b)
-	return b.Protected && !b.CanPush, err
+	p, _, err := api.CreatePullRequest(g.owner, g.name, gitea.CreatePullRequestOption{Head: pr.Head, Base: pr.Base, Title: pr.Title, Body: pr.Body})
+	if err != nil {
+		return request{}, g.explain(err)
+	}
+	return giteaRequest(p), nil
+}
+
+func (g *giteaServer) update(ctx context.Context, number int64, pr PullRequest) error {
+	api, err := g.api(ctx)
+	if err == nil {
+		_, _, err = api.EditPullRequest(g.owner, g.name, number, gitea.EditPullRequestOption{Title: pr.Title, Body: &pr.Body})
+	}
+	return g.explain(err)
+}
+
+func (g *giteaServer) protected(ctx context.Context, branch string) (bool, error) {
+	api, err := g.api(ctx)
+	if err != nil {
+		return false, g.explain(err)
+	}
+	b, _, err := api.GetRepoBranch(g.owner, g.name, branch)
+	if err != nil {
+		return false, g.explain(err)
+	}
+	return b.Protected && !b.UserCanPush, nil
 }

@@ -2,79 +2,81 @@ package forge
 
 import (
 	"context"
-	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
+
+	"github.com/google/go-github/v88/github"
 )
 
-// github is a repository at GitHub (REST API 2022-11-28).
-type github struct {
+// gitHubServer is a repository at GitHub, or of a GitHub Enterprise server.
+type gitHubServer struct {
 	*client
-	repo, name, owner string
+	api         *github.Client
+	owner, name string
 }
 
-// githubPull is a pull request there.
-type githubPull struct {
-	Number int64  `json:"number"`
-	Title  string `json:"title"`
-	Body   string `json:"body"`
-	URL    string `json:"html_url"`
-	State  string `json:"state"`
-	Head   struct {
-		Ref        string `json:"ref"`
-		Commit     string `json:"sha"`
-		Repository *struct {
-			Name string `json:"full_name"`
-		} `json:"repo"`
-	} `json:"head"`
+func newGitHub(c *client, owner, name string) (*gitHubServer, error) {
+	// Its own watch over rates would have a client that is made anew each time forget them in any case.
+	options := []github.ClientOptionsFunc{github.WithHTTPClient(c.http), github.WithDisableRateLimitCheck()}
+	if strings.EqualFold(c.base.Hostname(), "github.com") {
+		c.base = &url.URL{Scheme: "https", Host: "api.github.com"}
+	} else {
+		options = append(options, github.WithEnterpriseURLs(c.base.String()+"/", c.base.String()+"/"))
+	}
+	api, err := github.NewClient(options...)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return &gitHubServer{c, api, owner, name}, nil
 }
 
-func (p *githubPull) request() request {
-	return request{p.Number, p.State == "open", p.Head.Commit, p.Title, p.Body, p.URL}
+func gitHubRequest(p *github.PullRequest) request {
+	return request{int64(p.GetNumber()), p.GetState() == "open", p.GetHead().GetSHA(), p.GetTitle(), p.GetBody(), p.GetHTMLURL()}
 }
 
-func (g *github) open(ctx context.Context, pr PullRequest) ([]request, error) {
+func (g *gitHubServer) open(ctx context.Context, pr PullRequest) ([]request, error) {
 	return g.list(ctx, "open", pr)
 }
 
-func (g *github) closed(ctx context.Context, pr PullRequest) ([]request, error) {
+func (g *gitHubServer) closed(ctx context.Context, pr PullRequest) ([]request, error) {
 	return g.list(ctx, "closed", pr)
 }
 
-func (g *github) list(ctx context.Context, state string, pr PullRequest) ([]request, error) {
-	var some []githubPull
-	query := url.Values{"state": {state}, "head": {g.owner + ":" + pr.Head}, "base": {pr.Base}, "sort": {"updated"}, "direction": {"desc"}, "per_page": {"100"}}
-	if err := g.do(ctx, http.MethodGet, g.repo+"/pulls", query, nil, &some); err != nil {
-		return nil, err
+func (g *gitHubServer) list(ctx context.Context, state string, pr PullRequest) ([]request, error) {
+	some, _, err := g.api.PullRequests.List(ctx, g.owner, g.name, &github.PullRequestListOptions{
+		State: state, Head: g.owner + ":" + pr.Head, Base: pr.Base, Sort: "updated", Direction: "desc", ListOptions: github.ListOptions{PerPage: 100},
+	})
+	if err != nil {
+		return nil, g.explain(err)
 	}
 	var all []request
-	for i := range some {
-		p := &some[i]
-		// The owner may have a fork of it, under another name.
-		if p.Head.Ref == pr.Head && (p.Head.Repository == nil || strings.EqualFold(p.Head.Repository.Name, g.name)) {
-			all = append(all, p.request())
+	for _, p := range some {
+		// The owner may have a fork of it, under another name. That of a repository that is gone is not known.
+		from := p.GetHead().GetRepo().GetFullName()
+		if p.GetHead().GetRef() == pr.Head && (from == "" || strings.EqualFold(from, g.owner+"/"+g.name)) {
+			all = append(all, gitHubRequest(p))
 		}
 	}
 	return all, nil
 }
 
-func (g *github) create(ctx context.Context, pr PullRequest) (request, error) {
-	var p githubPull
-	in := map[string]string{"head": pr.Head, "base": pr.Base, "title": pr.Title, "body": pr.Body}
-	err := g.do(ctx, http.MethodPost, g.repo+"/pulls", nil, in, &p)
-	return p.request(), err
-}
-
-func (g *github) update(ctx context.Context, number int64, pr PullRequest) error {
-	in := map[string]string{"title": pr.Title, "body": pr.Body}
-	return g.do(ctx, http.MethodPatch, g.repo+"/pulls/"+strconv.FormatInt(number, 10), nil, in, nil)
-}
-
-func (g *github) protected(ctx context.Context, branch string) (bool, error) {
-	var b struct {
-		Protected bool `json:"protected"`
+func (g *gitHubServer) create(ctx context.Context, pr PullRequest) (request, error) {
+	p, _, err := g.api.PullRequests.Create(ctx, g.owner, g.name, &github.NewPullRequest{Head: &pr.Head, Base: &pr.Base, Title: &pr.Title, Body: &pr.Body})
+	if err != nil {
+		return request{}, g.explain(err)
 	}
-	err := g.do(ctx, http.MethodGet, g.repo+"/branches/"+url.PathEscape(branch), nil, nil, &b)
-	return b.Protected, err
+	return gitHubRequest(p), nil
+}
+
+func (g *gitHubServer) update(ctx context.Context, number int64, pr PullRequest) error {
+	_, _, err := g.api.PullRequests.Edit(ctx, g.owner, g.name, int(number), &github.PullRequest{Title: &pr.Title, Body: &pr.Body})
+	return g.explain(err)
+}
+
+func (g *gitHubServer) protected(ctx context.Context, branch string) (bool, error) {
+	b, _, err := g.api.Repositories.GetBranch(ctx, g.owner, g.name, branch, 0)
+	if err != nil {
+		return false, g.explain(err)
+	}
+	return b.GetProtected(), nil
 }

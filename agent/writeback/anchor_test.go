@@ -141,7 +141,7 @@ func TestCheckpointsGoIntoACommitOfTheirOwn(t *testing.T) {
 		t.Run(strategy, func(t *testing.T) {
 			w, k, in := rotated(t)
 			l := newAuditLog(t, audittest.Key(t), 5)
-			w.writer.Spec.Strategy, w.writer.Spec.Checkpoints = strategy, "audit"
+			w.writer.Spec.Strategy, w.writer.Spec.Checkpoints, w.forge.url = strategy, "audit", "https://git.example.com/team/infra/pulls/1"
 			in.Logs = []writeback.AuditLog{l.now()}
 			r := w.good(in)
 			name := "audit/" + audittest.Origin + ".json"
