@@ -1,0 +1,62 @@
+{{/* What the agent may do with SecretSyncs: everywhere, or in the namespaces of .Values.agent.namespaces. */}}
+{{- define "waxwing.agent.rules.syncs" -}}
+# agent: SecretSyncs say what is taken from where
+# patch: the finalizer of one whose objects go with it, and nothing else (agent.guard)
+- apiGroups: [waxwing.io]
+  resources: [secretsyncs]
+  verbs: [get, list, watch, patch]
+# agent: say what became of them
+- apiGroups: [waxwing.io]
+  resources: [secretsyncs/status]
+  verbs: [patch]
+# agent: events on SecretSyncs
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end -}}
+
+{{/* What the agent may do everywhere. It writes no GitSecret: the accounts that it applies as do. */}}
+{{- define "waxwing.agent.rules.cluster" -}}
+# agent/sync: what the cluster has is held against what Git has; agent/writeback takes new wraps from the status (get reads past the cache, which keeps no sealed parts)
+- apiGroups: [waxwing.io]
+  resources: [gitsecrets]
+  verbs: [get, list, watch]
+# agent/writeback: the signed recipients of a Keyring, which a repository's note is renewed with
+- apiGroups: [waxwing.io]
+  resources: [keyrings]
+  verbs: [get, list, watch]
+# audit/cluster: the UID of kube-system, which names the audit log
+- apiGroups: [""]
+  resources: [namespaces]
+  resourceNames: [kube-system]
+  verbs: [get]
+{{- end -}}
+
+{{/* What the agent may do in its own namespace besides. None of it is a Secret: its credentials are mounted, and its audit log's key is on its volume. */}}
+{{- define "waxwing.agent.rules.home" -}}
+# audit/cluster: the anchor of the audit log is a ConfigMap, which cannot be named in a rule before it exists (agent.guard does)
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [create]
+# audit/cluster: the anchors of the agent's own replicas
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames:
+    {{- range $i := until (max 1 (int .Values.agent.replicas) | int) }}
+    - waxwing-audit-{{ include "waxwing.agent" $ }}-{{ $i }}
+    {{- end }}
+  verbs: [get, patch]
+# agent: leader election makes its Lease, which cannot be named in a rule before it exists (agent.guard does)
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+# agent: leader election holds and renews its own Lease only
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [waxwing-agent]
+  verbs: [get, update]
+# agent: leader election says in an event who leads
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end -}}
