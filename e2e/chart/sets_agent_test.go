@@ -17,7 +17,7 @@ func agentSets() map[string]set {
 				"ValidatingAdmissionPolicy/waxwing-agent-guard", "ValidatingAdmissionPolicyBinding/waxwing-agent-guard"},
 			hasNot: []string{"PodDisruptionBudget/waxwing-agent"},
 			text:   []string{`image: "waxwing-agent:0.1.0"`, "--audit-key=/var/lib/waxwing/audit.key", "config.yaml: |\n    {}"},
-			noText: []string{"impersonate", "--credentials", "--audit-ephemeral"},
+			noText: []string{"impersonate", "--credentials"},
 		},
 		"an agent for two teams": {
 			values: teamsOfAgent,
@@ -33,6 +33,15 @@ func agentSets() map[string]set {
 			has:    []string{"Role/team/waxwing-agent", "RoleBinding/team/waxwing-agent", "Role/prod/waxwing-agent", "RoleBinding/prod/waxwing-agent"},
 			text:   []string{"--namespaces=team,prod"},
 		},
+		"an agent whose audit log is read with a certificate": {
+			values: "audit: {tlsSecret: audit-tls}\nagent: {enabled: true}\nnetworkPolicy: {auditFrom: [{namespaceSelector: {}}]}",
+			text:   []string{"--audit-tls-cert-file=/etc/waxwing/audit-tls/tls.crt", "# audit/process: ask who it is that wants to read the audit log"},
+		},
+		"an agent whose audit log nobody reads over the network": {
+			values: "audit: {endpoint: false}\nagent: {enabled: true}\nnetworkPolicy: {auditFrom: [{namespaceSelector: {}}]}",
+			text:   []string{"--audit-bind-address=0"},
+			noText: []string{"tokenreviews", "8443", "port: audit"},
+		},
 		"an agent without its guard": {
 			values: "agent: {enabled: true, guard: false}",
 			hasNot: []string{"ValidatingAdmissionPolicy/waxwing-agent-guard", "ValidatingAdmissionPolicyBinding/waxwing-agent-guard"},
@@ -41,7 +50,7 @@ func agentSets() map[string]set {
 			values: "agent: {enabled: true, hook: {enabled: false, from: [{namespaceSelector: {}}]}}\nmetrics: {enabled: false}",
 			hasNot: []string{"Service/waxwing-agent-hook", "Service/waxwing-agent-metrics"},
 			text:   []string{"--hook-bind-address=0", "--metrics-bind-address=0"},
-			noText: []string{"port: hook", "containerPort: 8083"},
+			noText: []string{"port: hook", "containerPort: 9292"},
 		},
 		"an agent by proxy, with webhooks": {
 			values: "agent: {enabled: true, proxy: \"http://proxy.example.org:3128\", git: {ports: [3128], to: [{ipBlock: {cidr: 10.3.0.0/16}}]}, hook: {from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress}}}]}}",
@@ -57,7 +66,7 @@ func agentSets() map[string]set {
 			values: "audit: {stdout: true}\nagent: {enabled: true, replicas: 2, persistence: {enabled: false, size: 3Gi}, workers: 8, limits: {packMiB: 64, files: 1000}, cache: {size: 20Gi}, " +
 				"image: {digest: \"sha256:" + digest + "\"}, extraArgs: [--leader-elect=true], extraEnv: [{name: GOMEMLIMIT, value: 200MiB}], resources: {limits: {memory: 300Mi}}}",
 			has: []string{"PodDisruptionBudget/waxwing-agent"},
-			text: []string{"- --audit-ephemeral", "--audit-stdout", "sizeLimit: 3Gi", "sizeLimit: 20Gi", "--workers=8", "packMiB: 64", "files: 1000", "- waxwing-audit-waxwing-agent-0\n", "- waxwing-audit-waxwing-agent-1\n",
+			text: []string{"--audit-stdout", "sizeLimit: 3Gi", "sizeLimit: 20Gi", "--workers=8", "packMiB: 64", "files: 1000", "- waxwing-audit-waxwing-agent-0\n", "- waxwing-audit-waxwing-agent-1\n",
 				`image: "waxwing-agent@sha256:` + digest + `"`, `"--leader-elect=true"`, "name: GOMEMLIMIT", "memory: 300Mi"},
 			noText: []string{"objectMiB"},
 		},

@@ -147,6 +147,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"agent: {enabled: true, accounts: [{namespace: waxwing-system, name: a}]}":                                        {"waxwing-system/a is of waxwing-system, which is the controller's own namespace"},
 		"agent: {enabled: true, accounts: [{namespace: a, name: a, targets: [waxwing-system]}]}":                          {"a/a is of waxwing-system, which is the controller's own namespace"},
 		"agent: {enabled: true, accounts: [{namespace: a, name: a, targets: [b]}, {namespace: a, name: a}]}":              {"agent.accounts names a/a twice"},
+		"agent: {enabled: true, namespaces: [a], accounts: [{namespace: a, name: a, targets: [b]}]}":                      {"a/a is of b, which agent.namespaces does not name"},
 		"agent: {enabled: true, namespaces: [waxwing-system]}":                                                            {"agent.namespaces names waxwing-system"},
 		"agent: {enabled: true, credentials: [{name: a, secretName: a, urls: [\"http://a/\"], namespaces: [a]}]}":         {"http://a/ sends all in the clear"},
 		"agent: {enabled: true, extraArgs: [--credentials=/tmp]}":                                                         {"agent.extraArgs has --credentials: set the value agent.credentials"},

@@ -1,26 +1,26 @@
-{{/* What the agent may do with SecretSyncs: everywhere, or in the namespaces of .Values.agent.namespaces. */}}
-{{- define "waxwing.agent.rules.syncs" -}}
-# agent: SecretSyncs say what is taken from where
+{{/* What the agent may do where it works: everywhere, or in the namespaces of .Values.agent.namespaces. It writes no GitSecret: the accounts that it applies as do. */}}
+{{- define "waxwing.agent.rules.objects" -}}
+# agent/live: what the cluster has is held against what Git has; agent/writeback takes new wraps from the status (get reads past the cache, which keeps no sealed parts)
+- apiGroups: [waxwing.io]
+  resources: [gitsecrets]
+  verbs: [get, list, watch]
+# agent/syncs.go: SecretSyncs say what is taken from where
 # patch: the finalizer of one whose objects go with it, and nothing else (agent.guard)
 - apiGroups: [waxwing.io]
   resources: [secretsyncs]
   verbs: [get, list, watch, patch]
-# agent: say what became of them
+# agent/report.go: say what became of them
 - apiGroups: [waxwing.io]
   resources: [secretsyncs/status]
   verbs: [patch]
-# agent: events on SecretSyncs
+# agent/report.go: events on SecretSyncs
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
 {{- end -}}
 
-{{/* What the agent may do everywhere. It writes no GitSecret: the accounts that it applies as do. */}}
+{{/* What the agent may do with what belongs to no namespace. */}}
 {{- define "waxwing.agent.rules.cluster" -}}
-# agent/sync: what the cluster has is held against what Git has; agent/writeback takes new wraps from the status (get reads past the cache, which keeps no sealed parts)
-- apiGroups: [waxwing.io]
-  resources: [gitsecrets]
-  verbs: [get, list, watch]
 # agent/writeback: the signed recipients of a Keyring, which a repository's note is renewed with
 - apiGroups: [waxwing.io]
   resources: [keyrings]
@@ -30,6 +30,16 @@
   resources: [namespaces]
   resourceNames: [kube-system]
   verbs: [get]
+{{- if .Values.audit.endpoint }}
+# audit/process: ask who it is that wants to read the audit log
+- apiGroups: [authentication.k8s.io]
+  resources: [tokenreviews]
+  verbs: [create]
+# audit/process: ask whether he may
+- apiGroups: [authorization.k8s.io]
+  resources: [subjectaccessreviews]
+  verbs: [create]
+{{- end }}
 {{- end -}}
 
 {{/* What the agent may do in its own namespace besides. None of it is a Secret: its credentials are mounted, and its audit log's key is on its volume. */}}
@@ -38,6 +48,10 @@
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [create]
+# audit/cluster: a leader cites the anchors of all audit logs of the cluster; agent/writeback puts their checkpoints into Git (what else is in ConfigMaps there is no secret)
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [list]
 # audit/cluster: the anchors of the agent's own replicas
 - apiGroups: [""]
   resources: [configmaps]
@@ -46,16 +60,16 @@
     - waxwing-audit-{{ include "waxwing.agent" $ }}-{{ $i }}
     {{- end }}
   verbs: [get, patch]
-# agent: leader election makes its Lease, which cannot be named in a rule before it exists (agent.guard does)
+# agent/run.go: leader election makes its Lease, which cannot be named in a rule before it exists (agent.guard does)
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create]
-# agent: leader election holds and renews its own Lease only
+# agent/run.go: leader election holds and renews its own Lease only; audit/process reads from it which term it is
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [waxwing-agent]
   verbs: [get, update]
-# agent: leader election says in an event who leads
+# agent/run.go: leader election says in an event who leads
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

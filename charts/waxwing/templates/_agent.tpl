@@ -24,6 +24,9 @@ app.kubernetes.io/component: agent
 {{- end -}}
 {{- $_ := set $seen $id true -}}
 {{- range concat (list .namespace) (.targets | default list) -}}
+{{- if and $.Values.agent.namespaces (not (has . $.Values.agent.namespaces)) -}}
+{{- fail (printf "agent.accounts: %s is of %s, which agent.namespaces does not name: the agent would neither read SecretSyncs nor apply anything there" $id .) -}}
+{{- end -}}
 {{- if eq . $.Release.Namespace -}}
 {{- fail (printf "agent.accounts: %s is of %s, which is the controller's own namespace: no GitSecret is opened there, and nobody else has an account there" $id .) -}}
 {{- end -}}
@@ -78,8 +81,11 @@ app.kubernetes.io/component: agent
 - --cache=/var/cache/waxwing
 - --audit-log=/var/lib/waxwing/audit
 - --audit-key=/var/lib/waxwing/audit.key
-{{- if not .Values.agent.persistence.enabled }}
-- --audit-ephemeral
+{{- if not .Values.audit.endpoint }}
+- --audit-bind-address=0
+{{- else if .Values.audit.tlsSecret }}
+- --audit-tls-cert-file=/etc/waxwing/audit-tls/tls.crt
+- --audit-tls-key-file=/etc/waxwing/audit-tls/tls.key
 {{- end }}
 {{- if .Values.audit.stdout }}
 - --audit-stdout
@@ -107,7 +113,7 @@ app.kubernetes.io/component: agent
 - --leader-elect-retry-period={{ . }}
 {{- end }}
 {{- $values := dict "--namespaces" "agent.namespaces" "--log-level" "logLevel" "--workers" "agent.workers" "--metrics-bind-address" "metrics.enabled" "--hook-bind-address" "agent.hook.enabled"
-  "--audit-ephemeral" "agent.persistence.enabled" "--audit-stdout" "audit.stdout" "--credentials" "agent.credentials" "--config" "agent.accounts, agent.credentials, agent.limits and agent.proxy"
+  "--audit-bind-address" "audit.endpoint" "--audit-tls-cert-file" "audit.tlsSecret" "--audit-tls-key-file" "audit.tlsSecret" "--audit-stdout" "audit.stdout" "--credentials" "agent.credentials" "--config" "agent.accounts, agent.credentials, agent.limits and agent.proxy"
   "--leader-elect-lease-duration" "leaderElection.leaseDuration" "--leader-elect-renew-deadline" "leaderElection.renewDeadline" "--leader-elect-retry-period" "leaderElection.retryPeriod" }}
 {{- range .Values.agent.extraArgs }}
 {{- $flag := . | splitList "=" | first }}
