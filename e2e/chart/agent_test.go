@@ -12,7 +12,6 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -250,21 +249,4 @@ func TestTheAgentActsAsItsAccountsOnly(t *testing.T) {
 		}
 		return err
 	})
-}
-
-// grants gives the rules of one of the agent's roles.
-func grants(t *testing.T, r rendered, kind, name string) []rbacv1.PolicyRule {
-	t.Helper()
-	for _, o := range r.objects {
-		if o.GetKind() != kind || o.GetName() != name {
-			continue
-		}
-		var role rbacv1.ClusterRole // whose rules are a Role's
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &role); err != nil {
-			t.Fatal(err)
-		}
-		return role.Rules
-	}
-	t.Fatalf("no %s %s", kind, name)
-	return nil
 }

@@ -62,11 +62,11 @@ func agentSets() map[string]set {
 			text:   []string{"driver: secrets.example.org", "mountPath: /etc/waxwing/credentials/lab", "insecureHTTP: true"},
 			noText: []string{"secretName"},
 		},
-		"two agents whose logs end with their pods": {
-			values: "audit: {stdout: true}\nagent: {enabled: true, replicas: 2, persistence: {enabled: false, size: 3Gi}, workers: 8, limits: {packMiB: 64, files: 1000}, cache: {size: 20Gi}, " +
+		"two agents with settings": {
+			values: "audit: {stdout: true}\nagent: {enabled: true, replicas: 2, persistence: {size: 3Gi, storageClass: fast-ssd}, workers: 8, limits: {packMiB: 64, files: 1000}, cache: {size: 20Gi}, " +
 				"image: {digest: \"sha256:" + digest + "\"}, extraArgs: [--leader-elect=true], extraEnv: [{name: GOMEMLIMIT, value: 200MiB}], resources: {limits: {memory: 300Mi}}}",
 			has: []string{"PodDisruptionBudget/waxwing-agent"},
-			text: []string{"--audit-stdout", "sizeLimit: 3Gi", "sizeLimit: 20Gi", "--workers=8", "packMiB: 64", "files: 1000", "- waxwing-audit-waxwing-agent-0\n", "- waxwing-audit-waxwing-agent-1\n",
+			text: []string{"--audit-stdout", "storage: 3Gi", "storageClassName: fast-ssd", "sizeLimit: 20Gi", "--workers=8", "packMiB: 64", "files: 1000", "- waxwing-audit-waxwing-agent-0\n", "- waxwing-audit-waxwing-agent-1\n",
 				`image: "waxwing-agent@sha256:` + digest + `"`, `"--leader-elect=true"`, "name: GOMEMLIMIT", "memory: 300Mi"},
 			noText: []string{"objectMiB"},
 		},
