@@ -169,9 +169,9 @@ func TestNobodyThatTheAgentCanBeReadsSecretsOrMakesPods(t *testing.T) {
 	w.mayDo(t, w.agent(), "secretsyncs.waxwing.io/status", "patch", "")
 	w.mayNot(t, w.agent(), "gitsecrets.waxwing.io", "create update patch delete", w.namespaces()...)
 	w.mayNot(t, w.agent(), "secretsyncs.waxwing.io", "create update delete", w.namespaces()...)
-	w.mayNot(t, w.agent(), "serviceaccounts", "impersonate", w.namespaces()...)              // any of a namespace
-	w.mayNot(t, w.agent(), "configmaps", "get watch update patch delete", w.namespaces()...) // any of a namespace
-	w.mayNot(t, w.agent(), "configmaps", "list", w.team, w.web, w.prod, "default", "kube-system", "")
+	w.mayNot(t, w.agent(), "serviceaccounts", "impersonate", w.namespaces()...)          // any of a namespace
+	w.mayNot(t, w.agent(), "configmaps", "watch update patch delete", w.namespaces()...) // any of a namespace
+	w.mayNot(t, w.agent(), "configmaps", "get list", w.team, w.web, w.prod, "default", "kube-system", "")
 	w.mayNot(t, w.agent(), "leases.coordination.k8s.io", "get list watch update patch delete", w.namespaces()...)
 }
 

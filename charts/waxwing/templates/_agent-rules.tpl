@@ -51,15 +51,15 @@
 # audit/cluster: a leader cites the anchors of all audit logs of the cluster; agent/writeback puts their checkpoints into Git (what else is in ConfigMaps there is no secret)
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [list]
-# audit/cluster: the anchors of the agent's own replicas
+  verbs: [get, list]
+# audit/cluster: the anchors of the agent's own replicas are changed in place
 - apiGroups: [""]
   resources: [configmaps]
   resourceNames:
     {{- range $i := until (max 1 (int .Values.agent.replicas) | int) }}
     - waxwing-audit-{{ include "waxwing.agent" $ }}-{{ $i }}
     {{- end }}
-  verbs: [get, patch]
+  verbs: [patch]
 # agent/run.go: leader election makes its Lease, which cannot be named in a rule before it exists (agent.guard does)
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
