@@ -1,11 +1,11 @@
 {{/* What the agent may do where it works: everywhere, or in the namespaces of .Values.agent.namespaces. It writes no GitSecret: the accounts that it applies as do. */}}
 {{- define "waxwing.agent.rules.objects" -}}
-# agent/live: what the cluster has is held against what Git has; agent/writeback takes new wraps from the status (get reads past the cache, which keeps no sealed parts)
+# agent/live: what the cluster has is held against what Git has; agent/writeback takes new wraps from the status
 - apiGroups: [waxwing.io]
   resources: [gitsecrets]
-  verbs: [get, list, watch]
-# agent/syncs.go: SecretSyncs say what is taken from where
-# patch: the finalizer of one whose objects go with it, and nothing else (agent.guard)
+  verbs: [list, watch]
+# agent/syncs.go: SecretSyncs say what is taken from where (get reads past the cache, so that the inventory which is pruned by is the stored one)
+# patch, agent/retire.go: the finalizer of one whose objects go with it, and nothing else (agent.guard)
 - apiGroups: [waxwing.io]
   resources: [secretsyncs]
   verbs: [get, list, watch, patch]
@@ -24,7 +24,7 @@
 # agent/writeback: the signed recipients of a Keyring, which a repository's note is renewed with
 - apiGroups: [waxwing.io]
   resources: [keyrings]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # audit/cluster: the UID of kube-system, which names the audit log
 - apiGroups: [""]
   resources: [namespaces]
