@@ -12,7 +12,7 @@ TOOL    := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 DIST    ?= dist
 # Packages with goroutines of their own run once more under the race detector.
-RACE    := ./cli/replace/... ./cli/trail/... ./repo/scan/... ./audit/... ./keyring/... ./unseal/... ./controller/...
+RACE    := ./cli/replace/... ./cli/trail/... ./repo/scan/... ./audit/... ./keyring/... ./unseal/... ./controller/... ./agent/...
 # The commands that work on many files at a time, too.
 RACE_SCRIPTS := TestScripts/(tree_signed|rewrap)$$
 SUMMARY := go run ./e2e/tools/testsummary

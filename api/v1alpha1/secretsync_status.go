@@ -127,3 +127,15 @@ type SecretSyncList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []SecretSync `json:"items"`
 }
+
+// Condition types of SecretSync besides Ready, Reconciling and Stalled; each is there only while it is true, but for WrittenBack.
+const (
+	// ConditionRefused says that something of Git was not taken: status.refused.
+	ConditionRefused = "Refused"
+	// ConditionRewritten says that the commit which is in the cluster, or was not taken, does not descend from the one before.
+	ConditionRewritten = "Rewritten"
+	// ConditionWrittenBack says whether Git has all that rotations have offered so far.
+	ConditionWrittenBack = "WrittenBack"
+	// ConditionKeysIncomplete says that status.keys may lack keys that files need: there are too many, or a file could not be read.
+	ConditionKeysIncomplete = "KeysIncomplete"
+)

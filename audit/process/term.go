@@ -1,4 +1,4 @@
-package controller
+package process
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// labelReplica is on the Lease and names the replica that holds it: the Lease's own holder is a name that the library makes up.
-	labelReplica = "waxwing.io/replica"
+	// LabelReplica is on the Lease and names the replica that holds it: the Lease's own holder is a name that the library makes up.
+	LabelReplica = "waxwing.io/replica"
 	// termRetry is how long after a failure the beginning of a term is recorded again, if no operation asks for it before.
 	termRetry = time.Second
 	// maxOthers and maxOthersBytes bound what the record of a term cites, so that it fits into a record whatever somebody has made ConfigMaps of.
@@ -29,9 +29,10 @@ type termStarter interface {
 	Begin(term int64)
 }
 
-// termLog is the audit log of the leader: nothing is recorded before the beginning of its term is. It begins when it is first used, or started. Safe for concurrent use.
-type termLog struct {
-	log termStarter
+// TermLog is the audit log of the leader: nothing is recorded before the beginning of its term is. It begins when it is first used, or started. Safe for concurrent use.
+type TermLog struct {
+	log   termStarter
+	lease string
 	// term tells the term that this replica leads in, others the anchors of the other replicas' logs.
 	term   func(context.Context) (audit.Term, error)
 	others func(context.Context) ([]audit.Anchor, error)
@@ -41,14 +42,15 @@ type termLog struct {
 	began chan struct{} // closed when that is durable
 }
 
-func newTermLog(log termStarter, term func(context.Context) (audit.Term, error), others func(context.Context) ([]audit.Anchor, error), errors *slog.Logger) *termLog {
-	t := &termLog{log: log, term: term, others: others, errors: errors, turn: make(chan struct{}, 1), began: make(chan struct{})}
+// NewTermLog gives the log of the leader that holds a Lease, which lease names. term tells the term that this replica leads in, others the anchors of the other logs.
+func NewTermLog(log termStarter, lease string, term func(context.Context) (audit.Term, error), others func(context.Context) ([]audit.Anchor, error), errors *slog.Logger) *TermLog {
+	t := &TermLog{log: log, lease: lease, term: term, others: others, errors: errors, turn: make(chan struct{}, 1), began: make(chan struct{})}
 	t.turn <- struct{}{}
 	return t
 }
 
 // Intent implements audit.Log.
-func (t *termLog) Intent(ctx context.Context, op audit.Operation, notes ...audit.Standing) (string, error) {
+func (t *TermLog) Intent(ctx context.Context, op audit.Operation, notes ...audit.Standing) (string, error) {
 	if err := t.begin(ctx); err != nil {
 		return "", err
 	}
@@ -56,12 +58,12 @@ func (t *termLog) Intent(ctx context.Context, op audit.Operation, notes ...audit
 }
 
 // Outcome implements audit.Log.
-func (t *termLog) Outcome(ctx context.Context, id string, out audit.Outcome) error {
+func (t *TermLog) Outcome(ctx context.Context, id string, out audit.Outcome) error {
 	return t.log.Outcome(ctx, id, out)
 }
 
 // Note implements audit.Log.
-func (t *termLog) Note(ctx context.Context, op audit.Operation, out audit.Outcome) error {
+func (t *TermLog) Note(ctx context.Context, op audit.Operation, out audit.Outcome) error {
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
@@ -69,7 +71,7 @@ func (t *termLog) Note(ctx context.Context, op audit.Operation, out audit.Outcom
 }
 
 // Start records the beginning of the term also where there is nothing to do in it.
-func (t *termLog) Start(ctx context.Context) error {
+func (t *TermLog) Start(ctx context.Context) error {
 	for {
 		err := t.begin(ctx)
 		if err == nil {
@@ -85,10 +87,10 @@ func (t *termLog) Start(ctx context.Context) error {
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: only a leader has a term.
-func (*termLog) NeedLeaderElection() bool { return true }
+func (*TermLog) NeedLeaderElection() bool { return true }
 
 // begin returns when the beginning of the term is durable. A process leads once: with the lead it ends.
-func (t *termLog) begin(ctx context.Context) error {
+func (t *TermLog) begin(ctx context.Context) error {
 	select {
 	case <-t.began:
 		return nil
@@ -114,7 +116,7 @@ func (t *termLog) begin(ctx context.Context) error {
 	return nil
 }
 
-func (t *termLog) record(ctx context.Context) error {
+func (t *TermLog) record(ctx context.Context) error {
 	term, err := t.term(ctx)
 	if err != nil {
 		return err
@@ -131,7 +133,7 @@ func (t *termLog) record(ctx context.Context) error {
 	term.Others = checkpoints(anchors)
 	t.log.Begin(term.Number)
 	return t.log.Note(ctx, audit.Operation{
-		Action: audit.ActionTermBegan, Object: audit.Object{Kind: "Lease", Name: leaseName}, Actor: audit.Actor{User: audit.Unattributed}, Term: &term,
+		Action: audit.ActionTermBegan, Object: audit.Object{Kind: "Lease", Name: t.lease}, Actor: audit.Actor{User: audit.Unattributed}, Term: &term,
 	}, outcome)
 }
 
@@ -153,17 +155,25 @@ func checkpoints(anchors []audit.Anchor) []string {
 	return all
 }
 
-// termOf reads the term from the Lease, uncached. Without leader election it is 0.
-func termOf(cfg Config, live client.Reader) func(context.Context) (audit.Term, error) {
+// Election is where the Lease is that replicas elect their leader by.
+type Election struct {
+	Enabled          bool
+	Namespace, Lease string
+	// Replica is this process.
+	Replica string
+}
+
+// TermOf reads the term from the Lease, uncached. Without leader election it is 0.
+func TermOf(cfg Election, live client.Reader) func(context.Context) (audit.Term, error) {
 	return func(ctx context.Context) (audit.Term, error) {
-		if !cfg.Elect.Enabled {
+		if !cfg.Enabled {
 			return audit.Term{Holder: cfg.Replica}, nil
 		}
 		var lease coordinationv1.Lease
-		if err := live.Get(ctx, client.ObjectKey{Namespace: cfg.Namespace, Name: leaseName}, &lease); err != nil {
+		if err := live.Get(ctx, client.ObjectKey{Namespace: cfg.Namespace, Name: cfg.Lease}, &lease); err != nil {
 			return audit.Term{}, fmt.Errorf("reading the Lease: %w", err)
 		}
-		if holder := lease.Labels[labelReplica]; holder != cfg.Replica || lease.Spec.HolderIdentity == nil {
+		if holder := lease.Labels[LabelReplica]; holder != cfg.Replica || lease.Spec.HolderIdentity == nil {
 			return audit.Term{}, fmt.Errorf("the Lease is held by another replica, %q", holder)
 		}
 		term := audit.Term{Holder: *lease.Spec.HolderIdentity}
@@ -175,6 +185,6 @@ func termOf(cfg Config, live client.Reader) func(context.Context) (audit.Term, e
 }
 
 var (
-	_ audit.Log                      = (*termLog)(nil)
-	_ manager.LeaderElectionRunnable = (*termLog)(nil)
+	_ audit.Log                      = (*TermLog)(nil)
+	_ manager.LeaderElectionRunnable = (*TermLog)(nil)
 )

@@ -1,4 +1,4 @@
-package controller
+package process
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	"github.com/waxwing-io/waxwing/audit/tiles"
 )
 
-// auditMetrics watch the audit log of this replica. They are a prometheus.Collector, and safe for concurrent use.
-type auditMetrics struct {
+// Metrics watch the audit log of this replica. They are a prometheus.Collector, and safe for concurrent use.
+type Metrics struct {
 	now     func() time.Time
 	log     *audit.Recorder
 	store   func() tiles.Status
@@ -23,18 +23,18 @@ type auditMetrics struct {
 	healthy, refused, queue, part, size, anchored, age, open, unmatched, left *prometheus.Desc
 }
 
-func newAuditMetrics(cfg Config, dropped func() int64) *auditMetrics {
+func newMetrics(cfg Config, dropped func() int64) *Metrics {
 	desc := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("waxwing_audit_"+name, help, nil, nil)
 	}
-	m := &auditMetrics{
-		now: cfg.Now, dropped: dropped, store: cfg.AuditStatus,
+	m := &Metrics{
+		now: cfg.Now, dropped: dropped, store: cfg.Status,
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "waxwing_audit_append_duration_seconds", Help: "Time that the audit log took to make records durable that came at the same time.",
 			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5},
 		}),
 		records:   prometheus.NewCounter(prometheus.CounterOpts{Name: "waxwing_audit_records_total", Help: "Records that this process has made durable in its audit log."}),
-		healthy:   desc("healthy", "Whether the audit log can be written (1) or not (0: nothing is opened)."),
+		healthy:   desc("healthy", "Whether the audit log can be written (1) or not (0: nothing is done that it has to record)."),
 		refused:   desc("refused", "1 while the audit log is not the one that is anchored in the cluster, so that nothing is appended to it until somebody asks for a restart."),
 		queue:     desc("queue", "Operations that wait for the audit log."),
 		part:      desc("part", "Number of the part of the audit log that is written."),
@@ -48,7 +48,8 @@ func newAuditMetrics(cfg Config, dropped func() int64) *auditMetrics {
 	return m
 }
 
-func (m *auditMetrics) register(reg prometheus.Registerer) error {
+// Register registers them.
+func (m *Metrics) Register(reg prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{m.seconds, m.records, m} {
 		if err := reg.Register(c); err != nil {
 			return fmt.Errorf("registering metrics: %w", err)
@@ -58,7 +59,7 @@ func (m *auditMetrics) register(reg prometheus.Registerer) error {
 }
 
 // observe takes each commit of the log.
-func (m *auditMetrics) observe(c audit.Commit) {
+func (m *Metrics) observe(c audit.Commit) {
 	if c.Err == nil {
 		m.seconds.Observe(c.Took.Seconds())
 		m.records.Add(float64(c.Records))
@@ -66,14 +67,14 @@ func (m *auditMetrics) observe(c audit.Commit) {
 }
 
 // Describe implements prometheus.Collector.
-func (m *auditMetrics) Describe(ch chan<- *prometheus.Desc) {
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{m.healthy, m.refused, m.queue, m.part, m.size, m.anchored, m.age, m.open, m.unmatched, m.left} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (m *auditMetrics) Collect(ch chan<- prometheus.Metric) {
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	stats, status := m.log.Stats(), m.store()
 	for desc, value := range map[*prometheus.Desc]float64{
 		m.healthy: oneIf(m.log.Err() == nil), m.refused: oneIf(status.Refused != ""), m.queue: float64(stats.Queued), m.part: float64(status.Part),

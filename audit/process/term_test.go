@@ -1,4 +1,4 @@
-package controller
+package process_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/audittest"
+	"github.com/waxwing-io/waxwing/audit/process"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 )
 
@@ -34,7 +35,7 @@ func TestNothingIsRecordedBeforeTheTerm(t *testing.T) {
 	others := func(context.Context) ([]audit.Anchor, error) {
 		return []audit.Anchor{{Part: 1, Checkpoint: "b\n"}, {Part: 2, Closed: []string{"old\n", "c\n"}}, {}}, nil
 	}
-	log := newTermLog(recorder, term, others, slog.New(slog.DiscardHandler))
+	log := process.NewTermLog(recorder, "waxwing-controller", term, others, slog.New(slog.DiscardHandler))
 	op := audit.Operation{Action: audit.ActionUnseal, Object: audit.Object{Kind: "GitSecret", Name: "db"}, Actor: audit.Actor{User: audit.Unattributed}}
 	if _, err := log.Intent(t.Context(), op); !errors.Is(err, away) {
 		t.Fatalf("an intent without a term: %v", err)
@@ -88,7 +89,7 @@ func TestATermBeginsWithoutTheOtherAnchorsWhereTheyMayNotBeRead(t *testing.T) {
 	recorder := audit.NewRecorder(audit.Config{Store: tiles.New(audittest.Config(t, dir)), Replica: "a", Now: time.Now, Rand: rand.Reader})
 	failure := errors.New("the API server is away")
 	term := func(context.Context) (audit.Term, error) { return audit.Term{Holder: "a_1"}, nil }
-	log := newTermLog(recorder, term, func(context.Context) ([]audit.Anchor, error) { return nil, failure }, slog.New(slog.DiscardHandler))
+	log := process.NewTermLog(recorder, "waxwing-controller", term, func(context.Context) ([]audit.Anchor, error) { return nil, failure }, slog.New(slog.DiscardHandler))
 	op := audit.Operation{Action: audit.ActionUnseal, Actor: audit.Actor{User: audit.Unattributed}}
 	if _, err := log.Intent(t.Context(), op); !errors.Is(err, failure) {
 		t.Fatalf("the term began: %v", err)

@@ -1,4 +1,4 @@
-package controller
+package process
 
 import (
 	"crypto/ecdsa"
@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -21,29 +22,44 @@ import (
 // ownCertificateLife is how long the certificate of a process that was given none is valid: longer than the process lives.
 const ownCertificateLife = 10 * 365 * 24 * time.Hour
 
-// serveAudit serves this replica's own log, on every replica.
-func serveAudit(mgr ctrl.Manager, cfg Config) error {
-	if cfg.AuditAddress == off {
+// off as an address switches the endpoint off, as controller-runtime has it.
+const off = "0"
+
+// Server is how the log is served.
+type Server struct {
+	// Address is HOST:PORT; "0" switches it off. CertFile and KeyFile are the TLS certificate, read again when they change; empty for one that the process makes itself.
+	Address, CertFile, KeyFile string
+	// Files serves the files of the log below /v1/audit/.
+	Files http.Handler
+	// Replica names the process in a certificate of its own.
+	Replica string
+	Now     func() time.Time
+	Rand    io.Reader
+}
+
+// Serve serves this replica's own log, on every replica.
+func Serve(mgr ctrl.Manager, cfg Server) error {
+	if cfg.Address == off {
 		return nil
 	}
 	clients, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return fmt.Errorf("serving the audit log: %w", err)
 	}
-	certificate, err := auditCertificate(mgr, cfg)
+	get, err := certificate(mgr, cfg)
 	if err != nil {
 		return fmt.Errorf("serving the audit log: %w", err)
 	}
-	listener, err := net.Listen("tcp", cfg.AuditAddress)
+	listener, err := net.Listen("tcp", cfg.Address)
 	if err != nil {
 		return fmt.Errorf("serving the audit log: %w", err)
 	}
 	patience := 10 * time.Second
 	return mgr.Add(&manager.Server{
 		Name:     "audit",
-		Listener: tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate}), ShutdownTimeout: &patience,
+		Listener: tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get}), ShutdownTimeout: &patience,
 		Server: &http.Server{
-			Handler:        newGate(clients.AuthenticationV1().TokenReviews(), clients.AuthorizationV1().SubjectAccessReviews(), cfg.AuditFiles),
+			Handler:        newGate(clients.AuthenticationV1().TokenReviews(), clients.AuthorizationV1().SubjectAccessReviews(), cfg.Files),
 			MaxHeaderBytes: 32 << 10, ReadHeaderTimeout: patience, ReadTimeout: patience, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
 		},
 	})
@@ -51,10 +67,10 @@ func serveAudit(mgr ctrl.Manager, cfg Config) error {
 
 type certificates = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
-// auditCertificate reads the files that were given, again when they change, or makes a certificate that nobody vouches for.
-func auditCertificate(mgr ctrl.Manager, cfg Config) (certificates, error) {
-	if cfg.AuditCertFile != "" {
-		watcher, err := certwatcher.New(cfg.AuditCertFile, cfg.AuditKeyFile)
+// certificate reads the files that were given, again when they change, or makes a certificate that nobody vouches for.
+func certificate(mgr ctrl.Manager, cfg Server) (certificates, error) {
+	if cfg.CertFile != "" {
+		watcher, err := certwatcher.New(cfg.CertFile, cfg.KeyFile)
 		if err != nil {
 			return nil, err
 		}
