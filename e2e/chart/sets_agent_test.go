@@ -35,7 +35,7 @@ func agentSets() map[string]set {
 		},
 		"an agent whose audit log is read with a certificate": {
 			values: "audit: {tlsSecret: audit-tls}\nagent: {enabled: true}\nnetworkPolicy: {auditFrom: [{namespaceSelector: {}}]}",
-			text:   []string{"--audit-tls-cert-file=/etc/waxwing/audit-tls/tls.crt", "# audit/process: ask who it is that wants to read the audit log"},
+			text:   []string{"--audit-tls-cert-file=/etc/waxwing/audit-tls/tls.crt", "# audit/process/gate.go: ask who it is that wants to read the audit log"},
 		},
 		"an agent whose audit log nobody reads over the network": {
 			values: "audit: {endpoint: false}\nagent: {enabled: true}\nnetworkPolicy: {auditFrom: [{namespaceSelector: {}}]}",

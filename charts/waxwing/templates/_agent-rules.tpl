@@ -31,11 +31,11 @@
   resourceNames: [kube-system]
   verbs: [get]
 {{- if .Values.audit.endpoint }}
-# audit/process: ask who it is that wants to read the audit log
+# audit/process/gate.go: ask who it is that wants to read the audit log
 - apiGroups: [authentication.k8s.io]
   resources: [tokenreviews]
   verbs: [create]
-# audit/process: ask whether he may
+# audit/process/gate.go: ask whether he may
 - apiGroups: [authorization.k8s.io]
   resources: [subjectaccessreviews]
   verbs: [create]
@@ -64,7 +64,7 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create]
-# agent/run.go: leader election holds and renews its own Lease only; audit/process reads from it which term it is
+# agent/run.go: leader election holds and renews its own Lease only; audit/process/term.go reads from it which term it is
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [waxwing-agent]
