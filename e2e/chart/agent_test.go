@@ -250,3 +250,25 @@ func TestTheAgentActsAsItsAccountsOnly(t *testing.T) {
 		return err
 	})
 }
+
+// TestTheAgentComesAndGoes holds that a release without the agent has none of its rights any more, and that its audit log and what people wrote stay.
+func TestTheAgentComesAndGoes(t *testing.T) {
+	w := installAgent(t, "comes")
+	w.ApplyYAML(t, w.team, secretSync)
+	log := object("v1", "PersistentVolumeClaim", w.namespace, "audit-"+w.agent().name+"-0")
+	harness.Eventually(t.Context(), t, "the pod and its volume are made", func(ctx context.Context) error {
+		return w.present(ctx, t, object("v1", "Pod", w.namespace, w.agent().name+"-0"), log)
+	})
+	w.run(t, "", "upgrade", w.name, chartDir, "--namespace", w.namespace, "--set", "agent.enabled=false")
+	harness.Eventually(t.Context(), t, "the agent is gone", func(ctx context.Context) error {
+		const rbac, admission = "rbac.authorization.k8s.io/v1", "admissionregistration.k8s.io/v1"
+		name := w.agent().name
+		return w.absent(ctx, t, object("apps/v1", "StatefulSet", w.namespace, name), object("v1", "ConfigMap", w.namespace, name), object("v1", "ServiceAccount", w.namespace, name),
+			object(rbac, "ClusterRole", "", name), object(rbac, "ClusterRoleBinding", "", name), object(rbac, "Role", w.namespace, name), object(rbac, "Role", w.team, name+"-impersonate"),
+			object("v1", "ServiceAccount", w.team, "waxwing-sync"), object(rbac, "RoleBinding", w.web, w.name+"-waxwing-sync."+w.team+".waxwing-sync"), object(admission, "ValidatingAdmissionPolicy", "", name+"-guard"))
+	})
+	if err := w.present(t.Context(), t, log, object("waxwing.io/v1alpha1", "SecretSync", w.team, "infra")); err != nil {
+		t.Error(err)
+	}
+	w.mayNot(t, account{w.team, "waxwing-sync"}, "gitsecrets.waxwing.io", "get create patch delete", w.namespaces()...)
+}
