@@ -36,7 +36,7 @@ func whatIsInstalled() map[string]set {
 			},
 			hasNot: []string{"Namespace/waxwing-system", "MutatingAdmissionPolicy/waxwing-applied-by", "ValidatingAdmissionPolicy/waxwing-applied-by", "PodDisruptionBudget/waxwing-controller", "ServiceMonitor/waxwing-controller"},
 			text:   []string{"helm.sh/resource-policy: keep", "volumeClaimTemplates:", `image: "waxwing-controller:0.1.0"`},
-			noText: []string{"waxwing-agent", "impersonate", "--audit-ephemeral", "--namespaces", "emptyDir", "allow-deletion: \"true\"", "topologySpreadConstraints", "--workers", "storageClassName"},
+			noText: []string{"waxwing-agent", "verbs: [impersonate]", "--audit-ephemeral", "--namespaces", "emptyDir", "allow-deletion: \"true\"", "topologySpreadConstraints", "--workers", "storageClassName"},
 		},
 		"without the kinds": {
 			values: "crds: {install: false}",
