@@ -54,7 +54,7 @@ func TestEachRightNamesTheCodeThatNeedsIt(t *testing.T) {
 	named := regexp.MustCompile(`(controller|keyring|audit|agent)/[a-z_/]+(\.go)?`)
 	for _, c := range []struct{ values, template string }{
 		{"", "rbac"}, {"namespaces: [prod]", "rbac"},
-		{teamsOfAgent, "agent-rbac"}, {strings.Replace(teamsOfAgent, "enabled: true", "enabled: true, namespaces: [team]", 1), "agent-rbac"},
+		{teamsOfAgent, "agent-rbac"}, {"agent: {enabled: true, namespaces: [team]}", "agent-rbac"},
 	} {
 		text := newHelm(t, "helm", "").render(t, c.values, "--show-only", "templates/"+c.template+".yaml").text
 		comment, rules := "", 0
