@@ -29,7 +29,7 @@ func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *setting
 	rep.plan, rep.refused = &p, sorted(t.set.Refused, p.Denied)
 	as, err := r.account(ctx, o, conf, namespacesOf(&p))
 	if err != nil {
-		rep.outcome = failure(err)
+		rep.outcome, rep.plan = failure(err), nil // nothing of it is carried out
 		return nil
 	}
 	// What is about to be applied is in the inventory before, so that nothing that was is ever left out of it.
@@ -46,6 +46,9 @@ func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *setting
 		return nil
 	}
 	results, err := as.Carry(ctx, p, &records{r, o, t}, manifests{st.reader, repo.Read}, &st.plan)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	r.carried(st, rep, results)
 	if err != nil {
 		rep.outcome = failure(err)

@@ -22,7 +22,7 @@ import (
 type Config struct {
 	// REST is the cluster and who we are there.
 	REST *rest.Config
-	// Namespace is the agent's own: its Lease and its anchor are there, and nothing is applied in it.
+	// Namespace is the agent's own: its Lease and its anchor are there.
 	Namespace string
 	// Namespaces are the only ones whose SecretSyncs are followed, and in which anything is applied; empty means all of the cluster.
 	Namespaces []string

@@ -49,7 +49,7 @@ func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Se
 		return fetched
 	}
 	st.failed, st.failures = nil, 0
-	st.due = r.now().Add(rest(intervalOf(o), r.jitter()))
+	st.due = r.now().Add(pause(intervalOf(o), r.jitter()))
 	switch {
 	case st.taken == nil || st.taken.generation != got.generation:
 		st.seen = nil

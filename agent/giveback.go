@@ -45,11 +45,11 @@ func (r *syncs) giveBack(ctx context.Context, o *v1alpha1.SecretSync, conf *sett
 		*w = written{}
 		return 0
 	}
-	dirty := st.takeOffers()
 	// Nothing is made upon a commit that is not taken, nor before the cluster has what it has.
 	if st.failed != nil || rep.reason == AuditUnavailable {
 		return 0
 	}
+	dirty := st.takeOffers()
 	if !dirty && w.commit == st.taken.commit.ID && w.generation == o.Generation && now.Before(w.due) {
 		return w.due.Sub(now)
 	}
@@ -94,6 +94,10 @@ func writtenBack(report *writeback.Report, status *v1alpha1.WriteBackStatus, err
 
 // runWriter has the writer of a SecretSync look and write.
 func (r *syncs) runWriter(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state) (writeback.Report, error) {
+	if o.Spec.Verify != nil && o.Spec.WriteBack.Strategy == v1alpha1.WritePush && o.Spec.WriteBack.SigningKey == "" {
+		// The next fetch would refuse it, and everything after it.
+		return writeback.Report{}, refuse(string(source.CommitNotSigned), "spec.verify would not let an unsigned commit be taken: set spec.writeBack.signingKey, or another strategy")
+	}
 	w := &st.written
 	if w.memory == nil {
 		w.memory = writeback.NewMemory()
@@ -176,10 +180,17 @@ func forgeAddress(repository string, f *v1alpha1.Forge) (server, name string, er
 			server = "http://" + u.Host
 		case "ssh": // whose port is another
 			server = "https://" + u.Hostname()
+			if strings.Contains(u.Hostname(), ":") {
+				server = "https://[" + u.Hostname() + "]"
+			}
 		}
 	}
 	if name = strings.Trim(f.Repository, "/"); name == "" {
-		name = strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
+		name = strings.Trim(u.Path, "/")
+		if at, err := url.Parse(server); err == nil && u.Scheme != "ssh" { // the server may be below a path
+			name = strings.TrimPrefix(name, strings.Trim(at.Path, "/")+"/")
+		}
+		name = strings.TrimSuffix(name, ".git")
 	}
 	return server, name, nil
 }

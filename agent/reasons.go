@@ -90,7 +90,7 @@ func backoff(failures int, interval time.Duration, jitter float64) time.Duration
 	return wait - time.Duration(jitter*float64(wait)/10)
 }
 
-// rest is how long to wait after a good fetch. Those that began together drift apart.
-func rest(interval time.Duration, jitter float64) time.Duration {
+// pause is how long to wait after a good fetch. Those that began together drift apart.
+func pause(interval time.Duration, jitter float64) time.Duration {
 	return interval - time.Duration(jitter*float64(interval)/10)
 }

@@ -105,13 +105,18 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 		RenewDeadline:                 &cfg.Elect.RenewDeadline,
 		RetryPeriod:                   &cfg.Elect.RetryPeriod,
 	})
-	if apimeta.IsNoMatchError(err) {
-		err = fmt.Errorf("the cluster does not know Waxwing's kinds: install the CRDs first, with the chart or from dist/crds.yaml (%w)", err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("setting up: %w", err)
+		return nil, fmt.Errorf("setting up: %w", unknownKind(err))
 	}
 	return mgr, nil
+}
+
+// unknownKind says what to do about a cluster without Waxwing's kinds.
+func unknownKind(err error) error {
+	if apimeta.IsNoMatchError(err) {
+		return fmt.Errorf("the cluster does not know Waxwing's kinds: install the CRDs first, with the chart or from dist/crds.yaml (%w)", err)
+	}
+	return err
 }
 
 // add registers everything that runs.

@@ -154,11 +154,8 @@ func (r *syncs) sooner(st *state, rep *report) time.Duration {
 		st.due = second
 	}
 	again := r.untilDue(st)
-	if rep.plan == nil {
-		return again
-	}
-	if at := rep.plan.Again; !at.IsZero() {
-		again = min(again, max(at.Sub(r.now()), time.Millisecond))
+	if rep.plan != nil && !rep.plan.Again.IsZero() {
+		again = min(again, max(rep.plan.Again.Sub(r.now()), time.Millisecond))
 	}
 	if rep.reason == ApplyFailed || rep.reason == AccountRefused || rep.reason == AccountNotNamed {
 		again = min(again, applyRetry)

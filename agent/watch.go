@@ -48,7 +48,7 @@ func watchObjects(ctx context.Context, mgr ctrl.Manager, cfg Config, known *memo
 	store = live.NewStore(seen(cfg.Namespaces), func(c live.Change) { changed(c, known, q) }, cfg.Now)
 	informer, err := mgr.GetCache().GetInformer(ctx, &v1alpha1.GitSecret{})
 	if err != nil {
-		return nil, nil, fmt.Errorf("watching GitSecrets: %w", err)
+		return nil, nil, fmt.Errorf("watching GitSecrets: %w", unknownKind(err))
 	}
 	registered, err := informer.AddEventHandler(store)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"maps"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/validate/content"
+	apicontent "k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -181,13 +181,13 @@ func (m Metadata) check() error {
 		return invalid("its metadata.namespace is not one that Kubernetes takes")
 	}
 	for key, value := range m.Labels {
-		if len(content.IsLabelKey(key)) > 0 || len(content.IsLabelValue(value)) > 0 {
+		if len(apicontent.IsLabelKey(key)) > 0 || len(apicontent.IsLabelValue(value)) > 0 {
 			return invalid("has a label that Kubernetes does not take")
 		}
 	}
 	size := 0
 	for key, value := range m.Annotations {
-		if len(content.IsLabelKey(strings.ToLower(key))) > 0 {
+		if len(apicontent.IsLabelKey(strings.ToLower(key))) > 0 {
 			return invalid("has an annotation that Kubernetes does not take")
 		}
 		size += len(key) + len(value)

@@ -203,7 +203,7 @@ func (g *gatherer) finish() *Set {
 	})
 	keys, more := keysOf(g.keys)
 	s.Keys, s.MoreKeys = keys, s.MoreKeys || more
-	return s
+	return &Set{Objects: s.Objects, Refused: s.Refused, Keys: s.Keys, MoreKeys: s.MoreKeys}
 }
 
 // twice refuses objects of one key.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -105,15 +106,7 @@ func address(r request) string {
 	return u.String()
 }
 
-func statusIs(err error, any ...int) bool {
+func statusIs(err error, codes ...int) bool {
 	var answer *answerError
-	if !errors.As(err, &answer) {
-		return false
-	}
-	for _, s := range any {
-		if answer.status == s {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &answer) && slices.Contains(codes, answer.status)
 }

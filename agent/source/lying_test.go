@@ -21,7 +21,7 @@ func lyingServer(t testing.TB, tip string, answer func(w io.Writer)) source.Plac
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
-			_, _ = fmt.Fprintf(w, "%s0000%s0000", packet("# service=git-upload-pack\n"), packet(tip+" refs/heads/main\x00side-band-64k ofs-delta shallow\n"))
+			_, _ = fmt.Fprintf(w, "%s0000%s0000", pkt("# service=git-upload-pack\n"), pkt(tip+" refs/heads/main\x00side-band-64k ofs-delta shallow\n"))
 			return
 		}
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -32,15 +32,15 @@ func lyingServer(t testing.TB, tip string, answer func(w io.Writer)) source.Plac
 	return source.Place{URL: server.URL + "/x", Branch: "main"}
 }
 
-func packet(text string) string { return fmt.Sprintf("%04x%s", len(text)+4, text) }
+func pkt(text string) string { return fmt.Sprintf("%04x%s", len(text)+4, text) }
 
 // sends is an answer with a pack.
 func sends(content []byte) func(io.Writer) {
 	return func(w io.Writer) {
-		_, _ = io.WriteString(w, "0000"+packet("NAK\n"))
+		_, _ = io.WriteString(w, "0000"+pkt("NAK\n"))
 		for rest := content; len(rest) > 0; {
 			n := min(len(rest), 60_000)
-			_, _ = io.WriteString(w, packet("\x01"+string(rest[:n])))
+			_, _ = io.WriteString(w, pkt("\x01"+string(rest[:n])))
 			rest = rest[n:]
 		}
 		_, _ = io.WriteString(w, "0000")
@@ -76,10 +76,10 @@ func TestServersThatLie(t *testing.T) {
 		"no such pack":       {sends([]byte(strings.Repeat("no pack at all, only words. ", 10))), source.FetchFailed, "not whole"},
 		"nothing":            {func(io.Writer) {}, source.FetchFailed, ""},
 		"another protocol":   {func(w io.Writer) { _, _ = io.WriteString(w, "<html>please log in</html>") }, source.FetchFailed, ""},
-		"an error":           {func(w io.Writer) { _, _ = io.WriteString(w, packet("ERR upload-pack: \x1b[31mnot our ref\n")) }, source.FetchFailed, "not our ref"},
-		"an error in a pack": {func(w io.Writer) { _, _ = io.WriteString(w, "0000"+packet("NAK\n")+packet("\x03out of\nmemory")) }, source.FetchFailed, "out of memory"},
+		"an error":           {func(w io.Writer) { _, _ = io.WriteString(w, pkt("ERR upload-pack: \x1b[31mnot our ref\n")) }, source.FetchFailed, "not our ref"},
+		"an error in a pack": {func(w io.Writer) { _, _ = io.WriteString(w, "0000"+pkt("NAK\n")+pkt("\x03out of\nmemory")) }, source.FetchFailed, "out of memory"},
 		"shallows without end": {func(w io.Writer) {
-			line := packet("shallow " + strings.Repeat("1", 40) + "\n")
+			line := pkt("shallow " + strings.Repeat("1", 40) + "\n")
 			for range 100_000 {
 				if _, err := io.WriteString(w, line); err != nil {
 					return
@@ -87,9 +87,9 @@ func TestServersThatLie(t *testing.T) {
 			}
 		}, source.FetchFailed, ""},
 		"progress without end": {func(w io.Writer) {
-			_, _ = io.WriteString(w, "0000"+packet("NAK\n"))
+			_, _ = io.WriteString(w, "0000"+pkt("NAK\n"))
 			for {
-				if _, err := io.WriteString(w, packet("\x02counting\n")); err != nil {
+				if _, err := io.WriteString(w, pkt("\x02counting\n")); err != nil {
 					return
 				}
 			}

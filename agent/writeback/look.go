@@ -16,6 +16,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -136,7 +138,7 @@ func (l *look) list(ctx context.Context) error {
 	var all []source.File
 	for _, f := range l.in.Files {
 		l.byPath[f.Path] = f
-		if f.Kind == source.Regular && f.Size <= MaxFile && below(l.in.Folder, f.Path) && scan.IsManifest(path.Base(f.Path)) {
+		if f.Kind == source.Regular && f.Size <= MaxFile && below(l.in.Folder, f.Path) && plain(f.Path) && scan.IsManifest(path.Base(f.Path)) {
 			all = append(all, f)
 		}
 	}
@@ -162,6 +164,16 @@ func (l *look) list(ctx context.Context) error {
 func below(folder, name string) bool {
 	folder = strings.Trim(path.Clean("/"+folder), "/")
 	return folder == "" || strings.HasPrefix(name, folder+"/")
+}
+
+// plain says whether a path is one that honest Git has, so that it can be written to. What is in files with others nobody syncs.
+func plain(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || part == "." || part == ".." || strings.EqualFold(part, ".git") || strings.ContainsFunc(part, unicode.IsControl) {
+			return false
+		}
+	}
+	return utf8.ValidString(name)
 }
 
 // reader reads files of the commit by path.

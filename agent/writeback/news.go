@@ -94,6 +94,9 @@ func (l *look) hear(h repo.Holder, k *Keyring) *heard {
 
 // here reads the repository's note, and sees that one can be written in its place.
 func (l *look) here(n *heard) error {
+	if !plain(n.note) {
+		return fmt.Errorf("%s: nothing is written to such a path", shown(n.note))
+	}
 	for dir := path.Dir(n.note); dir != "."; dir = path.Dir(dir) {
 		if _, is := l.byPath[dir]; is {
 			return fmt.Errorf("%s: %s is no folder", n.note, dir)

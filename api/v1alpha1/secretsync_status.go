@@ -75,7 +75,7 @@ type SyncRefusal struct {
 // SyncInventory are objects of one namespace.
 type SyncInventory struct {
 	Namespace string `json:"namespace"`
-	// +listType=set
+	// +listType=atomic
 	Names []string `json:"names"`
 }
 
@@ -139,3 +139,6 @@ const (
 	// ConditionKeysIncomplete says that status.keys may lack keys that files need: there are too many, or a file could not be read.
 	ConditionKeysIncomplete = "KeysIncomplete"
 )
+
+// MaxSyncKeys is how many key ids status.keys has at the most.
+const MaxSyncKeys = 1024

@@ -17,6 +17,7 @@ var version = "dev"
 const gcMemory = 192 << 20
 
 func main() {
+	noCore()
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(gcMemory)
 	}

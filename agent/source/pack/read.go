@@ -26,6 +26,8 @@ type Pack struct {
 	x      *os.File // nil where the index is in memory
 	index  *index
 	heavy  sync.Mutex
+	// readers are for reuse: inflating takes buffers that are larger than most objects.
+	readers sync.Pool
 }
 
 // Open opens a pack that Index has indexed. Errors are ErrTorn where one of the files is not what was written. It takes the files over.
@@ -103,7 +105,11 @@ func (p *Pack) Read(id ID) (Type, []byte, error) {
 }
 
 func (p *Pack) read(e Entry) ([]byte, error) {
-	r := reader{pack: p, in: newStream(p.file, p.size, 4<<10), buffer: bufio.NewReader(nil)}
+	r, is := p.readers.Get().(*reader)
+	if !is {
+		r = &reader{pack: p, in: newStream(p.file, p.size, 4<<10), buffer: bufio.NewReader(nil)}
+	}
+	defer p.readers.Put(r)
 	chain, work, err := r.chain(e)
 	if err != nil {
 		return nil, err

@@ -40,6 +40,7 @@ type scan struct {
 	offsets []byOffset // by base
 	ids     []byID     // by base
 	total   int64
+	buffer  []byte
 }
 
 // scanPack reads a pack from its beginning to its end: all that is in it is counted, what is no delta gets its id.
@@ -54,7 +55,7 @@ func scanPack(ctx context.Context, file io.ReaderAt, size int64, limits Limits) 
 	if err != nil {
 		return nil, err
 	}
-	s := &scan{limits: limits, entries: make([]entry, 0, count)}
+	s := &scan{limits: limits, entries: make([]entry, 0, count), buffer: make([]byte, 32<<10)}
 	in := newStream(file, size, 64<<10)
 	in.seek(packHeader)
 	hash, delta := newHasher(), bufio.NewReader(nil)
@@ -154,7 +155,7 @@ func (s *scan) next(in *stream, hash hasher, delta *bufio.Reader) error {
 	default:
 		e.typ, e.size = h.typ, uint32(h.size)
 		hash.begin(h.typ, h.size)
-		if _, err := io.Copy(hash, content); err != nil {
+		if _, err := io.CopyBuffer(hash, content, s.buffer); err != nil {
 			return err
 		}
 		if e.id, err = hash.id(); err != nil {

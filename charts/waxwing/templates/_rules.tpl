@@ -62,6 +62,10 @@
 - apiGroups: [waxwing.io]
   resources: [keyrings/status]
   verbs: [patch]
+# controller/uses_git.go: SecretSyncs say which keys the files that they follow need (in namespaced mode too: a repository may be followed from any namespace)
+- apiGroups: [waxwing.io]
+  resources: [secretsyncs]
+  verbs: [list]
 {{- end -}}
 
 {{/* What the controller may do in its own namespace besides. */}}

@@ -1,4 +1,5 @@
-package vaulttest
+// Package certs makes certificates for tests: authorities of their own, and whatever they vouch for.
+package certs
 
 import (
 	"crypto/ecdsa"
@@ -31,8 +32,8 @@ type Certificate struct {
 	NotBefore, NotAfter time.Time
 }
 
-// NewAuthority makes one.
-func NewAuthority(t testing.TB) *Authority {
+// New makes one.
+func New(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{key: newKey(t)}
 	template := &x509.Certificate{
