@@ -1,7 +1,19 @@
 // Package forge makes pull requests at Gitea, GitHub and GitLab.
+//
+// It guarantees that a token goes to the server that was named and to no other, never into an error, that what a server answers costs no more than is bounded here, and that
+// a pull request which a person has closed is not made again for the same commit. It makes four kinds of requests, which the servers' REST interfaces have had for years.
 package forge
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+)
 
 // PullRequest is asked for by its branches: there is one at most from Head to Base.
 type PullRequest struct {
@@ -11,9 +23,82 @@ type PullRequest struct {
 
 // Forge is one repository of a server.
 type Forge interface {
-	// Ensure has an open pull request from Head to Base, makes one where there is none, brings its title and body up to date, and gives its address. It never reopens one that
-	// a person has closed at this very commit; then the address is empty.
+	// Ensure has an open pull request from Head to Base, makes one where there is none, brings its title and body up to date, and gives its address. It never makes one anew for a
+	// commit at which one was closed or merged; then the address is empty.
 	Ensure(ctx context.Context, pr PullRequest, commit string) (url string, err error)
-	// Protected says whether the credentials cannot push to a branch because it is protected.
+	// Protected says whether the credentials cannot push to a branch because it is protected. GitHub does not say whether they can: there, every protected branch counts.
 	Protected(ctx context.Context, branch string) (bool, error)
+}
+
+// Access is how a repository of a forge is reached. It prints as [redacted].
+type Access struct {
+	// URL is the server's address, such as https://git.example.com, with a path if it is below one; for GitHub https://github.com, or that of an own server.
+	URL string
+	// Repository is OWNER/NAME, with groups where the server has them.
+	Repository string
+	Token      string
+	// CA is what certificates have to be signed by, in PEM; empty: the authorities of the system. Proxy is the address of one, or empty; the environment says nothing.
+	CA    []byte
+	Proxy string
+	// InsecureHTTP lets http:// be used.
+	InsecureHTTP bool
+	// Pause waits, between tries; nil: by the clock.
+	Pause func(ctx context.Context, d time.Duration) error
+}
+
+// Format prints nothing of it.
+func (Access) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
+
+// New is a repository of a server of kind Gitea, GitHub or GitLab (v1alpha1.Forge).
+func New(kind string, a Access) (Forge, error) {
+	repository := strings.TrimSuffix(strings.Trim(a.Repository, "/"), ".git")
+	parts := strings.Split(repository, "/")
+	for _, p := range parts {
+		if p == "" || p == "." || p == ".." {
+			return nil, fmt.Errorf("%q is no repository of a forge, such as team/infra", a.Repository)
+		}
+	}
+	if len(parts) < 2 || len(parts) > 2 && kind != v1alpha1.ForgeGitLab {
+		return nil, fmt.Errorf("%q is no repository of a forge, such as team/infra", a.Repository)
+	}
+	if a.Pause == nil {
+		a.Pause = pause
+	}
+	c, err := newClient(a)
+	if err != nil {
+		return nil, err
+	}
+	repo := "/repos/" + url.PathEscape(parts[0]) + "/" + url.PathEscape(parts[1])
+	switch kind {
+	case v1alpha1.ForgeGitea:
+		c.below("/api/v1")
+		c.header.Set("Authorization", "token "+a.Token)
+		return &forge{&gitea{c, repo}, a.Pause}, nil
+	case v1alpha1.ForgeGitHub:
+		if c.host() == "github.com" {
+			c.base = "https://api.github.com"
+		} else {
+			c.below("/api/v3")
+		}
+		c.header.Set("Authorization", "Bearer "+a.Token)
+		c.header.Set("Accept", "application/vnd.github+json")
+		c.header.Set("X-GitHub-Api-Version", "2022-11-28")
+		return &forge{&github{c, repo, repository, parts[0]}, a.Pause}, nil
+	case v1alpha1.ForgeGitLab:
+		c.below("/api/v4")
+		c.header.Set("Private-Token", a.Token)
+		return &forge{&gitlab{c, "/projects/" + url.PathEscape(repository)}, a.Pause}, nil
+	}
+	return nil, fmt.Errorf("%q is no kind of forge: Gitea, GitHub and GitLab are", kind)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }
