@@ -85,9 +85,10 @@ manifests: ## render the chart into plain manifests: dist/crds.yaml and dist/wax
 	  render --set crds.install=false --set image.tag=$(VERSION) >$(DIST)/waxwing.yaml
 
 .PHONY: image
-image: ## build the controller's image for amd64 and arm64 into dist/waxwing-controller.tar and print its digest
-	@cd tools/image && go run . --root ../.. --version $(VERSION) --revision "$$(git rev-parse HEAD 2>/dev/null || true)" \
-	  --name waxwing-controller:$(VERSION) --out $(abspath $(DIST))/waxwing-controller.tar
+image: ## build the images of controller and agent for amd64 and arm64 into dist/waxwing-*.tar and print their digests
+	@cd tools/image && for program in waxwing-controller waxwing-agent; do \
+	  digest=$$(go run . --root ../.. --program $$program --version $(VERSION) --revision "$$(git rev-parse HEAD 2>/dev/null || true)" \
+	    --name $$program:$(VERSION) --out $(abspath $(DIST))/$$program.tar); echo "$$program $$digest"; done
 
 .PHONY: bench
 bench: tools ## print every measured figure as a ratio to a named baseline of the same run

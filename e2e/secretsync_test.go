@@ -87,7 +87,7 @@ func wholeSync() string {
     credentials: infra
     interval: 10s
     rewritten: Stop
-    accept: ` + strings.Repeat("0", 40) + `
+    accept: "` + strings.Repeat("0", 40) + `"
   mode: Apply
   serviceAccountName: waxwing-sync
   prune: {mode: DryRun, maxPercent: 0}

@@ -98,7 +98,7 @@ func Catalogue() []Tool {
 			Dir:      "tools/image",
 			Package:  ".",
 			Upstream: "github.com/google/go-containerregistry",
-			About:    "what builds the controller's image, with go-containerregistry",
+			About:    "what builds the programs' images, with go-containerregistry",
 			Cost:     "a few seconds",
 		},
 		{
