@@ -109,6 +109,22 @@ func TestTheAgentsGitIsAlone(t *testing.T) {
 	}
 }
 
+// TestWhatGitWantsIsReadAlone has the room that says what is in Git's files know neither Git nor a cluster.
+func TestWhatGitWantsIsReadAlone(t *testing.T) {
+	for _, p := range list(t) {
+		if p.ImportPath != module+"agent/desired" {
+			continue
+		}
+		for _, dep := range p.Deps {
+			for _, prefix := range []string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime", "github.com/go-git/", module + "agent/source", "net/http"} {
+				if strings.HasPrefix(dep, prefix) {
+					t.Errorf("%s depends on %s", p.ImportPath, dep)
+				}
+			}
+		}
+	}
+}
+
 func TestNoJunkDrawers(t *testing.T) {
 	for _, p := range list(t) {
 		last := p.ImportPath[strings.LastIndex(p.ImportPath, "/")+1:]
