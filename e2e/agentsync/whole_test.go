@@ -51,6 +51,7 @@ kind: Role
 metadata: {name: test-agent-whole, namespace: %[1]s}
 rules:
 - {apiGroups: [""], resources: [configmaps], verbs: [get, create, patch, list]}
+- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, create, update]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -107,7 +108,7 @@ func (w *whole) start() {
 		Path: harness.BuildBinary(w.T, "./cmd/waxwing-agent"),
 		Args: []string{
 			"--kubeconfig", w.ServiceAccountKubeconfig(w.T, harness.WaxwingNamespace, "test-agent"), "--namespace", harness.WaxwingNamespace, "--replica", harness.ReplicaOf(w.log),
-			"--leader-elect=false", "--config", filepath.Join(w.dir, "agent.yaml"), "--credentials", filepath.Join(w.dir, "credentials"), "--cache", filepath.Join(w.dir, "cache"),
+			"--config", filepath.Join(w.dir, "agent.yaml"), "--credentials", filepath.Join(w.dir, "credentials"), "--cache", filepath.Join(w.dir, "cache"),
 			"--audit-log", w.log, "--hook-bind-address", hook, "--metrics-bind-address", "0", "--health-bind-address", health, "--audit-bind-address", "0",
 		},
 	})
@@ -293,6 +294,9 @@ func (w *whole) told() {
 	for _, r := range audittest.Records(w.T, w.log) {
 		if r.Operation != nil {
 			found[string(r.Operation.Action)] = true
+			if strings.HasPrefix(string(r.Operation.Action), "sync.") && (r.Term == nil || r.Replica != harness.ReplicaOf(w.log)) {
+				w.Errorf("a record is of no term, or of another replica: %+v", r)
+			}
 		}
 		switch r.Phase {
 		case "intent":
