@@ -12,13 +12,13 @@ TOOL    := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 DIST    ?= dist
 # Packages with goroutines of their own run once more under the race detector.
-RACE    := ./cli/replace/... ./cli/trail/... ./repo/scan/... ./audit/... ./keyring/... ./unseal/... ./controller/...
+RACE    := ./cli/replace/... ./cli/trail/... ./repo/scan/... ./audit/... ./keyring/... ./unseal/... ./controller/... ./agent/...
 # The commands that work on many files at a time, too.
 RACE_SCRIPTS := TestScripts/(tree_signed|rewrap)$$
 SUMMARY := go run ./e2e/tools/testsummary
 # The longest first, so that none is left over at the end. Half of the time of the end-to-end tests is waiting, so twice as many packages as there are processors run
 # at a time, and four at least; each of these may have a control plane (400 MB).
-LONGEST := ./e2e ./e2e/faults ./e2e/docs ./e2e/vault ./e2e/keysources ./e2e/rotation ./e2e/auditfaults ./e2e/chart
+LONGEST := ./e2e ./e2e/faults ./e2e/docs ./e2e/agent ./e2e/agentsync ./e2e/vault ./e2e/keysources ./e2e/rotation ./e2e/auditfaults ./e2e/chart
 AT_ONCE ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 2 ? 2 * n : 4)))
 
 .PHONY: help
@@ -34,8 +34,8 @@ man: ## write the manual pages of seal into dist/man
 	go run ./cli/mangen dist/man
 
 .PHONY: tools
-tools: ## build the test control plane, kubectl, helm, kubeconform, tlogcheck and Vault once, into the user's cache
-	@go run ./e2e/tools/fetch controlplane kubectl helm helm3 kubeconform tlogcheck vault vault-plugin-auth-kubernetes >/dev/null
+tools: ## build the test control plane, kubectl, helm, kubeconform, tlogcheck, Vault and Gitea once, into the user's cache
+	@go run ./e2e/tools/fetch controlplane kubectl helm helm3 kubeconform tlogcheck vault vault-plugin-auth-kubernetes gitea >/dev/null
 
 # What people have and a bare machine may lack: tmux is the terminal of the tests, ssh-keygen makes keys for docs/sign.md.
 .PHONY: prerequisites
@@ -85,9 +85,10 @@ manifests: ## render the chart into plain manifests: dist/crds.yaml and dist/wax
 	  render --set crds.install=false --set image.tag=$(VERSION) >$(DIST)/waxwing.yaml
 
 .PHONY: image
-image: ## build the controller's image for amd64 and arm64 into dist/waxwing-controller.tar and print its digest
-	@cd tools/image && go run . --root ../.. --version $(VERSION) --revision "$$(git rev-parse HEAD 2>/dev/null || true)" \
-	  --name waxwing-controller:$(VERSION) --out $(abspath $(DIST))/waxwing-controller.tar
+image: ## build the images of controller and agent for amd64 and arm64 into dist/waxwing-*.tar and print their digests
+	@cd tools/image && for program in waxwing-controller waxwing-agent; do \
+	  digest=$$(go run . --root ../.. --program $$program --version $(VERSION) --revision "$$(git rev-parse HEAD 2>/dev/null || true)" \
+	    --name $$program:$(VERSION) --out $(abspath $(DIST))/$$program.tar); echo "$$program $$digest"; done
 
 .PHONY: bench
 bench: tools ## print every measured figure as a ratio to a named baseline of the same run

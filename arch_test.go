@@ -80,10 +80,43 @@ func TestRoomsStayFreeOf(t *testing.T) {
 		"unseal":     {"github.com/hashicorp/vault", "k8s.io/client-go/rest", "sigs.k8s.io/controller-runtime", "net/http/httptest"},
 		"controller": {"github.com/hashicorp/vault", module + "manifest", module + "repo"},
 		"cli":        {"sigs.k8s.io/controller-runtime", "github.com/hashicorp/vault"},
+		"agent":      {"github.com/hashicorp/vault", module + "keyring", module + "unseal", module + "controller", module + "cli"},
 	}
 	for _, p := range list(t) {
 		for _, prefix := range forbidden[room(p.ImportPath)] {
 			for _, dep := range p.Deps {
+				if strings.HasPrefix(dep, prefix) {
+					t.Errorf("%s depends on %s", p.ImportPath, dep)
+				}
+			}
+		}
+	}
+}
+
+// TestTheAgentsGitIsAlone has the room that reads what strangers have made know nothing else, and run no program.
+func TestTheAgentsGitIsAlone(t *testing.T) {
+	for _, p := range list(t) {
+		if !strings.HasPrefix(p.ImportPath, module+"agent/source") {
+			continue
+		}
+		for _, dep := range p.Deps {
+			for _, prefix := range []string{"k8s.io/", "sigs.k8s.io/", "os/exec", "github.com/go-git/go-git/v5/plumbing/transport", "github.com/xanzy/ssh-agent"} {
+				if strings.HasPrefix(dep, prefix) {
+					t.Errorf("%s depends on %s", p.ImportPath, dep)
+				}
+			}
+		}
+	}
+}
+
+// TestWhatGitWantsIsReadAlone has the room that says what is in Git's files know neither Git nor a cluster.
+func TestWhatGitWantsIsReadAlone(t *testing.T) {
+	for _, p := range list(t) {
+		if p.ImportPath != module+"agent/desired" {
+			continue
+		}
+		for _, dep := range p.Deps {
+			for _, prefix := range []string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime", "github.com/go-git/", module + "agent/source"} {
 				if strings.HasPrefix(dep, prefix) {
 					t.Errorf("%s depends on %s", p.ImportPath, dep)
 				}

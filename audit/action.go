@@ -26,9 +26,12 @@ const (
 	ActionKeyringDeleted Action = "keyring.deleted" // a Keyring is gone, as observed
 	ActionRewrapOffered  Action = "rewrap.offered"  // new wraps were made and offered
 	ActionRewrapSeen     Action = "rewrap.seen"     // an offered wrap came back from Git
-	ActionSyncApplied    Action = "sync.applied"    // a GitSecret from Git was applied
-	ActionSyncPruned     Action = "sync.pruned"     // a GitSecret that is not in Git any more was deleted
+	ActionSyncSynced     Action = "sync.synced"     // a commit was taken, and all of it is in the cluster but for what was refused
+	ActionSyncApplied    Action = "sync.applied"    // GitSecrets from Git are applied
+	ActionSyncPruned     Action = "sync.pruned"     // GitSecrets that are not in Git any more are deleted
 	ActionSyncDenied     Action = "sync.denied"     // something in Git was not applied
+	ActionSyncPushed     Action = "sync.pushed"     // new wraps and notes were pushed to Git
+	ActionSyncAnchored   Action = "sync.anchored"   // checkpoints of audit logs were pushed to Git
 	ActionExport         Action = "export"          // records left the log as a compliance export
 	ActionTermBegan      Action = "term.began"      // a replica leads from here on
 	ActionLogStarted     Action = "log.started"

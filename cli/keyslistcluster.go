@@ -115,5 +115,8 @@ func usesText(u *v1alpha1.KeyUses) string {
 	if u.Gone > 0 {
 		text += fmt.Sprintf(", %d gone", u.Gone)
 	}
+	if len(u.Git) > 0 {
+		text += ", in Git"
+	}
 	return text
 }

@@ -187,14 +187,29 @@ func (r *usesReport) countedLine(now time.Time) string {
 	}
 	c := r.Counted
 	text := fmt.Sprintf("counted by the controller %s ago: ", spanWords(max(now.Sub(c.Counted.Time), 0)))
-	if c.Objects == 0 && c.Gone == 0 {
+	if c.Objects == 0 && c.Gone == 0 && len(c.Git) == 0 {
 		return text + "no use known"
 	}
 	text += countOf(int(c.Objects), "object") + " of the cluster"
 	if c.Gone > 0 {
 		text += fmt.Sprintf(", and %d gone from it, which going back in Git needs the key for", c.Gone)
 	}
+	if len(c.Git) > 0 {
+		text += "; files that " + followedBy(c.Git) + " are wrapped for it"
+	}
 	return text
+}
+
+// followedBy names SecretSyncs, whose names come from the cluster.
+func followedBy(syncs []string) string {
+	var names []string
+	for _, name := range syncs {
+		names = append(names, shown(name))
+	}
+	if len(names) == 1 {
+		return "SecretSync " + names[0] + " follows"
+	}
+	return "SecretSyncs " + strings.Join(names, ", ") + " follow"
 }
 
 // firstFew are the lines for as many of n as people read.

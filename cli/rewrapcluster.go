@@ -24,7 +24,7 @@ type clusterOffers struct {
 	keyrings map[string]keyringAnswer
 	news     map[newsKey]*holderNews
 	offers   *rewrap.Offers
-	live     map[string]liveEnvelope
+	live     map[string]rewrap.Live
 	closed   map[string]bool // namespaces that could not be listed
 	refused  []refusedOffer
 	warnings []string
@@ -41,7 +41,7 @@ type refusedOffer struct {
 // ask gets what the cluster says, or the file that was taken from it.
 func (r *rewrapper) ask(ctx context.Context) error {
 	c := &clusterOffers{env: r.env, o: r.o, tree: r.source.tree, keyrings: map[string]keyringAnswer{}, news: map[newsKey]*holderNews{},
-		live: map[string]liveEnvelope{}, closed: map[string]bool{}}
+		live: map[string]rewrap.Live{}, closed: map[string]bool{}}
 	if c.pinned, c.flags = r.pinned(), len(r.o.statementKeys) > 0; len(c.pinned) == 0 {
 		return usage("seal init --keyring NAME pins one in "+repo.SettingsName+", --statement-key VKEY gives one; with -i IDENTITY wraps are made offline",
 			"no statement key is pinned for these files, so that offers of a cluster cannot be verified")

@@ -134,7 +134,7 @@ func saveNote(batch *replace.Batch, n *holderNews) error {
 	if err := os.MkdirAll(dir, folderMode); err != nil {
 		return fmt.Errorf("making the folder of notes: %w", err)
 	}
-	return withWayOut(batch.Write(n.holder.Note, n.note, sealedMode))
+	return withWayOut(batch.Write(n.holder.Note, n.Note, sealedMode))
 }
 
 // rewrapOne works on one file.

@@ -3,18 +3,11 @@ package cli
 import (
 	"errors"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/cli/cluster"
 	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/repo/rewrap"
 )
-
-// liveEnvelope is an envelope of an object of the cluster, as far as it tells why nothing is offered for it.
-type liveEnvelope struct {
-	closed string              // why the controller has not opened the object; empty where it has
-	keys   map[string][]string // which keys its wraps are for, of holders whose statement keys are pinned
-}
 
 // liveObject is the part of a GitSecret of the cluster, or of a Keyring, that a rewrap looks at.
 type liveObject struct {
@@ -31,7 +24,7 @@ type liveObject struct {
 	}
 	Status struct {
 		ObservedGeneration int64
-		Conditions         []struct{ Type, Status, Reason string }
+		Conditions         []rewrap.Condition
 		Rewrap             []v1alpha1.RewrapOffer
 		Recipients         string // of a Keyring
 		StatementKey       string
@@ -59,37 +52,17 @@ func (c *clusterOffers) addObject(o *liveObject) {
 			c.refused = append(c.refused, refusedOffer{o.Metadata.Namespace, o.Metadata.Name, offer.Holder, err.Error()})
 		}
 	}
-	state := o.closed()
+	state := rewrap.Closed(o.Metadata.DeletionTimestamp != nil, o.Metadata.Generation, o.Status.ObservedGeneration, o.Status.Conditions)
 	for id, e := range o.Spec.Envelopes {
-		if known, ok := c.live[id]; ok && known.closed == "" {
+		if known, ok := c.live[id]; ok && known.Closed == "" {
 			continue // an object that was opened tells more than a copy that was not
 		}
-		l := liveEnvelope{closed: state, keys: map[string][]string{}}
+		l := rewrap.Live{Closed: state, Keys: map[string][]string{}}
 		for _, h := range c.pinned {
 			if w, ok := e.Wraps[h.Name]; ok {
-				l.keys[h.Name] = w.Keys
+				l.Keys[h.Name] = w.Keys
 			}
 		}
 		c.live[id] = l
 	}
 }
-
-// closed says why the controller has not opened the object as it is; empty where it has.
-func (o *liveObject) closed() string {
-	if o.Metadata.DeletionTimestamp != nil {
-		return "it is being deleted"
-	}
-	for _, condition := range o.Status.Conditions {
-		if condition.Type != v1alpha1.ConditionReady || o.Status.ObservedGeneration != o.Metadata.Generation {
-			continue
-		}
-		if condition.Status == string(metav1.ConditionTrue) && condition.Reason == reasonUnsealed {
-			return ""
-		}
-		return condition.Reason
-	}
-	return "the controller has not looked at it yet"
-}
-
-// reasonUnsealed is the controller's reason for an object that it has opened.
-const reasonUnsealed = "Unsealed"

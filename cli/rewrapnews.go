@@ -10,17 +10,15 @@ import (
 	"strings"
 
 	"github.com/waxwing-io/waxwing/cli/cluster"
-	"github.com/waxwing-io/waxwing/crypto/statement"
 	"github.com/waxwing-io/waxwing/repo"
+	"github.com/waxwing-io/waxwing/repo/rewrap"
 )
 
 // holderNews is what is known of the recipients of a holder whose statement key is pinned: the newest set that verifies under it, of the repository or of the cluster.
 type holderNews struct {
+	rewrap.News
 	holder repo.Holder
-	set    *statement.Recipients // nil where there is none
-	note   []byte                // its note, where it is newer than the repository's
-	was    uint64                // the number of the repository's set; 0 for none
-	absent string                // why this is not the holder's cluster; empty where it is, or could not be asked
+	absent string // why this is not the holder's cluster; empty where it is, or could not be asked
 }
 
 // newsKey tells apart holders of one name that several repositories, or parts of one, define.
@@ -89,7 +87,7 @@ func (c *clusterOffers) hear(ctx context.Context) error {
 
 // local is what the repository has.
 func (c *clusterOffers) local(h repo.Holder) (*holderNews, error) {
-	n := &holderNews{holder: h}
+	n := &holderNews{holder: h, News: rewrap.News{Holder: h.Name, Pin: h.StatementKey}}
 	if h.Note == "" {
 		return n, nil
 	}
@@ -100,7 +98,7 @@ func (c *clusterOffers) local(h repo.Holder) (*holderNews, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.set, n.was = set.Statement, set.Statement.Set
+	n.Set, n.Was = set.Statement, set.Statement.Set
 	return n, nil
 }
 
@@ -130,18 +128,14 @@ func (c *clusterOffers) compare(n *holderNews, p *cluster.Published) (refusal, e
 	if _, err := fetched.verify(p); err != nil {
 		return err, nil
 	}
-	now, err := statement.OpenRecipients(p.Note, n.holder.StatementKey)
-	switch {
-	case err != nil:
-		return nil, err
-	case n.set == nil || now.Set > n.set.Set:
-		n.set, n.note = &now, p.Note
-	case now.Set < n.set.Set:
-		c.warnings = append(c.warnings, fmt.Sprintf("the cluster gives set %d of holder %s, and %s has set %d already: the newer one counts", now.Set, n.holder.Name, c.shown(n.holder.Note), n.set.Set))
-	default:
-		return nil, sameSet(c.shown(n.holder.Note), *n.set, now)
+	err = n.Hear(rewrap.Published{StatementKey: p.StatementKey, Note: p.Note})
+	if sets := (*rewrap.SetsError)(nil); errors.As(err, &sets) {
+		return nil, sameSet(c.shown(n.holder.Note), sets.Here, sets.There)
 	}
-	return nil, nil
+	if n.Behind > 0 {
+		c.warnings = append(c.warnings, fmt.Sprintf("the cluster gives set %d of holder %s, and %s has set %d already: the newer one counts", n.Behind, n.holder.Name, c.shown(n.holder.Note), n.Set.Set))
+	}
+	return nil, err
 }
 
 // shown is a path as messages name it.
@@ -159,20 +153,20 @@ func (c *clusterOffers) shown(path string) string {
 // set gives the recipients of a holder of the settings.
 func (c *clusterOffers) set(h repo.Holder) (repo.Set, error) {
 	n := c.news[newsOf(h)]
-	if h.StatementKey == "" || n == nil || n.set == nil {
+	if h.StatementKey == "" || n == nil || n.Set == nil {
 		return c.tree.Set(h)
 	}
-	return repo.Set{Holder: n.set.SealHolder(), Statement: n.set}, nil
+	return repo.Set{Holder: n.Set.SealHolder(), Statement: n.Set}, nil
 }
 
 // give has the holders of --statement-key be those of all files.
 func (c *clusterOffers) give(source *recipientSource) error {
 	for _, h := range c.pinned {
 		n := c.news[newsOf(h)]
-		if n.set == nil {
+		if n.Set == nil {
 			return failed("", "the recipients of holder %s are not known: %s", h.Name, n.absent)
 		}
-		source.given = append(source.given, n.set.SealHolder())
+		source.given = append(source.given, n.Set.SealHolder())
 	}
 	return nil
 }
@@ -198,7 +192,7 @@ func (c *clusterOffers) of(at *place, name string) *holderNews {
 func (c *clusterOffers) renewed() []*holderNews {
 	var all []*holderNews
 	for _, h := range c.pinned {
-		if n := c.news[newsOf(h)]; h.Note != "" && n.note != nil && (c.o.holder == "" || c.o.holder == h.Name) {
+		if n := c.news[newsOf(h)]; h.Note != "" && n.Note != nil && (c.o.holder == "" || c.o.holder == h.Name) {
 			all = append(all, n)
 		}
 	}

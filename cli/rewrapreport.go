@@ -13,8 +13,8 @@ func (r *rewrapper) report() error {
 		}
 	}
 	for _, n := range r.notes() {
-		now := setKeyIDs(*n.set)
-		all = append(all, wrapFinding{File: r.cluster.shown(n.holder.Note), Holder: n.holder.Name, Problem: problemNote, Now: now, label: rewrapNote{r.cluster.shown(n.holder.Note), n.holder.Name, n.set.Set, n.was}.stale()})
+		now := setKeyIDs(*n.Set)
+		all = append(all, wrapFinding{File: r.cluster.shown(n.holder.Note), Holder: n.holder.Name, Problem: problemNote, Now: now, label: rewrapNote{r.cluster.shown(n.holder.Note), n.holder.Name, n.Set.Set, n.Was}.stale()})
 		files++
 	}
 	warn(r.env.Stderr, r.clusterWarnings()...)

@@ -56,7 +56,7 @@ func (r *rewrapper) done() *rewrapReport {
 		report.Files = append(report.Files, file)
 	}
 	for _, n := range r.notes() {
-		report.Notes = append(report.Notes, rewrapNote{r.cluster.shown(n.holder.Note), n.holder.Name, n.set.Set, n.was})
+		report.Notes = append(report.Notes, rewrapNote{r.cluster.shown(n.holder.Note), n.holder.Name, n.Set.Set, n.Was})
 	}
 	if r.cluster != nil {
 		report.Refused = append(report.Refused, r.cluster.refused...)

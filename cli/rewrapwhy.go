@@ -27,14 +27,14 @@ func (c *clusterOffers) wrap(news *holderNews, h seal.Holder, id string, doc *se
 		return rewrap.Wrap{}, whyNot{"no statement key is pinned for this holder, so nothing that is offered counts", "-i IDENTITY rewraps it offline"}
 	}
 	e := doc.Spec().Envelopes[id]
-	w, err := c.offers.Find(news.holder.StatementKey, *news.set, id, e.Commit, doc.Class(), e.Wraps[h.Name])
+	w, err := c.offers.Find(news.holder.StatementKey, *news.Set, id, e.Commit, doc.Class(), e.Wraps[h.Name])
 	switch {
 	case err == nil:
 		return w, whyNot{}
 	case errors.Is(err, rewrap.ErrOlderOffer):
-		return w, whyNot{fmt.Sprintf("it is offered for an older set than set %d", news.set.Set), "the controller offers it anew by itself: run it again in a while"}
+		return w, whyNot{fmt.Sprintf("it is offered for an older set than set %d", news.Set.Set), "the controller offers it anew by itself: run it again in a while"}
 	case errors.Is(err, rewrap.ErrNewerOffer):
-		return w, whyNot{fmt.Sprintf("it is offered for a newer set than set %d", news.set.Set),
+		return w, whyNot{fmt.Sprintf("it is offered for a newer set than set %d", news.Set.Set),
 			"run it again; with --offers, give the Keyrings, too: " + listCommand}
 	case errors.Is(err, rewrap.ErrTooOften):
 		return w, whyNot{err.Error(), "--fresh seals it anew"}
@@ -46,31 +46,31 @@ func (c *clusterOffers) wrap(news *holderNews, h seal.Holder, id string, doc *se
 
 // without says why nothing is offered for an envelope.
 func (c *clusterOffers) without(news *holderNews, h seal.Holder, id string, doc *seal.Document) whyNot {
-	live, there := c.live[id]
+	var live *rewrap.Live
+	if l, there := c.live[id]; there {
+		live = &l
+	}
 	switch {
 	case news.absent != "":
 		return whyNot{news.absent, "--context names another cluster"}
-	case !there && c.closed[doc.Target.Namespace]:
+	case live == nil && c.closed[doc.Target.Namespace]:
 		return whyNot{"its namespace may not be listed", "somebody who may list it can give you a list for --offers: " + listCommand}
-	case !there:
-		return whyNot{"no object of the cluster has it", "let your delivery tool sync it first, or rewrap it with -i IDENTITY"}
-	case slices.Equal(slices.Sorted(slices.Values(live.keys[h.Name])), recipientIDs(h)):
-		return whyNot{"the cluster has it with the new keys already", "git pull, or rewrap it with -i IDENTITY if this is another copy"}
-	case live.closed != "":
-		return whyNot{"the cluster has not opened it: " + live.closed, "seal status shows what is the matter"}
 	}
-	return whyNot{"not offered yet", "the controller offers for 500 objects at a time: commit and push, and run it again once the cluster has that"}
+	err := rewrap.Unoffered(live, h)
+	hint := "seal status shows what is the matter"
+	switch {
+	case errors.Is(err, rewrap.ErrNotThere):
+		hint = "let your delivery tool sync it first, or rewrap it with -i IDENTITY"
+	case errors.Is(err, rewrap.ErrHasNewKeys):
+		hint = "git pull, or rewrap it with -i IDENTITY if this is another copy"
+	case errors.Is(err, rewrap.ErrNotYet):
+		hint = "the controller offers for 500 objects at a time: commit and push, and run it again once the cluster has that"
+	}
+	return whyNot{err.Error(), hint}
 }
 
 // recipientIDs are the key ids of a holder, in byte order.
-func recipientIDs(h seal.Holder) []string {
-	ids := make([]string, len(h.Recipients))
-	for i, r := range h.Recipients {
-		ids[i] = r.KeyID()
-	}
-	slices.Sort(ids)
-	return ids
-}
+func recipientIDs(h seal.Holder) []string { return rewrap.KeyIDs(h) }
 
 // namespaces are those that the GitSecrets of the files go to, in byte order.
 func (r *rewrapper) namespaces(ctx context.Context) ([]string, error) {

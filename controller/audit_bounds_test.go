@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -110,13 +108,5 @@ func TestWhatIsWellIsRememberedOnceTheLogWorks(t *testing.T) {
 	_, quiet = r.gather.seen.quiet(r.in)
 	if due := r.report.waiters.due(); marks.mark == nil || !quiet || len(due) != 0 {
 		t.Errorf("remembered: %t; nothing left to do: %t; due: %v", marks.mark != nil, quiet, due)
-	}
-}
-
-// TestAnAnchorThatIsTooLongHidesNoOther has somebody make a ConfigMap that looks like an anchor and comes before the real ones.
-func TestAnAnchorThatIsTooLongHidesNoOther(t *testing.T) {
-	got := checkpoints([]audit.Anchor{{Checkpoint: strings.Repeat("x", maxOthersBytes+1)}, {Checkpoint: "one"}, {Closed: []string{"", "two"}}})
-	if !slices.Equal(got, []string{"one", "two"}) {
-		t.Errorf("it cites %d: %.20q", len(got), got)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/process"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/keyring"
 )
@@ -78,6 +79,19 @@ type Election struct {
 	// LeaseDuration is how long a leader that has died is waited for; RenewDeadline how long a leader that cannot renew goes on; RetryPeriod how often each
 	// replica asks.
 	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
+}
+
+// audit is what the audit log of the process needs.
+func (c *Config) audit() process.Config {
+	return process.Config{Store: c.AuditStore, Status: c.AuditStatus, Replica: c.Replica, Stream: c.AuditStream, Now: c.Now, Rand: c.Rand}
+}
+
+func (c *Config) auditServer() process.Server {
+	return process.Server{Address: c.AuditAddress, CertFile: c.AuditCertFile, KeyFile: c.AuditKeyFile, Files: c.AuditFiles, Replica: c.Replica, Now: c.Now, Rand: c.Rand}
+}
+
+func (c *Config) election() process.Election {
+	return process.Election{Enabled: c.Elect.Enabled, Namespace: c.Namespace, Lease: leaseName, Replica: c.Replica}
 }
 
 func (c *Config) check() error {

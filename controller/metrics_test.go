@@ -20,6 +20,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit/audittest"
+	"github.com/waxwing-io/waxwing/audit/process"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/keyring"
 )
@@ -57,13 +58,13 @@ func TestMetricsAreNamedAndDocumented(t *testing.T) {
 	}
 	gauges.reachable("prod", true)
 	auditStore := tiles.New(audittest.Config(t, t.TempDir()))
-	_, counters, closeLog := openAudit(Config{AuditStore: auditStore, AuditStatus: auditStore.Status, Replica: "a", Now: time.Now, Rand: rand.Reader})
+	_, counters, closeLog := process.Open(process.Config{Store: auditStore, Status: auditStore.Status, Replica: "a", Now: time.Now, Rand: rand.Reader})
 	defer func() {
 		if err := closeLog(); err != nil {
 			t.Error(err)
 		}
 	}()
-	if err := counters.register(reg); err != nil {
+	if err := counters.Register(reg); err != nil {
 		t.Fatal(err)
 	}
 	families, err := reg.Gather()

@@ -24,6 +24,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/process"
 	"github.com/waxwing-io/waxwing/keyring"
 	"github.com/waxwing-io/waxwing/unseal"
 )
@@ -44,7 +45,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	logger := logr.FromSlogHandler(cfg.Log.Handler())
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
-	log, counters, closeLog := openAudit(cfg)
+	log, counters, closeLog := process.Open(cfg.audit())
 	defer func() { err = errors.Join(err, closeLog()) }()
 	cfg.REST = rest.CopyConfig(cfg.REST)
 	clock := &clock{now: cfg.Now, tell: log.Offset}
@@ -54,7 +55,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(counters.register(crmetrics.Registry), add(mgr, cfg, clock, log, bodies)); err != nil {
+	if err := errors.Join(counters.Register(crmetrics.Registry), add(mgr, cfg, clock, log, bodies)); err != nil {
 		return err
 	}
 	cfg.Log.InfoContext(ctx, "starting", "version", cfg.Version, "namespace", cfg.Namespace, "replica", cfg.Replica, "workers", cfg.Workers)
@@ -88,7 +89,7 @@ func newManager(cfg Config, logger logr.Logger, bodies *bodies) (ctrl.Manager, e
 		LeaderElection:                cfg.Elect.Enabled,
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       cfg.Namespace,
-		LeaderElectionLabels:          map[string]string{labelReplica: cfg.Replica},
+		LeaderElectionLabels:          map[string]string{process.LabelReplica: cfg.Replica},
 		LeaderElectionReleaseOnCancel: true, // the process ends after Run, so the next leader need not wait
 		LeaseDuration:                 &cfg.Elect.LeaseDuration,
 		RenewDeadline:                 &cfg.Elect.RenewDeadline,
@@ -111,7 +112,7 @@ func unknownKind(err error) error {
 // add registers everything that runs.
 func add(mgr ctrl.Manager, cfg Config, clock *clock, recorder *audit.Recorder, bodies *bodies) error {
 	live := &keyring.Live{}
-	log := newTermLog(recorder, termOf(cfg, mgr.GetAPIReader()), cfg.AuditAnchors.Others, cfg.Log)
+	log := process.NewTermLog(recorder, leaseName, process.TermOf(cfg.election(), mgr.GetAPIReader()), cfg.AuditAnchors.Others, cfg.Log)
 	reader, listed, err := readers(mgr, cfg, bodies)
 	if err != nil {
 		return err
@@ -165,7 +166,7 @@ func add(mgr ctrl.Manager, cfg Config, clock *clock, recorder *audit.Recorder, b
 		keyrings.SetupWithManager(mgr),
 		gitSecrets.setup(mgr, cfg.Workers, rings.Changed(), marksChanged, waiters.source(), unwrapper.source(), lane.source()),
 		serveRecipients(mgr, cfg.RecipientsAddress, rings),
-		serveAudit(mgr, cfg),
+		process.Serve(mgr, cfg.auditServer()),
 		addHealth(mgr, cfg, live, recorder),
 	)
 }

@@ -25,7 +25,7 @@ const maxExamples = 10
 type uses struct {
 	store   *markStore
 	objects client.Reader
-	live    client.Reader // uncached; sure alone asks it
+	live    client.Reader // uncached: SecretSyncs, and what sure asks for
 	seen    *memory
 	now     func() time.Time     // the date of what is found to be gone
 	ahead   func() time.Duration // how far the API server's clock is ahead of ours; nil: nobody knows
@@ -68,6 +68,9 @@ func (u *uses) count(ctx context.Context) (keyring.Uses, error) {
 	if n, ok := u.objects.(*namespaces); ok {
 		c.unread, c.served = n.unread(), n.names
 	}
+	if err := u.follow(ctx, &c); err != nil {
+		return keyring.Uses{}, err
+	}
 	marks := u.store.all()
 	var all v1alpha1.GitSecretList
 	if err := u.objects.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
@@ -108,10 +111,12 @@ type tally struct {
 	ahead  time.Duration
 	where  string // the ConfigMap of the marks that are being added
 
-	unseen, leaving []string        // objects that were not looked at; leaving are those that are being deleted, and are not looked at any more
-	marks, damaged  int             // marks of objects, with what is left of those that were forgotten
-	foreign         map[string]bool // namespaces that are not read any more
-	brimful         []string        // ConfigMaps
+	unseen, leaving   []string        // objects that were not looked at; leaving are those that are being deleted, and are not looked at any more
+	marks, damaged    int             // marks of objects, with what is left of those that were forgotten
+	foreign           map[string]bool // namespaces that are not read any more
+	brimful           []string        // ConfigMaps
+	unfollowed        string          // why it is not known which SecretSyncs there are
+	unfetched, partly []string        // SecretSyncs whose files were not looked at, or not all of them
 }
 
 // add counts what one mark says; left is told the mark of an object that is found to be gone.
@@ -187,6 +192,7 @@ func (c *tally) result() keyring.Uses {
 	for id, k := range c.keys {
 		slices.Sort(k.Examples)
 		k.Examples = slices.Clone(k.Examples[:min(len(k.Examples), maxExamples)])
+		slices.Sort(k.Git)
 		out.Keys[id] = *k
 	}
 	var unseen []string
@@ -208,6 +214,7 @@ func (c *tally) result() keyring.Uses {
 	}
 	unseen = append(unseen, namesOf("cannot be read", c.unread)...)
 	unseen = append(unseen, namesOf("not read any more", c.foreign)...)
+	unseen = append(unseen, c.unfollowing()...)
 	if text := wrong(c.ahead); text != "" {
 		unseen = append(unseen, text)
 	}

@@ -14,7 +14,7 @@ type usesCollector struct {
 }
 
 func newUsesCollector(u *uses, ring *keyring.Live) *usesCollector {
-	return &usesCollector{u, ring, prometheus.NewDesc("waxwing_key_uses", "GitSecrets that need a key as far as is known, and those that did and are gone, as they were counted last.", []string{"keyring", "key", "of"}, nil)}
+	return &usesCollector{u, ring, prometheus.NewDesc("waxwing_key_uses", "GitSecrets that need a key as far as is known, those that did and are gone, and SecretSyncs that follow files which are wrapped for it, as they were counted last.", []string{"keyring", "key", "of"}, nil)}
 }
 
 // Describe implements prometheus.Collector.
@@ -33,6 +33,7 @@ func (c *usesCollector) Collect(ch chan<- prometheus.Metric) {
 		if k, ok := ring.Key(id); ok {
 			ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n.Objects), k.Keyring, k.Display(), "present")
 			ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n.Gone), k.Keyring, k.Display(), "gone")
+			ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(len(n.Git)), k.Keyring, k.Display(), "git")
 		}
 	}
 }

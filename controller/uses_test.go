@@ -52,7 +52,7 @@ func newCounting(t *testing.T, objects ...string) *counting {
 	c.kube = b.Build()
 	now := func() time.Time { return c.at }
 	store := newMarkStore(c.kube, c.kube, "home", now, slog.New(slog.DiscardHandler))
-	c.uses = &uses{store: store, objects: c.kube, seen: newMemory(func() float64 { return 0 }), now: now}
+	c.uses = &uses{store: store, objects: c.kube, live: c.kube, seen: newMemory(func() float64 { return 0 }), now: now}
 	return c
 }
 

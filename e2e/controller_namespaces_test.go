@@ -33,6 +33,7 @@ func rule(group string, resources []string, verbs ...string) rbacv1.PolicyRule {
 func namespacedRights() (cluster, inHome, inDefault, inEach []rbacv1.PolicyRule) {
 	cluster = []rbacv1.PolicyRule{
 		rule("waxwing.io", []string{"keyrings"}, "get", "list", "watch", "create"),
+		rule("waxwing.io", []string{"secretsyncs"}, "list"),
 		rule("waxwing.io", []string{"keyrings/status"}, "patch"),
 		{APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{"kube-system"}, Verbs: []string{"get"}}, // names the audit log
 	}

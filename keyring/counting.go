@@ -95,9 +95,10 @@ func (c *counted) shown(id string, before []v1alpha1.KeyStatus) *v1alpha1.KeyUse
 	}
 	u := c.uses.Keys[id]
 	return &v1alpha1.KeyUses{
-		Objects: int32(u.Objects), Gone: int32(u.Gone), Examples: u.Examples[:min(maxExamples, len(u.Examples))], Unseen: bounded(c.uses.Unseen), Counted: metav1.NewTime(c.at.Truncate(time.Second)),
+		Objects: int32(u.Objects), Gone: int32(u.Gone), Examples: u.Examples[:min(maxExamples, len(u.Examples))], Git: u.Git[:min(maxExamples, len(u.Git))],
+		Unseen: bounded(c.uses.Unseen), Counted: metav1.NewTime(c.at.Truncate(time.Second)),
 	}
 }
 
-// maxExamples is how many of the objects that need a key its status names.
+// maxExamples is how many of the objects, and of the SecretSyncs, that need a key its status names.
 const maxExamples = 10

@@ -299,7 +299,7 @@ func TestUsesAreCountedOnceAMinute(t *testing.T) {
 	b.restart(b.log)
 	kr := ring("default")
 	id := b.mustEnsure(kr).Keys[0].ID
-	u.uses = keyring.Uses{Unseen: "namespace x", Keys: map[string]keyring.KeyUses{id: {Objects: 12, Gone: 3, Examples: slices.Repeat([]string{"a/b"}, 12)}}}
+	u.uses = keyring.Uses{Unseen: "namespace x", Keys: map[string]keyring.KeyUses{id: {Objects: 12, Gone: 3, Examples: slices.Repeat([]string{"a/b"}, 12), Git: slices.Repeat([]string{"team/infra"}, 12)}}}
 	for _, at := range []time.Duration{0, time.Second, 59 * time.Second} {
 		b.now = noon.Add(at)
 		if res := b.mustEnsure(kr); u.asked != 1 || res.Keys[0].Uses.Objects != 0 {
@@ -308,7 +308,7 @@ func TestUsesAreCountedOnceAMinute(t *testing.T) {
 	}
 	b.now = noon.Add(time.Minute)
 	res := b.mustEnsure(kr)
-	want := &v1alpha1.KeyUses{Objects: 12, Gone: 3, Examples: slices.Repeat([]string{"a/b"}, 10), Unseen: "namespace x", Counted: metav1.NewTime(b.now)}
+	want := &v1alpha1.KeyUses{Objects: 12, Gone: 3, Examples: slices.Repeat([]string{"a/b"}, 10), Git: slices.Repeat([]string{"team/infra"}, 10), Unseen: "namespace x", Counted: metav1.NewTime(b.now)}
 	if diff := cmp.Diff(want, res.Keys[0].Uses); diff != "" || u.asked != 2 {
 		t.Errorf("asked %d times: %s", u.asked, diff)
 	}

@@ -86,7 +86,7 @@ func (s Situation) obstacle(k Key, despite string) string {
 	switch {
 	case despite == v1alpha1.DespiteAny:
 		return ""
-	case u.Objects > 0:
+	case u.Objects > 0 || len(u.Git) > 0:
 		return fmt.Sprintf("%s: replace their wraps and apply them (seal rewrap); whoever gives up what is sealed to it asks for it despite Any", needed(u))
 	case u.Gone > 0 && despite != v1alpha1.DespiteGone && !s.forgotten(u):
 		return left(u) + ": going back to them in Git needs the key. Whoever gives that up asks for it despite Gone"
@@ -192,7 +192,7 @@ func (s Situation) forgotten(u KeyUses) bool {
 func (s Situation) despised(k Key) string {
 	u := s.Uses.Keys[k.ID]
 	var parts []string
-	if u.Objects > 0 {
+	if u.Objects > 0 || len(u.Git) > 0 {
 		parts = append(parts, needed(u))
 	}
 	if u.Gone > 0 {
@@ -210,14 +210,26 @@ func (s Situation) despised(k Key) string {
 	return " (" + strings.Join(parts, "; ") + ")"
 }
 
-// needed says which objects need a key.
+// needed says which objects and files need a key.
 func needed(u KeyUses) string {
-	text := count(u.Objects, "object needs it", "objects need it")
 	const most = 3
-	if n := min(most, len(u.Examples)); n > 0 {
-		text += ", such as " + strings.Join(u.Examples[:n], ", ")
+	var parts []string
+	if u.Objects > 0 {
+		text := count(u.Objects, "object needs it", "objects need it")
+		if n := min(most, len(u.Examples)); n > 0 {
+			text += ", such as " + strings.Join(u.Examples[:n], ", ")
+		}
+		parts = append(parts, text)
 	}
-	return text
+	switch n := len(u.Git); {
+	case n == 1:
+		parts = append(parts, "files that SecretSync "+u.Git[0]+" follows are wrapped for it")
+	case n > most:
+		parts = append(parts, fmt.Sprintf("files that SecretSyncs %s and %d more follow are wrapped for it", strings.Join(u.Git[:most], ", "), n-most))
+	case n > 1:
+		parts = append(parts, "files that SecretSyncs "+strings.Join(u.Git, ", ")+" follow are wrapped for it")
+	}
+	return strings.Join(parts, "; ")
 }
 
 // left says what needed a key and is gone.

@@ -106,7 +106,7 @@ func (r *run) fresh(ctx context.Context) (bool, error) {
 		return false, &refusal{ReasonKeySourceUnavailable, false, fmt.Errorf("asking who needs the keys that there are, before others are restored: %w", err)}
 	}
 	for _, k := range r.inv.keys {
-		if u := uses.Keys[k.ID]; u.Objects > 0 || u.Gone > 0 {
+		if u := uses.Keys[k.ID]; u.Objects > 0 || u.Gone > 0 || len(u.Git) > 0 {
 			return false, nil
 		}
 	}

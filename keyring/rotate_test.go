@@ -160,6 +160,8 @@ func TestWhatIsDestroyed(t *testing.T) {
 	gone := used(keyring.KeyUses{Gone: 2, LastGone: noon.Add(-9 * time.Hour)}, "")
 	longGone := used(keyring.KeyUses{Gone: 1, LastGone: noon.Add(-10 * time.Hour)}, "")
 	unseen := used(keyring.KeyUses{}, "namespace x")
+	files := used(keyring.KeyUses{Git: []string{"team/infra"}}, "")
+	manyFiles := used(keyring.KeyUses{Objects: 1, Git: []string{"a/1", "a/2", "a/3", "a/4", "a/5"}}, "")
 	despite := func(what string) []v1alpha1.KeyRequest {
 		r := ask("b", "Destroy")
 		r[0].Despite = what
@@ -181,6 +183,11 @@ func TestWhatIsDestroyed(t *testing.T) {
 		"one object needs it":                                     {keyring.Rotation{}, despite(""), old(1), one, false, "1 object needs it, such as a/1: "},
 		"objects need it, despite Gone":                           {keyring.Rotation{}, despite("Gone"), old(1), objects, false, "4 objects need it"},
 		"objects need it, despite Any":                            {keyring.Rotation{}, despite("Any"), old(1), objects, true, "asked for: Destroy despite Any, because: a test (4 objects need it, such as a/1, a/2, a/3)"},
+		"files of Git are wrapped for it":                         {keyring.Rotation{}, despite(""), old(1), files, false, "files that SecretSync team/infra follows are wrapped for it: replace their wraps"},
+		"files of Git, despite Gone":                              {keyring.Rotation{}, despite("Gone"), old(1), files, false, "files that SecretSync team/infra follows"},
+		"files of Git, despite Any":                               {keyring.Rotation{}, despite("Any"), old(1), files, true, "because: a test (files that SecretSync team/infra follows are wrapped for it)"},
+		"files that two follow":                                   {keyring.Rotation{}, despite(""), old(1), used(keyring.KeyUses{Git: []string{"a/1", "a/2"}}, ""), false, "files that SecretSyncs a/1, a/2 follow are wrapped for it"},
+		"an object, and files that many follow":                   {keyring.Rotation{}, despite(""), old(1), manyFiles, false, "1 object needs it; files that SecretSyncs a/1, a/2, a/3 and 2 more follow are wrapped for it: "},
 		"what is gone":                                            {keyring.Rotation{}, despite(""), old(1), gone, false, "2 objects, or earlier versions of them, needed it and are not in the cluster any more"},
 		"what is gone, despite Gone":                              {keyring.Rotation{}, despite("Gone"), old(1), gone, true, "(2 that needed it are gone)"},
 		"what went only now, despite Gone":                        {keyring.Rotation{}, despite("Gone"), old(1), used(keyring.KeyUses{Gone: 1, LastGone: noon}, ""), false, "1 object, or earlier version of one, needed it and is not in the cluster any more, the last of them since 2026-11-23T12:00:00Z: it may come back"},
@@ -208,6 +215,7 @@ func TestWhatIsDestroyed(t *testing.T) {
 		"by itself after destroyAfter":                            {ten, nil, old(10), &keyring.Uses{}, true, "spec.rotation.destroyAfter, and no use is known"},
 		"and not before":                                          {ten, nil, old(9), &keyring.Uses{}, false, ""},
 		"not if objects need it":                                  {ten, nil, old(10), objects, false, ""},
+		"nor if files of Git are wrapped for it":                  {ten, nil, old(10), files, false, ""},
 		"nor for what is gone":                                    {ten, nil, old(10), gone, false, ""},
 		"but for what has been gone for long":                     {ten, nil, old(10), longGone, true, ""},
 		"nor while something was not seen":                        {ten, nil, old(10), unseen, false, ""},

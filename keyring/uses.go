@@ -31,4 +31,6 @@ type KeyUses struct {
 	LastGone time.Time
 	// Examples are up to 10 of Objects, NAMESPACE/NAME, sorted.
 	Examples []string
+	// Git are the SecretSyncs, NAMESPACE/NAME, sorted, that follow files which are wrapped for it, as the agent says.
+	Git []string
 }

@@ -91,6 +91,17 @@ func (d *Doc) JSON() ([]byte, error) {
 	return appendJSON(make([]byte, 0, len(d.text)), v), nil
 }
 
+// Size returns how many bytes the keys and scalars of the document have, aliases
+// and merges resolved: less than JSON gives, and known before that is made. Every
+// error is an *Error.
+func (d *Doc) Size() (int, error) {
+	v, err := d.value()
+	if err != nil {
+		return 0, err
+	}
+	return v.size(), nil
+}
+
 // Text returns the string at a path of mappings; false where there is none.
 func (d *Doc) Text(path ...string) (string, bool) {
 	v, err := d.value()

@@ -63,6 +63,18 @@ func (v *value) str() string {
 	return v.text
 }
 
+// size adds up the keys and scalars.
+func (v *value) size() int {
+	n := len(v.text)
+	for _, item := range v.items {
+		n += item.size()
+	}
+	for _, m := range v.members {
+		n += len(m.key) + m.val.size()
+	}
+	return n
+}
+
 // equal compares two values as JSON values: member order does not count, and
 // numbers are compared as numbers.
 func (v *value) equal(w *value) bool {

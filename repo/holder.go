@@ -26,6 +26,7 @@ type Holder struct {
 	File         string   // the .seal.yaml that defines it, as messages name it
 
 	shownNote string
+	files     files
 }
 
 // Dir is the folder of the settings that define it, absolute.
@@ -82,7 +83,11 @@ func (t *Tree) Set(h Holder) (Set, error) {
 
 func (h Holder) readNote() (Set, error) {
 	fetch := fmt.Sprintf("get it with: seal keys fetch --keyring %s --save", h.Name)
-	b, err := readRegular(h.Note, h.shownNote, maxNote)
+	files := h.files
+	if files == nil {
+		files = disk{}
+	}
+	b, err := files.read(h.Note, h.shownNote, maxNote)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Set{}, &Error{File: h.shownNote, Msg: fmt.Sprintf("the note of holder %s is missing", h.Name), Hint: fetch}
 	}

@@ -163,7 +163,7 @@ func (t *Tree) holder(c chain, name string) (Holder, bool) {
 	for _, l := range c.layers {
 		if text, ok := l.settings.Holders[name]; ok {
 			note := filepath.Join(l.dir, NotesDir, name+".note")
-			h := Holder{Name: name, StatementKey: text.StatementKey, Recipients: text.Recipients, File: l.file, Note: note, shownNote: t.shown(note)}
+			h := Holder{Name: name, StatementKey: text.StatementKey, Recipients: text.Recipients, File: l.file, Note: note, shownNote: t.shown(note), files: t.files}
 			if text.Backup != "" {
 				h.Backup = filepath.Join(l.dir, filepath.FromSlash(text.Backup))
 			}

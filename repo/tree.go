@@ -28,11 +28,24 @@ type Tree struct {
 	replaced map[string][]byte
 	// roots are those of the repositories that folders lie in; empty for none.
 	roots map[string]string
+	files files
+}
+
+// files are what a Tree reads from.
+type files interface {
+	// read reads a regular file of at most limit bytes, which messages call name. One that does not exist is fs.ErrNotExist; other errors are *Error.
+	read(path, name string, limit int64) ([]byte, error)
+	// isRoot says whether a folder is the root of a repository.
+	isRoot(dir string) bool
 }
 
 // NewTree is a Tree that has read nothing yet. Messages name files as seen from the folder from, which is absolute; empty for absolute names.
 func NewTree(from string) *Tree {
-	return &Tree{from: from, dirs: map[string]chain{}, sets: map[string]setRead{}, roots: map[string]string{}}
+	return newTree(from, disk{})
+}
+
+func newTree(from string, files files) *Tree {
+	return &Tree{from: from, dirs: map[string]chain{}, sets: map[string]setRead{}, roots: map[string]string{}, files: files}
 }
 
 // Replace has data count as the content of the file of settings at path, which is absolute, in place of what is on the disk. It comes before the first question.
@@ -84,6 +97,15 @@ func Root(dir string) (root string, ok bool) {
 	}
 }
 
+// disk are the files of this machine.
+type disk struct{}
+
+func (disk) read(path, name string, limit int64) ([]byte, error) {
+	return readRegular(path, name, limit)
+}
+
+func (disk) isRoot(dir string) bool { return isRoot(dir) }
+
 func isRoot(dir string) bool {
 	_, err := os.Lstat(filepath.Join(dir, ".git"))
 	return err == nil
@@ -132,7 +154,7 @@ func (t *Tree) root(dir string) (root string, ok bool) {
 	if root, known := t.roots[dir]; known {
 		return root, root != ""
 	}
-	if parent := filepath.Dir(dir); isRoot(dir) {
+	if parent := filepath.Dir(dir); t.files.isRoot(dir) {
 		root = dir
 	} else if parent != dir {
 		root, _ = t.root(parent)
@@ -147,7 +169,7 @@ func (t *Tree) readLayer(dir string) (*layer, error) {
 	data, replaced := t.replaced[path]
 	var err error
 	if !replaced {
-		data, err = readRegular(path, file, maxSettings)
+		data, err = t.files.read(path, file, maxSettings)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

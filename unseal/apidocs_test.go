@@ -124,9 +124,15 @@ func keyringFields(t *testing.T) (fields, connection []string) {
 // constants are the values of the string constants of a package whose names begin with prefix.
 func constants(t *testing.T, dir, prefix string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	return constantsOf(t, filepath.Join(dir, "*.go"), func(name, _ string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// constantsOf are the values of those of some files whose names and types, as the source has them, are such.
+func constantsOf(t *testing.T, glob string, such func(name, kind string) bool) []string {
+	t.Helper()
+	files, err := filepath.Glob(glob)
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no files in %s: %v", dir, err)
+		t.Fatalf("no files %s: %v", glob, err)
 	}
 	var all []string
 	for _, file := range files {
@@ -139,8 +145,12 @@ func constants(t *testing.T, dir, prefix string) []string {
 			if !ok {
 				return true
 			}
+			kind := ""
+			if id, ok := spec.Type.(*ast.Ident); ok {
+				kind = id.Name
+			}
 			for i, name := range spec.Names {
-				if !strings.HasPrefix(name.Name, prefix) || i >= len(spec.Values) {
+				if !such(name.Name, kind) || i >= len(spec.Values) {
 					continue
 				}
 				if lit, ok := spec.Values[i].(*ast.BasicLit); ok && lit.Kind == token.STRING {
@@ -155,9 +165,20 @@ func constants(t *testing.T, dir, prefix string) []string {
 		})
 	}
 	if len(all) == 0 {
-		t.Fatalf("%s has no constants %s…", dir, prefix)
+		t.Fatalf("%s has no such constants", glob)
 	}
 	return all
+}
+
+// syncReasons are the reasons of SecretSyncs, and of what is refused in their files.
+func syncReasons(t *testing.T) (reasons, refusals []string) {
+	t.Helper()
+	each := func(string, string) bool { return true }
+	reasons = append(constantsOf(t, "../agent/reasons.go", each), constantsOf(t, "../agent/source/source.go", func(_, kind string) bool { return kind == "Reason" })...)
+	refusals = append(constantsOf(t, "../agent/desired/desired.go", each), constantsOf(t, "../agent/sync/*.go", func(name, _ string) bool {
+		return slices.Contains([]string{"TakenBySync", "NamespaceNotWatched", "Forbidden", "NamespaceNotFound", "Invalid", "Altered", "ChangedMeanwhile", "Unavailable"}, name)
+	})...)
+	return reasons, refusals
 }
 
 // TestThePageOfTheKindsHasAHeadingForEverything holds docs/api.md against the kinds' schemas, the table of reasons and the reasons of keyrings, both ways.
@@ -169,18 +190,25 @@ func TestThePageOfTheKindsHasAHeadingForEverything(t *testing.T) {
 	conditions := constants(t, "../api/v1alpha1", "Condition")
 	all := headings(t)
 	keyringFields, connection := keyringFields(t)
+	ofSync := []string{v1alpha1.ConditionRefused, v1alpha1.ConditionRewritten, v1alpha1.ConditionKeysIncomplete, v1alpha1.ConditionWrittenBack}
+	syncReasons, refusals := syncReasons(t)
+	without := func(left ...string) []string {
+		return slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return slices.Contains(left, c) })
+	}
 	for part, want := range map[string][]string{
-		"Fields of GitSecret": fieldsOf(t, "waxwing.io_gitsecrets.yaml"),
-		"Fields of Keyring":   keyringFields,
-		"Fields of vault":     connection,
-		"Conditions of GitSecret": slices.DeleteFunc(slices.Clone(conditions), func(c string) bool {
-			return slices.Contains([]string{"Degraded", "Moving", v1alpha1.ConditionBackedUp, v1alpha1.ConditionRestoring}, c)
-		}),
-		"Conditions of Keyring": slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return c == v1alpha1.ConditionExposed }),
-		"Reasons of GitSecret":  reasons,
-		"Reasons of Keyring":    append(constants(t, "../keyring", "Reason"), slices.DeleteFunc(constants(t, "../api/v1alpha1", "Reason"), func(r string) bool { return r == v1alpha1.ReasonKeyCompromised })...),
-		"Events of GitSecret":   append(constants(t, ".", "Event"), constants(t, "../controller", "Event")...),
-		"Marks":                 append(constants(t, "../api/v1alpha1", "Annotation"), constants(t, "../api/v1alpha1", "Label")...),
+		"Fields of GitSecret":      fieldsOf(t, "waxwing.io_gitsecrets.yaml"),
+		"Fields of Keyring":        keyringFields,
+		"Fields of vault":          connection,
+		"Fields of SecretSync":     fieldsOf(t, "waxwing.io_secretsyncs.yaml"),
+		"Conditions of GitSecret":  without(append(ofSync, "Degraded", "Moving", v1alpha1.ConditionBackedUp, v1alpha1.ConditionRestoring)...),
+		"Conditions of Keyring":    without(append(ofSync, v1alpha1.ConditionExposed)...),
+		"Conditions of SecretSync": append(ofSync, v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled),
+		"Reasons of SecretSync":    syncReasons,
+		"Refusals of files":        refusals,
+		"Reasons of GitSecret":     reasons,
+		"Reasons of Keyring":       append(constants(t, "../keyring", "Reason"), slices.DeleteFunc(constants(t, "../api/v1alpha1", "Reason"), func(r string) bool { return r == v1alpha1.ReasonKeyCompromised })...),
+		"Events of GitSecret":      append(constants(t, ".", "Event"), constants(t, "../controller", "Event")...),
+		"Marks":                    append(constants(t, "../api/v1alpha1", "Annotation"), constants(t, "../api/v1alpha1", "Label")...),
 	} {
 		t.Run(part, func(t *testing.T) {
 			if diff := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(all[part]))); diff != "" {

@@ -1,10 +1,55 @@
 // Package desired reads the files of a commit and says which GitSecrets Git wants to have.
 //
 // It guarantees that what it refuses is refused with file, document and reason and takes nothing else with it, and that what it lets through is one GitSecret that is sound
-// by itself (crypto/seal's strict reading), for one place in a cluster, of one file only. It knows no Git and no cluster.
+// by itself (crypto/seal's strict reading), for one place in a cluster, of one file only. What it keeps is bounded by Limits, whatever the files hold. It knows no Git and no
+// cluster.
 package desired
 
-import "k8s.io/apimachinery/pkg/types"
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Kind is what an entry of a commit is.
+type Kind int
+
+// Kinds.
+const (
+	Regular   Kind = iota
+	Link           // a symbolic link; it is never followed
+	Module         // a commit of another repository
+	Folder         // one that was not looked into
+	Malformed      // what Git does not make
+)
+
+// File is an entry of a commit.
+type File struct {
+	Path string // from the root of the repository, with /; text from outside
+	Kind Kind
+	Size int64  // of a Regular one, in bytes
+	Blob string // equal ids have equal content
+}
+
+// ReadFunc gives the content of a file, or the text of a link, by its Blob. It is called from several goroutines. An error that is ErrTooLarge has the file refused; any other
+// one ends the reading of the commit.
+type ReadFunc func(ctx context.Context, blob string) ([]byte, error)
+
+// ErrTooLarge says that a file is larger than what is read of one, or takes too much work to be read.
+var ErrTooLarge = errors.New("is too large to be read")
+
+// Limits bound what is kept of a commit. Zero values are the defaults.
+type Limits struct {
+	FileBytes int64 // of a file that is read; 1 MiB
+	Objects   int   // GitSecrets of a commit; 20,000
+	Entries   int   // envelopes, key ids and refusals of all of them together; 200,000
+}
+
+// MaxKeys is how many key ids a Set has at most.
+const MaxKeys = 1024
 
 // Object is a GitSecret that Git wants to have.
 type Object struct {
@@ -12,19 +57,23 @@ type Object struct {
 	Path     string
 	Document int    // from 1 on
 	Blob     string // id of the file's content
-	// Digest is of all that is applied: spec, labels, annotations. Two that are equal need no write.
+	// Digest is of all that is applied: spec, labels, annotations (Manifest.Digest). Two that are equal need no write.
 	Digest string
-	// Envelopes are the ids and commits of those that an item names; Keys the key ids that their wraps are for, sorted.
+	// SpecDigest is of the spec alone (Manifest.SpecDigest): who else applies objects adds labels and annotations of his own.
+	SpecDigest string
+	// Envelopes are the ids and commits of those that an item names; Keys the key ids that their wraps are for, sorted. They are shared: change neither.
 	Envelopes map[string]string
 	Keys      []string
+
+	text span // of the document in the file
 }
 
 // Refusal is something that is not taken.
 type Refusal struct {
-	Path     string
-	Document int // 0: the file
+	Path     string // fit to be shown: quoted where it has unusual characters, cut where it is long
+	Document int    // 0: the file
 	Reason   string
-	Message  string
+	Message  string // what is wrong and what to do; no value of a file is in it
 	// Known says that it is known what the file holds: that there is no GitSecret in what was refused. While something unknown is refused, nothing is pruned.
 	Known bool
 }
@@ -33,6 +82,10 @@ type Refusal struct {
 type Set struct {
 	Objects []Object  // by key
 	Refused []Refusal // by path and document
+	// Keys are the key ids that wraps of GitSecrets are for, sorted, MaxKeys at most: those of Objects, those of GitSecrets that were refused, and, of files that could not be
+	// read as GitSecrets, whatever looks like one. MoreKeys says that there are more, or may be.
+	Keys     []string
+	MoreKeys bool
 }
 
 // Unknown says that a refused file may hold objects.
@@ -45,12 +98,29 @@ func (s *Set) Unknown() bool {
 	return false
 }
 
+// Worst are n refusals at most, those that hold something back before those of things that nobody misses; of each by path and document.
+func (s *Set) Worst(n int) []Refusal {
+	worst := slices.Clone(s.Refused)
+	slices.SortStableFunc(worst, func(a, b Refusal) int {
+		switch {
+		case a.Known == b.Known:
+			return 0
+		case b.Known:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return worst[:min(n, len(worst))]
+}
+
 // Reasons of refusals.
 const (
 	Symlink         = "Symlink"
 	Submodule       = "Submodule"
 	LFSPointer      = "LFSPointer"
 	PathUnsafe      = "PathUnsafe" // .., .git, control characters, not UTF-8, too deep, names that differ in case only
+	PathNotFound    = "PathNotFound"
 	TooLarge        = "TooLarge"
 	TooMany         = "TooMany"
 	WrongEncoding   = "WrongEncoding"
@@ -61,3 +131,12 @@ const (
 	NoNamespace     = "NoNamespace"
 	DuplicateObject = "DuplicateObject" // in all the files that have it
 )
+
+// keysOf are the key ids of a set, in order, as far as there is room for them.
+func keysOf(all map[string]bool) (keys []string, more bool) {
+	keys = slices.Sorted(maps.Keys(all))
+	if len(keys) <= MaxKeys {
+		return keys, false
+	}
+	return keys[:MaxKeys:MaxKeys], true
+}

@@ -36,6 +36,11 @@ func TestRightsThatAreTooMuch(t *testing.T) {
 		"being others":       {rule("", "users", "impersonate"), []string{"act as others"}},
 		"roles":              {rule("rbac.authorization.k8s.io", "clusterroles", "bind"), []string{"give itself rights"}},
 		"keyrings":           {rule("waxwing.io", "*", "patch"), []string{"change what keys open for, or what is taken from Git"}},
+		"being others, new":  {rule("authentication.k8s.io", "serviceaccounts", "impersonate:serviceaccount"), []string{"act as others"}},
+		"webhooks":           {rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "create"), []string{secrets}},
+		"a keyring's status": {rule("waxwing.io", "keyrings/status", "patch"), []string{"change what keys open for, or what is taken from Git"}},
+		"a status":           {rule("waxwing.io", "gitsecrets/status", "get"), nil},
+		"deleting secrets":   {rule("", "secrets", "deletecollection"), []string{secrets}},
 		"reading everything": {rule("*", "*", "get"), []string{secrets, programs}},
 		"another group's":    {rule("example.com", "secrets", "get"), nil},
 	} {

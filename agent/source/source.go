@@ -21,7 +21,9 @@ type Commit struct {
 	Tree   string
 	// Author and Message are text from outside: clean them before they are shown.
 	Author, Message string
-	When            time.Time
+	When            time.Time // when it was committed, as it says
+	// Tag is the tag object that named it, where Place is an annotated tag: that is what Verify looks at then.
+	Tag string
 }
 
 // Kind is what a tree entry is.
@@ -29,16 +31,18 @@ type Kind int
 
 // Kinds.
 const (
-	Regular Kind = iota
-	Symlink
-	Submodule
+	Regular   Kind = iota
+	Symlink        // its content, where it points to, is not read
+	Submodule      // a commit of another repository, which is not looked at
+	Folder         // one that was not looked into, because it is too deep, or its path too long
+	Malformed      // what no honest Git makes: two entries of one name, names that are empty or hold a /, unknown modes
 )
 
-// File is an entry of a commit's tree that is no folder.
+// File is an entry of a commit's tree. Folders are only those that were not looked into.
 type File struct {
 	Path string // from the root of the repository, with /; not cleaned: text from outside
 	Kind Kind
-	Size int64
+	Size int64  // of a Regular one
 	Blob string // hex; equal ids have equal content
 }
 
@@ -63,6 +67,7 @@ type Limits struct {
 	Files       int           // of a tree; 100,000
 	FileBytes   int64         // of a file that is read; 1 MiB
 	PathDepth   int           // folders in folders; 32
+	Depth       int           // of the history that is fetched, in commits, and that is looked through for a commit; 5,000
 	Timeout     time.Duration // of one fetch or push; 2 min
 }
 

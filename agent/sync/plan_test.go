@@ -2,7 +2,6 @@ package sync_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +21,7 @@ var begin = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 type cluster map[types.NamespacedName]sync.Live
 
 func (c cluster) Live(key types.NamespacedName) (sync.Live, bool) { l, ok := c[key]; return l, ok }
+func (c cluster) Sees(namespace string) bool                      { return namespace != "unwatched" }
 
 func key(name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: "prod", Name: name}
@@ -38,7 +38,7 @@ func wants(digests map[string]string) *desired.Set {
 
 func TestWhatIsApplied(t *testing.T) {
 	in := sync.Input{
-		Sync: ours, Now: begin,
+		Sync: ours, Fetched: begin, Now: begin,
 		Set: wants(map[string]string{"new": "1", "same": "1", "changed": "2", "nobodys": "1", "others": "1", "going": "1"}),
 		Cluster: cluster{
 			key("same"):    {Digest: "1", Sync: ours},
@@ -70,7 +70,7 @@ func TestWhatIsApplied(t *testing.T) {
 // pruning is a SecretSync with ten objects, of which Git lacks one since a minute.
 func pruning(change func(*sync.Input)) sync.Plan {
 	c, digests := cluster{}, map[string]string{}
-	in := sync.Input{Sync: ours, Now: begin, Cluster: c, Prune: &v1alpha1.SyncPrune{}, Missing: map[types.NamespacedName]time.Time{key("gone"): begin.Add(-time.Minute)}}
+	in := sync.Input{Sync: ours, Fetched: begin, Now: begin, Cluster: c, Prune: &v1alpha1.SyncPrune{}, Missing: map[types.NamespacedName]time.Time{key("gone"): begin.Add(-time.Minute)}}
 	for i := range 9 {
 		name := fmt.Sprint("stays", i)
 		c[key(name)], digests[name] = sync.Live{Digest: "1", Sync: ours}, "1"
@@ -100,6 +100,8 @@ func TestWhatIsPruned(t *testing.T) {
 		"a file that cannot be read": {func(in *sync.Input) {
 			in.Set.Refused = []desired.Refusal{{Path: "x.yaml", Reason: desired.InvalidYAML}}
 		}, "was refused"},
+		"a fetch that failed":    {func(in *sync.Input) { in.Doubt = "the server is away" }, "the server is away"},
+		"a plan made anew later": {func(in *sync.Input) { in.Missing[key("gone")] = begin; in.Now = begin.Add(time.Hour) }, "a second fetch"},
 		"a file of another kind": {func(in *sync.Input) {
 			in.Set.Refused = []desired.Refusal{{Path: "x.yaml", Reason: desired.OtherKind, Known: true}}
 		}, ""},
@@ -151,72 +153,145 @@ func TestWhatIsNotOursAnyMoreIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestNoHistoryPrunesWrongly lives random lives and holds every deletion against what the fetches of the last half minute had.
-func TestNoHistoryPrunesWrongly(t *testing.T) {
-	deleted := 0
-	for seed := range uint64(300) {
-		r := rand.New(rand.NewPCG(seed, 1))
-		c := cluster{}
-		var inventory []types.NamespacedName
-		var missing map[types.NamespacedName]time.Time
-		now := begin
-		lacks := map[types.NamespacedName]time.Time{} // the first good fetch without it since it was there
-		git := map[string]string{}
-		for i := range 12 {
-			git[fmt.Sprint("s", i)] = "1"
-		}
-		for range 40 {
-			now = now.Add(time.Duration(r.IntN(25)) * time.Second)
-			for range r.IntN(3) {
-				name := fmt.Sprint("s", r.IntN(12))
-				if _, has := git[name]; has {
-					delete(git, name)
-				} else {
-					git[name] = fmt.Sprint(r.IntN(3))
-				}
-			}
-			in := sync.Input{Sync: ours, Set: wants(git), Inventory: inventory, Cluster: c, Prune: &v1alpha1.SyncPrune{}, Missing: missing, Now: now}
-			unknown, empty := r.IntN(4) == 0, r.IntN(8) == 0
-			switch {
-			case empty:
-				in.Set = &desired.Set{}
-			case unknown:
-				in.Set.Refused = []desired.Refusal{{Path: "x"}}
-			}
-			if r.IntN(10) == 0 { // the process starts anew
-				in.Missing, lacks = nil, map[types.NamespacedName]time.Time{}
-			}
-			for i := range 12 {
-				k := key(fmt.Sprint("s", i))
-				_, known := lacks[k]
-				switch has := slices.ContainsFunc(in.Set.Objects, func(o desired.Object) bool { return o.Key == k }); {
-				case has:
-					delete(lacks, k)
-				case !known && !unknown && !empty:
-					lacks[k] = now
-				}
-			}
-			p := sync.Decide(in)
-			if (unknown || empty) && len(p.Delete) > 0 {
-				t.Fatalf("seed %d: deleted by a commit that is not whole: %v", seed, p.Delete)
-			}
-			if len(p.Delete) > 1 && len(p.Missing)*100 > 20*len(inventory) {
-				t.Fatalf("seed %d: %d of %d deleted", seed, len(p.Delete), len(inventory))
-			}
-			for _, d := range p.Delete {
-				deleted++
-				if since, lacking := lacks[d.Key]; !lacking || now.Sub(since) < sync.Settle {
-					t.Fatalf("seed %d: %s was deleted at %s, and two good fetches did not lack it: %v", seed, d.Key, now, since)
-				}
-				delete(c, d.Key)
-			}
-			for _, a := range p.Apply {
-				c[a.Object.Key] = sync.Live{Digest: a.Object.Digest, Sync: ours}
-			}
-			inventory, missing = p.Inventory, p.Missing
-		}
+func TestAClockThatIsSetBackBeginsAnew(t *testing.T) {
+	p := pruning(func(in *sync.Input) { in.Missing[key("gone")] = begin.Add(time.Hour) })
+	if !p.Missing[key("gone")].Equal(begin) {
+		t.Errorf("missing since %s", p.Missing[key("gone")])
 	}
-	if deleted < 100 {
-		t.Errorf("only %d deletions: the histories say little", deleted)
+}
+
+func TestWhatSomebodyIsDeletingIsNotDeletedAgain(t *testing.T) {
+	p := pruning(func(in *sync.Input) {
+		live := in.Cluster.(cluster)[key("gone")]
+		live.Deleting = true
+		in.Cluster.(cluster)[key("gone")] = live
+	})
+	if len(p.Delete) != 0 || len(p.Gone) != 0 || p.Held != "" || !slices.Contains(p.Inventory, key("gone")) {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestOfNamespacesThatAreNotWatchedNothingIsKnown(t *testing.T) {
+	far := types.NamespacedName{Namespace: "unwatched", Name: "a"}
+	p := pruning(func(in *sync.Input) {
+		in.Set.Objects = append(in.Set.Objects, desired.Object{Key: far, Path: "far.yaml", Document: 1})
+		in.Inventory = append(in.Inventory, types.NamespacedName{Namespace: "unwatched", Name: "b"})
+	})
+	if len(p.Apply) != 0 || len(p.Denied) != 1 || p.Denied[0].Reason != sync.NamespaceNotWatched || p.Denied[0].Path != "far.yaml" {
+		t.Errorf("applied: %v, denied: %+v", p.Apply, p.Denied)
+	}
+	if len(p.Delete) != 1 || !slices.ContainsFunc(p.Inventory, func(k types.NamespacedName) bool { return k.Namespace == "unwatched" && k.Name == "b" }) {
+		t.Errorf("deleted: %v, inventory: %v", p.Delete, p.Inventory)
+	}
+}
+
+func TestTheShareIsOfWhatIsThere(t *testing.T) {
+	p := pruning(func(in *sync.Input) {
+		lacking(2)(in)
+		for i := range 5 { // people have deleted them
+			name := fmt.Sprint("stays", 8-i)
+			delete(in.Cluster.(cluster), key(name))
+		}
+	})
+	if len(p.Delete) != 0 || !strings.Contains(p.Held, "2 of 5") {
+		t.Errorf("deleted: %v, held: %q", p.Delete, p.Held)
+	}
+}
+
+func TestWhoeverChangesAnObjectAgainAndAgainIsNotOutrun(t *testing.T) {
+	var m sync.Memory
+	c := cluster{key("a"): {Digest: "theirs", Sync: ours, Rival: "kubectl-edit", UID: "u", ResourceVersion: "5"}}
+	now := begin
+	look := func() sync.Plan {
+		return m.Decide(sync.Input{Sync: ours, Set: wants(map[string]string{"a": "1"}), Fetched: begin, Now: now, Cluster: c})
+	}
+	var applied []time.Duration
+	for range 400 {
+		p := look()
+		switch {
+		case len(p.Apply) == 1:
+			applied = append(applied, now.Sub(begin))
+			m.Done(p.Apply[0], nil, now)
+		case len(p.Fights) != 1 || p.Fights[0] != (sync.Fight{Key: key("a"), Rival: "kubectl-edit"}) || !p.Again.After(now):
+			t.Fatalf("at %s: %+v", now.Sub(begin), p)
+		case !slices.Contains(p.Inventory, key("a")):
+			t.Fatal("an object that waits is not of the inventory")
+		}
+		now = now.Add(time.Second)
+	}
+	if want := []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second, 75 * time.Second, 155 * time.Second, 315 * time.Second}; !slices.Equal(applied, want) {
+		t.Errorf("applied at %v, want %v", applied, want)
+	}
+	// One that was left alone for long is repaired at once, and so is one that Git changes.
+	now = now.Add(time.Hour)
+	if p := look(); len(p.Apply) != 1 || p.Apply[0].Why != sync.Drifted || p.Apply[0].Live.ResourceVersion != "5" {
+		t.Errorf("after an hour: %+v", p)
+	}
+	m.Done(look().Apply[0], nil, now)
+	p := m.Decide(sync.Input{Sync: ours, Set: wants(map[string]string{"a": "2"}), Fetched: now, Now: now, Cluster: c})
+	if len(p.Apply) != 1 || p.Apply[0].Why != sync.Changed {
+		t.Errorf("of a new commit: %+v", p)
+	}
+	if p := m.Decide(sync.Input{Sync: ours, Set: wants(map[string]string{"a": "1"}), Fetched: now, Now: now, Cluster: c, Asked: true}); len(p.Apply) != 1 {
+		t.Errorf("when it is asked for: %+v", p)
+	}
+}
+
+func TestWhatCouldNotBeWrittenRests(t *testing.T) {
+	var m sync.Memory
+	in := sync.Input{Sync: ours, Set: wants(map[string]string{"a": "1"}), Fetched: begin, Now: begin, Cluster: cluster{}}
+	first := m.Decide(in)
+	m.Done(first.Apply[0], &sync.Failure{Reason: sync.Unavailable}, begin)
+	if p := m.Decide(in); len(p.Apply) != 1 || p.Apply[0].Why != sync.New {
+		t.Errorf("the API server was away: %+v", p)
+	}
+	no := &sync.Failure{Reason: sync.Forbidden, Message: "no"}
+	m.Done(first.Apply[0], no, begin)
+	p := m.Decide(in)
+	if len(p.Apply) != 0 || len(p.Failing) != 1 || p.Failing[0].Failure != no || !p.Again.Equal(begin.Add(5*time.Second)) {
+		t.Errorf("it is forbidden: %+v", p)
+	}
+	in.Now = begin.Add(5 * time.Second)
+	if p := m.Decide(in); len(p.Apply) != 1 || p.Apply[0].Why != sync.New {
+		t.Errorf("after five seconds: %+v", p)
+	}
+	m.Done(first.Apply[0], no, in.Now)
+	if p := m.Decide(in); !p.Again.Equal(in.Now.Add(10 * time.Second)) {
+		t.Errorf("it rests until %s", p.Again)
+	}
+	m.Done(first.Apply[0], nil, in.Now) // that it has failed before is no fight
+	if p := m.Decide(in); len(p.Fights) != 1 || !p.Again.Equal(in.Now.Add(5*time.Second)) {
+		t.Errorf("it is left alone until %s", p.Again)
+	}
+}
+
+func TestObserving(t *testing.T) {
+	set := wants(map[string]string{"a": "1", "b": "1", "c": "1", "d": "1"})
+	for i := range set.Objects {
+		set.Objects[i].SpecDigest = "s"
+	}
+	c := cluster{key("a"): {Spec: "s", Digest: "other labels"}, key("b"): {Spec: "t"}, key("d"): {Spec: "s", Deleting: true}}
+	got := sync.Observe(set, c)
+	if got.Same != 1 || !slices.Equal(got.Other, []types.NamespacedName{key("b")}) || !slices.Equal(got.Absent, []types.NamespacedName{key("c"), key("d")}) || got.All() {
+		t.Errorf("%+v", got)
+	}
+	c[key("b")], c[key("c")], c[key("d")] = sync.Live{Spec: "s"}, sync.Live{Spec: "s"}, sync.Live{Spec: "s"}
+	if got := sync.Observe(set, c); !got.All() {
+		t.Errorf("%+v", got)
+	}
+	if sync.Observe(&desired.Set{}, c).All() {
+		t.Error("a commit with nothing is never applied")
+	}
+}
+
+func TestWhatGoesWithASecretSync(t *testing.T) {
+	c := cluster{key("a"): {Sync: ours, UID: "u"}, key("b"): {Sync: "team/other"}, key("c"): {}, key("d"): {Sync: ours, Deleting: true}}
+	far := types.NamespacedName{Namespace: "unwatched", Name: "a"}
+	now, left := sync.Retire(ours, []types.NamespacedName{key("d"), key("c"), key("b"), key("a"), key("never"), far}, c)
+	if len(now) != 1 || now[0].Key != key("a") || now[0].Live.UID != "u" {
+		t.Errorf("deleted: %v", now)
+	}
+	if !slices.Equal(left, []types.NamespacedName{key("d"), far}) {
+		t.Errorf("left: %v", left)
 	}
 }

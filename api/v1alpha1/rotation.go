@@ -78,6 +78,10 @@ type KeyUses struct {
 	// +optional
 	// +listType=atomic
 	Examples []string `json:"examples,omitempty"`
+	// git are up to 10 of the SecretSyncs, NAMESPACE/NAME, that follow files which are wrapped for it.
+	// +optional
+	// +listType=atomic
+	Git []string `json:"git,omitempty"`
 	// unseen says what was not looked at, such as namespaces that this controller cannot read; nothing is destroyed by itself then.
 	// +optional
 	Unseen string `json:"unseen,omitempty"`

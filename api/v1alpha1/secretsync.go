@@ -205,23 +205,25 @@ type CommitAuthor struct {
 
 // Values of SecretSync.
 const (
-	SyncApply         = "Apply"
-	SyncObserve       = "Observe"
-	RewrittenReport   = "Report"
-	RewrittenStop     = "Stop"
-	PruneDelete       = "Delete"
-	PruneDryRun       = "DryRun"
-	VerifyHead        = "Head"
-	VerifyAll         = "All"
-	DeletionRetain    = "Retain"
-	DeletionDelete    = "Delete"
-	WritePush         = "Push"
-	WriteBranch       = "Branch"
-	WritePullRequest  = "PullRequest"
-	ForgeGitea        = "Gitea"
-	ForgeGitHub       = "GitHub"
-	ForgeGitLab       = "GitLab"
-	FinalizerSync     = "waxwing.io/sync"
-	AnnotationSync    = "waxwing.io/sync"    // on a GitSecret: NAMESPACE/NAME of the SecretSync that applies it
+	SyncApply        = "Apply"
+	SyncObserve      = "Observe"
+	RewrittenReport  = "Report"
+	RewrittenStop    = "Stop"
+	PruneDelete      = "Delete"
+	PruneDryRun      = "DryRun"
+	VerifyHead       = "Head"
+	VerifyAll        = "All"
+	DeletionRetain   = "Retain"
+	DeletionDelete   = "Delete"
+	WritePush        = "Push"
+	WriteBranch      = "Branch"
+	WritePullRequest = "PullRequest"
+	ForgeGitea       = "Gitea"
+	ForgeGitHub      = "GitHub"
+	ForgeGitLab      = "GitLab"
+	FinalizerSync    = "waxwing.io/sync"
+	// AnnotationSync on a GitSecret is NAMESPACE/NAME of the SecretSync that applies it. It is not among those that a signature covers, waxwing.io/..., because whoever signs
+	// the file cannot know it.
+	AnnotationSync    = "agent.waxwing.io/sync"
 	AnnotationSyncNow = "waxwing.io/sync-at" // on a SecretSync: a new value has the repository asked at once; status.lastHandledSyncAt follows
 )

@@ -75,7 +75,7 @@ type SyncRefusal struct {
 // SyncInventory are objects of one namespace.
 type SyncInventory struct {
 	Namespace string `json:"namespace"`
-	// +listType=set
+	// +listType=atomic
 	Names []string `json:"names"`
 }
 
@@ -127,3 +127,18 @@ type SecretSyncList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []SecretSync `json:"items"`
 }
+
+// Condition types of SecretSync besides Ready, Reconciling and Stalled; each is there only while it is true, but for WrittenBack.
+const (
+	// ConditionRefused says that something of Git was not taken: status.refused.
+	ConditionRefused = "Refused"
+	// ConditionRewritten says that the commit which is in the cluster, or was not taken, does not descend from the one before.
+	ConditionRewritten = "Rewritten"
+	// ConditionWrittenBack says whether Git has all that rotations have offered so far.
+	ConditionWrittenBack = "WrittenBack"
+	// ConditionKeysIncomplete says that status.keys may lack keys that files need: there are too many, or a file could not be read.
+	ConditionKeysIncomplete = "KeysIncomplete"
+)
+
+// MaxSyncKeys is how many key ids status.keys has at the most.
+const MaxSyncKeys = 1024

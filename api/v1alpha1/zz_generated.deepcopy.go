@@ -277,6 +277,11 @@ func (in *KeyUses) DeepCopyInto(out *KeyUses) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Git != nil {
+		in, out := &in.Git, &out.Git
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	in.Counted.DeepCopyInto(&out.Counted)
 }
 

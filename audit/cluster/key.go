@@ -57,16 +57,10 @@ func Key(ctx context.Context, secrets Secrets, random io.Reader, replica, origin
 }
 
 func makeKey(random io.Reader, replica, origin string) (*corev1.Secret, error) {
-	_, key, err := ed25519.GenerateKey(random)
+	signer, verifier, err := newKey(random, origin)
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := note.NewEd25519VerifierKey(origin, key.Public().(ed25519.PublicKey))
-	if err != nil {
-		return nil, err
-	}
-	hash := strings.Split(verifier, "+")[1]
-	signer := "PRIVATE+KEY+" + origin + "+" + hash + "+" + base64.StdEncoding.EncodeToString(append([]byte{algEd25519}, key.Seed()...))
 	immutable := true
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: KeySecretName(replica), Labels: map[string]string{LabelKey: "true"}},
@@ -75,30 +69,53 @@ func makeKey(random io.Reader, replica, origin string) (*corev1.Secret, error) {
 	}, nil
 }
 
+// newKey makes a key, in C2SP form.
+func newKey(random io.Reader, origin string) (signer, verifier string, err error) {
+	_, key, err := ed25519.GenerateKey(random)
+	if err != nil {
+		return "", "", err
+	}
+	if verifier, err = note.NewEd25519VerifierKey(origin, key.Public().(ed25519.PublicKey)); err != nil {
+		return "", "", err
+	}
+	hash := strings.Split(verifier, "+")[1]
+	return "PRIVATE+KEY+" + origin + "+" + hash + "+" + base64.StdEncoding.EncodeToString(append([]byte{algEd25519}, key.Seed()...)), verifier, nil
+}
+
 // readKey reads a key. Its errors are part of a sentence that begins with the Secret's name, and never quote data.
 func readKey(secret *corev1.Secret, origin string) (ed25519.PrivateKey, error) {
 	if secret.Type != KeyType {
 		return nil, fmt.Errorf("has the name of an audit log's key but is of type %s, not %s: it was not made by Waxwing and stays as it is", secret.Type, KeyType)
 	}
-	rest, ok := strings.CutPrefix(strings.TrimSpace(string(secret.Data[DataSigner])), "PRIVATE+KEY+")
-	parts := strings.SplitN(rest, "+", 3) // base64 may have a +
-	if !ok || len(parts) != 3 {
+	of, key, err := parseKey(secret.Data[DataSigner])
+	if err != nil {
 		return nil, fmt.Errorf("has a malformed key in %s", DataSigner)
 	}
-	if parts[0] != origin {
+	if of != origin {
 		return nil, fmt.Errorf("has the key of the audit log of another cluster or replica, not of %s: if it came with a backup of another cluster, delete it and ConfigMap %s, and begin with an empty volume",
 			origin, AnchorName(strings.TrimPrefix(secret.Name, KeySecretName(""))))
 	}
-	seed, err := base64.StdEncoding.DecodeString(parts[2])
-	if err != nil || len(seed) != 1+ed25519.SeedSize || seed[0] != algEd25519 {
-		return nil, fmt.Errorf("has a malformed key in %s", DataSigner)
-	}
-	key := ed25519.NewKeyFromSeed(seed[1:])
 	verifier, err := note.NewEd25519VerifierKey(origin, key.Public().(ed25519.PublicKey))
 	if err != nil || strings.TrimSpace(string(secret.Data[DataVerifier])) != verifier {
 		return nil, fmt.Errorf("has a %s and a %s that do not belong together", DataSigner, DataVerifier)
 	}
 	return key, nil
+}
+
+var errMalformed = errors.New("malformed key")
+
+// parseKey reads a key in C2SP form, and the name of the log that it is of.
+func parseKey(text []byte) (origin string, key ed25519.PrivateKey, err error) {
+	rest, ok := strings.CutPrefix(strings.TrimSpace(string(text)), "PRIVATE+KEY+")
+	parts := strings.SplitN(rest, "+", 3) // base64 may have a +
+	if !ok || len(parts) != 3 {
+		return "", nil, errMalformed
+	}
+	seed, err := base64.StdEncoding.DecodeString(parts[2])
+	if err != nil || len(seed) != 1+ed25519.SeedSize || seed[0] != algEd25519 {
+		return "", nil, errMalformed
+	}
+	return parts[0], ed25519.NewKeyFromSeed(seed[1:]), nil
 }
 
 // quiet is an error of a request that carried a key without its text: whoever answers (an admission webhook, a proxy) may quote the request.

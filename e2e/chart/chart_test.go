@@ -172,7 +172,9 @@ func (r *release) remove(t *testing.T) {
 	r.run(t, "", "uninstall", r.name, "--namespace", r.namespace)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), collectorPatience)
 	defer cancel()
-	harness.Eventually(ctx, t, "the kinds are gone", func(ctx context.Context) error { return r.absent(ctx, t, crd("keyrings"), crd("gitsecrets")) })
+	harness.Eventually(ctx, t, "the kinds are gone", func(ctx context.Context) error {
+		return r.absent(ctx, t, crd("keyrings"), crd("gitsecrets"), crd("secretsyncs"))
+	})
 }
 
 // kubectl is what kubectl prints as the administrator.

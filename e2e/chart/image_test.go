@@ -4,8 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/x509"
 	"debug/elf"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
 	"maps"
@@ -48,15 +50,21 @@ type (
 	}
 )
 
-// TestImage builds the image twice, the second time from a copy of the sources in another folder, and looks into it.
-func TestImage(t *testing.T) {
+// TestImages builds each image twice, the second time from a copy of the sources in another folder, and looks into it.
+func TestImages(t *testing.T) {
+	for _, program := range []string{"waxwing-controller", "waxwing-agent"} {
+		t.Run(program, func(t *testing.T) { testImage(t, program) })
+	}
+}
+
+func testImage(t *testing.T, program string) {
 	builder, err := harness.Tool(t.Context(), "image")
 	if err != nil {
 		t.Fatal(err)
 	}
 	first, second := filepath.Join(t.TempDir(), "first.tar"), filepath.Join(t.TempDir(), "second.tar")
 	build := func(sources, out string) string {
-		return strings.TrimSpace(harness.Run(t, harness.Command{Path: builder, Args: []string{"--root", sources, "--version", "v1.2.3", "--revision", "abc", "--name", "waxwing-controller:v1.2.3", "--out", out}}))
+		return strings.TrimSpace(harness.Run(t, harness.Command{Path: builder, Args: []string{"--root", sources, "--program", program, "--version", "v1.2.3", "--revision", "abc", "--name", program + ":v1.2.3", "--out", out}}))
 	}
 	digest := build(root, first)
 	if again := build(copySources(t), second); again != digest {
@@ -68,34 +76,34 @@ func TestImage(t *testing.T) {
 	}
 	var top, images index
 	parseJSON(t, one["index.json"], &top)
-	if len(top.Manifests) != 1 || top.Manifests[0].Digest != digest || top.Manifests[0].Annotations["org.opencontainers.image.ref.name"] != "waxwing-controller:v1.2.3" {
+	if len(top.Manifests) != 1 || top.Manifests[0].Digest != digest || top.Manifests[0].Annotations["org.opencontainers.image.ref.name"] != program+":v1.2.3" {
 		t.Fatalf("index.json names %+v, the program says %s", top.Manifests, digest)
 	}
 	parseJSON(t, blob(t, one, digest), &images)
 	var platforms []string
 	for _, image := range images.Manifests {
 		platforms = append(platforms, image.Platform.OS+"/"+image.Platform.Architecture)
-		checkImage(t, one, image)
+		checkImage(t, one, image, program)
 	}
 	if diff := cmp.Diff([]string{"linux/amd64", "linux/arm64"}, platforms); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// checkImage holds that the image of one platform is the program and nothing else, and runs as the user of the chart's pods.
-func checkImage(t *testing.T, layout map[string][]byte, image descriptor) {
+// checkImage holds that the image of one platform is the program and nothing else, but for the agent's certificates, and runs as the user of the chart's pods.
+func checkImage(t *testing.T, layout map[string][]byte, image descriptor, program string) {
 	t.Helper()
 	var m manifest
 	var c config
 	parseJSON(t, blob(t, layout, image.Digest), &m)
 	parseJSON(t, blob(t, layout, m.Config.Digest), &c)
-	if c.Config.User != "65532:65532" || !slices.Equal(c.Config.Entrypoint, []string{"/waxwing-controller"}) || c.Config.Cmd != nil || c.Config.Env != nil {
+	if c.Config.User != "65532:65532" || !slices.Equal(c.Config.Entrypoint, []string{"/" + program}) || c.Config.Cmd != nil || c.Config.Env != nil {
 		t.Errorf("the configuration is %+v", c.Config)
 	}
 	if c.Created != nil && *c.Created != "0001-01-01T00:00:00Z" {
 		t.Errorf("it has a date: %s", *c.Created)
 	}
-	for label, want := range map[string]string{"version": "v1.2.3", "revision": "abc", "licenses": "Apache-2.0", "title": "waxwing-controller"} {
+	for label, want := range map[string]string{"version": "v1.2.3", "revision": "abc", "licenses": "Apache-2.0", "title": program} {
 		if got := c.Config.Labels["org.opencontainers.image."+label]; got != want {
 			t.Errorf("label %s is %q", label, got)
 		}
@@ -108,11 +116,31 @@ func checkImage(t *testing.T, layout map[string][]byte, image descriptor) {
 		t.Fatal(err)
 	}
 	inside := files(t, layer)
-	if names := slices.Collect(maps.Keys(inside)); !slices.Equal(names, []string{"waxwing-controller"}) {
+	want := []string{program}
+	if program == "waxwing-agent" {
+		want = []string{"etc/ssl/certs/ca-certificates.crt", program}
+		checkAuthorities(t, inside[want[0]])
+	}
+	if names := slices.Sorted(maps.Keys(inside)); !slices.Equal(names, want) {
 		t.Fatalf("it holds %s", names)
 	}
-	program := inside["waxwing-controller"]
-	checkProgram(t, program, image.Platform.Architecture)
+	checkProgram(t, inside[program], image.Platform.Architecture)
+}
+
+// checkAuthorities holds that a file has the certificates of public authorities, each able to vouch for others.
+func checkAuthorities(t *testing.T, file []byte) {
+	t.Helper()
+	count := 0
+	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil || !cert.IsCA {
+			t.Errorf("certificate %d is of no authority: %v", count, err)
+		}
+		count++
+	}
+	if count < 50 {
+		t.Errorf("%d certificates of public authorities", count)
+	}
 }
 
 func checkProgram(t *testing.T, program []byte, arch string) {
@@ -139,7 +167,7 @@ func checkProgram(t *testing.T, program []byte, arch string) {
 	if runtime.GOOS != "linux" || arch != runtime.GOARCH {
 		return
 	}
-	path := filepath.Join(t.TempDir(), "waxwing-controller")
+	path := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(path, program, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +183,7 @@ func copySources(t *testing.T) string {
 	for _, file := range []string{"go.mod", "go.sum"} {
 		write(t, filepath.Join(to, file), string(readFile(t, filepath.Join(root, file))))
 	}
-	for _, dir := range []string{"api", "audit", "cmd", "controller", "crypto", "keyring", "manifest", "unseal"} {
+	for _, dir := range []string{"agent", "api", "audit", "cmd", "controller", "crypto", "keyring", "manifest", "repo", "unseal"} {
 		if err := os.CopyFS(filepath.Join(to, dir), os.DirFS(filepath.Join(root, dir))); err != nil {
 			t.Fatal(err)
 		}

@@ -105,7 +105,9 @@ func TestInstallUpgradeRollbackUninstall(t *testing.T) {
 		defer cancel()
 		harness.Eventually(collecting, t, "what GitSecrets own is gone", func(ctx context.Context) error { return r.absent(ctx, t, object("v1", "Secret", tenant, "db")) })
 		r.run(t, "", "uninstall", r.name, "--namespace", r.namespace)
-		harness.Eventually(collecting, t, "the kinds are gone", func(ctx context.Context) error { return r.absent(ctx, t, crd("keyrings"), crd("gitsecrets")) })
+		harness.Eventually(collecting, t, "the kinds are gone", func(ctx context.Context) error {
+			return r.absent(ctx, t, crd("keyrings"), crd("gitsecrets"), crd("secretsyncs"))
+		})
 		r.unchanged(t, slices.DeleteFunc(kept, func(o *unstructured.Unstructured) bool { return o.GetNamespace() != r.namespace })) // the keys, the audit log
 	})
 }
@@ -158,7 +160,7 @@ func (r *release) irreplaceable(t *testing.T, tenant string) []*unstructured.Uns
 		t.Fatalf("%d Secrets with keys, %v", len(secrets.Items), err)
 	}
 	kept := []*unstructured.Unstructured{
-		crd("keyrings"), crd("gitsecrets"), object("waxwing.io/v1alpha1", "Keyring", "", "default"), object("waxwing.io/v1alpha1", "GitSecret", tenant, "db"),
+		crd("keyrings"), crd("gitsecrets"), crd("secretsyncs"), object("waxwing.io/v1alpha1", "Keyring", "", "default"), object("waxwing.io/v1alpha1", "GitSecret", tenant, "db"),
 		object("v1", "Secret", tenant, "db"), object("v1", "Namespace", "", r.namespace),
 	}
 	for _, s := range secrets.Items {
@@ -235,6 +237,8 @@ func TestNotes(t *testing.T) {
 		"fullnameOverride: seals": {"-n default rollout status statefulset/seals-controller", "--controller-namespace default", "WARNING: Private keys lie in default", "--clusterrole seals-auditor"},
 		"replicas: 0":             {"WARNING: replicas is 0"},
 		"namespaces: [prod]\npersistence: {enabled: false}": {"these namespaces only: prod", "WARNING: persistence.enabled is false"},
+		"agent: {enabled: true}":                            {"The sync agent runs as notes-waxwing-agent", "WARNING: agent.accounts is empty"},
+		teamsOfAgent:                                        {"create secret generic git-infra --from-file=DIR"},
 	} {
 		out := h.run(t, values, "install", "notes", chartDir, "--dry-run=client", "--namespace", corev1.NamespaceDefault)
 		for _, want := range wants {

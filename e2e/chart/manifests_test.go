@@ -15,7 +15,7 @@ func TestMakeManifests(t *testing.T) {
 	dist := t.TempDir()
 	harness.Run(t, harness.Command{Path: "make", Args: []string{"manifests", "DIST=" + dist, "VERSION=v1.2.3"}, Dir: root})
 	kinds, rest := rendered{objects: parse(t, string(readFile(t, dist+"/crds.yaml")))}, rendered{objects: parse(t, string(readFile(t, dist+"/waxwing.yaml")))}
-	if diff := cmp.Diff([]string{"CustomResourceDefinition/gitsecrets.waxwing.io", "CustomResourceDefinition/keyrings.waxwing.io"}, slices.Sorted(slices.Values(kinds.ids()))); diff != "" {
+	if diff := cmp.Diff([]string{"CustomResourceDefinition/gitsecrets.waxwing.io", "CustomResourceDefinition/keyrings.waxwing.io", "CustomResourceDefinition/secretsyncs.waxwing.io"}, slices.Sorted(slices.Values(kinds.ids()))); diff != "" {
 		t.Error(diff)
 	}
 	all := newHelm(t, "helm", "").render(t, "")
@@ -27,18 +27,21 @@ func TestMakeManifests(t *testing.T) {
 			t.Errorf("deleting what dist/waxwing.yaml names would delete %s", id)
 		}
 	}
-	if got := podOf(t, rest).Spec.Containers[0].Image; got != "waxwing-controller:v1.2.3" {
+	if got := podOf(t, rest, "controller").Spec.Containers[0].Image; got != "waxwing-controller:v1.2.3" {
 		t.Errorf("the image is %s", got)
 	}
 }
 
-// TestTheProgramKnowsItsFlags holds that the controller takes the flags of every set of values.
-func TestTheProgramKnowsItsFlags(t *testing.T) {
-	h, controller := newHelm(t, "helm", ""), harness.BuildBinary(t, "./cmd/waxwing-controller")
+// TestTheProgramsKnowTheirFlags holds that each program takes the flags of every set of values.
+func TestTheProgramsKnowTheirFlags(t *testing.T) {
+	h := newHelm(t, "helm", "")
 	for name, s := range sets() {
-		args := podOf(t, h.render(t, s.values)).Spec.Containers[0].Args
-		if out := harness.Run(t, harness.Command{Path: controller, Args: append(args, "--version")}); strings.TrimSpace(out) != harness.BinaryVersion {
-			t.Errorf("%s: the program says %q", name, out)
+		for _, pod := range podsOf(t, h.render(t, s.values)) {
+			container := pod.Spec.Containers[0]
+			program := harness.BuildBinary(t, "./cmd/waxwing-"+container.Name)
+			if out := harness.Run(t, harness.Command{Path: program, Args: append(slices.Clone(container.Args), "--version")}); strings.TrimSpace(out) != harness.BinaryVersion {
+				t.Errorf("%s: the %s says %q", name, container.Name, out)
+			}
 		}
 	}
 }

@@ -23,7 +23,7 @@ func TestNoRoleHasAWildcard(t *testing.T) {
 	h := newHelm(t, "helm", "")
 	for name, s := range sets() {
 		r := h.render(t, s.values)
-		namespaced := strings.Contains(s.values, "namespaces: [")
+		namespaced := strings.HasPrefix(s.values, "namespaces: [")
 		for _, o := range r.objects {
 			if o.GetKind() != "Role" && o.GetKind() != "ClusterRole" {
 				continue
@@ -49,11 +49,14 @@ func words(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return !(r >= 'a' && r <= 'z') })
 }
 
-// TestEachRightNamesTheCodeThatNeedsIt holds that each rule of the controller has a comment with the name of a file or folder that there is.
+// TestEachRightNamesTheCodeThatNeedsIt holds that each rule of the programs has a comment with the name of a file or folder that there is.
 func TestEachRightNamesTheCodeThatNeedsIt(t *testing.T) {
-	named := regexp.MustCompile(`(controller|keyring|audit)/[a-z_/]+(\.go)?`)
-	for _, values := range []string{"", "namespaces: [prod]"} {
-		text := newHelm(t, "helm", "").render(t, values, "--show-only", "templates/rbac.yaml").text
+	named := regexp.MustCompile(`(controller|keyring|audit|agent)/[a-z_/]+(\.go)?`)
+	for _, c := range []struct{ values, template string }{
+		{"", "rbac"}, {"namespaces: [prod]", "rbac"},
+		{teamsOfAgent, "agent-rbac"}, {"agent: {enabled: true, namespaces: [team]}", "agent-rbac"},
+	} {
+		text := newHelm(t, "helm", "").render(t, c.values, "--show-only", "templates/"+c.template+".yaml").text
 		comment, rules := "", 0
 		for line := range strings.Lines(text) {
 			line = strings.TrimSpace(line)
@@ -110,6 +113,15 @@ func TestRolesOfPeople(t *testing.T) {
 		{"edit", ns, "gitsecrets.waxwing.io", "get list watch create update patch delete deletecollection", true},
 		{"admin", ns, "gitsecrets.waxwing.io", "get list watch create update patch delete deletecollection", true},
 		{"edit", other, "gitsecrets.waxwing.io", "get list create", false},
+		{"view", ns, "secretsyncs.waxwing.io", "get list watch", true},
+		{"view", ns, "secretsyncs.waxwing.io", "create update patch delete deletecollection", false},
+		{"edit", ns, "secretsyncs.waxwing.io", "get list watch create update patch delete deletecollection", true},
+		{"admin", ns, "secretsyncs.waxwing.io", "get list watch create update patch delete deletecollection", true},
+		{"edit", other, "secretsyncs.waxwing.io", "get list create", false},
+		{"edit", ns, "secretsyncs.waxwing.io/status", "update patch", false},
+		{"keyring-admin", ns, "secretsyncs.waxwing.io", "get create", false},
+		{"auditor", ns, "secretsyncs.waxwing.io", "get list watch", true},
+		{"auditor", ns, "secretsyncs.waxwing.io", "create update patch delete", false},
 		{"edit", "", "keyrings.waxwing.io", "create update patch delete", false},
 		{"admin", "", "keyrings.waxwing.io", "create update patch delete", false},
 		{"edit", ns, "gitsecrets.waxwing.io/status", "update patch", false},

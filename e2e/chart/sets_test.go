@@ -17,7 +17,7 @@ func always() []string {
 // sets are the ways people install it.
 func sets() map[string]set {
 	all := map[string]set{}
-	for _, group := range []map[string]set{whatIsInstalled(), rightSets(), workloadSets(), networkSets()} {
+	for _, group := range []map[string]set{whatIsInstalled(), rightSets(), workloadSets(), networkSets(), agentSets()} {
 		for name, s := range group {
 			all[name] = s
 		}
@@ -29,19 +29,19 @@ func whatIsInstalled() map[string]set {
 	return map[string]set{
 		"as it comes": {
 			has: []string{
-				"CustomResourceDefinition/gitsecrets.waxwing.io", "CustomResourceDefinition/keyrings.waxwing.io", "ValidatingAdmissionPolicy/waxwing-crd-guard",
+				"CustomResourceDefinition/gitsecrets.waxwing.io", "CustomResourceDefinition/keyrings.waxwing.io", "CustomResourceDefinition/secretsyncs.waxwing.io", "ValidatingAdmissionPolicy/waxwing-crd-guard",
 				"ValidatingAdmissionPolicyBinding/waxwing-crd-guard", "ServiceAccount/waxwing-controller", "ClusterRole/waxwing-controller", "Role/waxwing-controller",
 				"ClusterRole/waxwing-view", "ClusterRole/waxwing-edit", "ClusterRole/waxwing-keyring-admin", "ClusterRole/waxwing-auditor", "Role/waxwing-auditor",
 				"NetworkPolicy/waxwing-default-deny", "NetworkPolicy/waxwing-controller", "Service/waxwing-metrics",
 			},
 			hasNot: []string{"Namespace/waxwing-system", "MutatingAdmissionPolicy/waxwing-applied-by", "ValidatingAdmissionPolicy/waxwing-applied-by", "PodDisruptionBudget/waxwing-controller", "ServiceMonitor/waxwing-controller"},
 			text:   []string{"helm.sh/resource-policy: keep", "volumeClaimTemplates:", `image: "waxwing-controller:0.1.0"`},
-			noText: []string{"--audit-ephemeral", "--namespaces", "emptyDir", "allow-deletion: \"true\"", "topologySpreadConstraints", "--workers", "storageClassName"},
+			noText: []string{"waxwing-agent", "verbs: [impersonate]", "--audit-ephemeral", "--namespaces", "emptyDir", "allow-deletion: \"true\"", "topologySpreadConstraints", "--workers", "storageClassName"},
 		},
 		"without the kinds": {
 			values: "crds: {install: false}",
 			has:    []string{"ValidatingAdmissionPolicy/waxwing-crd-guard"},
-			hasNot: []string{"CustomResourceDefinition/gitsecrets.waxwing.io", "CustomResourceDefinition/keyrings.waxwing.io"},
+			hasNot: []string{"CustomResourceDefinition/gitsecrets.waxwing.io", "CustomResourceDefinition/keyrings.waxwing.io", "CustomResourceDefinition/secretsyncs.waxwing.io"},
 		},
 		"without the guard": {
 			values: "crds: {guard: false}",

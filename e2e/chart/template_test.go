@@ -63,7 +63,7 @@ func TestTemplate(t *testing.T) {
 // TestBothHelmsRenderTheSame holds that the chart has nothing in it that only the newer helm knows.
 func TestBothHelmsRenderTheSame(t *testing.T) {
 	helm4, helm3 := newHelm(t, "helm", ""), newHelm(t, "helm3", "")
-	for _, name := range []string{"as it comes", "some namespaces", "three replicas", "an API server by address, and callers", "scraped"} {
+	for _, name := range []string{"as it comes", "some namespaces", "three replicas", "an API server by address, and callers", "scraped", "an agent for two teams"} {
 		values := sets()[name].values
 		four, three := helm4.render(t, values), helm3.render(t, values)
 		if len(four.objects) == 0 {
@@ -78,7 +78,7 @@ func TestBothHelmsRenderTheSame(t *testing.T) {
 // TestKindsAreRenderedWhole holds that what helm makes of a CRD is what controller-gen wrote, but for labels and annotations.
 func TestKindsAreRenderedWhole(t *testing.T) {
 	r := newHelm(t, "helm", "").render(t, "crds: {keep: true}", "--show-only", "templates/crds.yaml")
-	if len(r.objects) != 2 {
+	if len(r.objects) != 3 {
 		t.Fatalf("%d kinds", len(r.objects))
 	}
 	for _, o := range r.objects {
@@ -133,6 +133,25 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"extraArgs: [--audit-log=/tmp/log]":                          {"extraArgs has --audit-log"},
 		"serviceAccount: {create: false}":                            {"set serviceAccount.name to the ServiceAccount to use"},
 		"metrics: {enabled: false, serviceMonitor: {enabled: true}}": {"there is nothing to scrape"},
+		// The agent's.
+		"agent: {enable: true}":                                                                                           {"agent", "additional properties 'enable' not allowed"},
+		"agent: {accounts: [{namespace: team, name: default}]}":                                                           {"agent/accounts/0/name", "'not' failed"},
+		"agent: {accounts: [{namespace: team}]}":                                                                          {"agent/accounts/0", "missing property 'name'"},
+		"agent: {accounts: [{namespace: team, name: a, targets: []}]}":                                                    {"agent/accounts/0/targets", "minItems: got 0, want 1"},
+		"agent: {credentials: [{name: a, urls: [\"https://a/\"], namespaces: [a]}]}":                                      {"agent/credentials/0", "missing property 'secretName'"},
+		"agent: {credentials: [{name: a, secretName: a, volume: {secret: {}}, urls: [\"https://a/\"], namespaces: [a]}]}": {"agent/credentials/0", "'oneOf' failed"},
+		"agent: {credentials: [{name: a, secretName: a, urls: [], namespaces: [a]}]}":                                     {"agent/credentials/0/urls", "minItems: got 0, want 1"},
+		"agent: {credentials: [{name: a, secretName: a, urls: [git@a:b], namespaces: [a]}]}":                              {"agent/credentials/0/urls/0", "does not match pattern"},
+		"agent: {proxy: \"http://user@proxy\"}":                                                                           {"agent/proxy", "does not match pattern"},
+		"agent: {limits: {packMiB: 0}}":                                                                                   {"agent/limits/packMiB", "minimum: got 0, want 1"},
+		"agent: {enabled: true, accounts: [{namespace: waxwing-system, name: a}]}":                                        {"waxwing-system/a is of waxwing-system, which is the controller's own namespace"},
+		"agent: {enabled: true, accounts: [{namespace: a, name: a, targets: [waxwing-system]}]}":                          {"a/a is of waxwing-system, which is the controller's own namespace"},
+		"agent: {enabled: true, accounts: [{namespace: a, name: a, targets: [b]}, {namespace: a, name: a}]}":              {"agent.accounts names a/a twice"},
+		"agent: {enabled: true, namespaces: [a], accounts: [{namespace: a, name: a, targets: [b]}]}":                      {"a/a is of b, which agent.namespaces does not name"},
+		"agent: {enabled: true, namespaces: [waxwing-system]}":                                                            {"agent.namespaces names waxwing-system"},
+		"agent: {enabled: true, credentials: [{name: a, secretName: a, urls: [\"http://a/\"], namespaces: [a]}]}":         {"http://a/ sends all in the clear"},
+		"agent: {enabled: true, extraArgs: [--credentials=/tmp]}":                                                         {"agent.extraArgs has --credentials: set the value agent.credentials"},
+		"agent: {enabled: true, extraArgs: [--audit-key=/tmp/key]}":                                                       {"agent.extraArgs has --audit-key"},
 	} {
 		t.Run(values, func(t *testing.T) {
 			_, stderr, code := h.try(t, values, "template", "waxwing", chartDir, "--namespace", "waxwing-system")

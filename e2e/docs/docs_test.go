@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"io/fs"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/githttp"
 	"github.com/waxwing-io/waxwing/e2e/harness/vaulttest"
 )
 
@@ -67,6 +69,7 @@ type page struct {
 	cluster bool     // a cluster with Waxwing in it is there, as the first two sections of getting-started.md make it
 	install bool     // a cluster is there, and the page installs Waxwing itself
 	vault   bool     // a Vault is there, with nothing set up in it, and the environment is that of its administrator
+	git     string   // a Git server is there, with an empty repository of this name, and the environment says where; nobody else's credentials are asked for
 	files   []string // of docs/, which lie in the folder above that of the page's repository
 	wants   []string // in what the commands print
 }
@@ -88,8 +91,11 @@ func pages() map[string]page {
 			"volume lost, ticket 4711", "part 2: "}},
 		"status.md": {cluster: true, wants: []string{"orders/db   in sync      yes    ok      default     db.yaml", "orders/web  not applied  -      -       default     web.yaml", "2 objects: 1 ready, 1 not applied",
 			"orders/db  cluster older  yes ", "2 objects: 2 ready", `"git": "in-sync"`, "ok    CRDs        gitsecrets v1alpha1 is established and served"}},
-		"tree.md": {wants: []string{"apps/web/all.yaml: document 2 (Secret prod/web)"}},
-		"seal.md": {cluster: true, wants: []string{"kind: GitSecret", "password-not-a-secret", "USER_NAME: bot", "level=not-a-secret", "name: db-admin", "preview-not-a-secret"}},
+		"agent.md":         {cluster: true, git: "team", wants: []string{"secretsync.waxwing.io/team condition met", "Synced", "another-example-not-a-secret", "main@sha1:", "chore(seal): rewrap 1 object", "Waxwing-Keyring: default", ".seal/default.note"}},
+		"bootstrap.md":     {cluster: true, git: "fleet", wants: []string{"secret/git-ssh created", "as it should be", "secretsync.waxwing.io/fleet condition met", "gitsecret.waxwing.io/db condition met", "secret/git-fleet replaced"}},
+		"multi-cluster.md": {cluster: true, git: "both", wants: []string{"** is sealed for east, west", "gitsecret.waxwing.io/pull condition met", "chore(seal): rewrap 1 object", "west's wrap is the same, byte for byte", "example-not-a-secret"}},
+		"tree.md":          {wants: []string{"apps/web/all.yaml: document 2 (Secret prod/web)"}},
+		"seal.md":          {cluster: true, wants: []string{"kind: GitSecret", "password-not-a-secret", "USER_NAME: bot", "level=not-a-secret", "name: db-admin", "preview-not-a-secret"}},
 		"sign.md": {wants: []string{
 			"ok              prod/db.yaml (GitSecret prod/db): signed by alice@example.org",
 			"bad signature   prod/db.yaml", "exit status 4", "unknown signer  prod/db.yaml", "exit status 5", `"findings": 0`,
@@ -157,6 +163,9 @@ func TestPages(t *testing.T) {
 				v.OfferKubernetes()
 				env = append(append(env, v.Env()...), "UNSEAL_KEY="+v.UnlockKey())
 			}
+			if p.git != "" {
+				env = append(env, startGit(t, p.git)...)
+			}
 			if p.cluster {
 				writeCertificate(t, dir)
 				script += commands(t, "docs/getting-started.md", "## 3 ")
@@ -175,6 +184,21 @@ func TestPages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// startGit starts a Git server with an empty repository, and gives the environment of somebody who may use it.
+func startGit(t *testing.T, repository string) []string {
+	t.Helper()
+	const username, password = "agent", "git-password-of-docs"
+	server := githttp.Start(t, githttp.Options{TLS: true, Username: username, Password: password})
+	server.Repo(t, repository)
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(ca, server.CA, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	basic := base64.StdEncoding.EncodeToString([]byte(username + ":" + password))
+	return []string{"GIT_URL=" + server.URL, "GIT_USERNAME=" + username, "GIT_PASSWORD=" + password, "GIT_CA=" + ca, "GIT_SSL_CAINFO=" + ca,
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraHeader", "GIT_CONFIG_VALUE_0=Authorization: Basic " + basic}
 }
 
 // forgetLogs takes the anchors of audit logs away: every page begins with a log of its own, in a cluster that another page has used.
@@ -213,10 +237,11 @@ func writeCertificate(t *testing.T, dir string) {
 func programs(t *testing.T) string {
 	t.Helper()
 	bin := links(t, map[string]string{
-		"kubectl": tool(t, "kubectl"),
-		"helm":    tool(t, "helm"),
-		"vault":   tool(t, "vault"),
-		"seal":    harness.BuildBinary(t, "./cmd/seal"),
+		"kubectl":       tool(t, "kubectl"),
+		"helm":          tool(t, "helm"),
+		"vault":         tool(t, "vault"),
+		"seal":          harness.BuildBinary(t, "./cmd/seal"),
+		"waxwing-agent": harness.BuildBinary(t, "./cmd/waxwing-agent"),
 	})
 	// One that cannot renew its Lease in time on a busy machine ends, for the kubelet to start it again, and no kubelet is here.
 	patient := "#!/bin/sh\nexec '" + harness.BuildBinary(t, "./cmd/waxwing-controller") + "' \"$@\" --leader-elect-lease-duration 15s --leader-elect-renew-deadline 12s\n"

@@ -37,6 +37,8 @@ func (s *suite) apiLogFlags() ([]string, error) {
 // APIRequest is one request as the API server saw it.
 type APIRequest struct {
 	User, UserAgent string
+	// As is whom the user impersonated; empty: nobody.
+	As string
 	// Verb is RBAC's.
 	Verb                                          string
 	Group, Resource, Subresource, Namespace, Name string
@@ -105,7 +107,9 @@ func parseAPIRequest(line []byte) (APIRequest, error) {
 		Verb      string
 		UserAgent string
 		User      struct{ Username string }
-		ObjectRef struct{ Resource, Namespace, Name, APIGroup, Subresource string }
+		// ImpersonatedUser is absent from most requests.
+		ImpersonatedUser struct{ Username string }
+		ObjectRef        struct{ Resource, Namespace, Name, APIGroup, Subresource string }
 		// The message is absent from most answers.
 		ResponseStatus struct {
 			Code    int
@@ -117,7 +121,7 @@ func parseAPIRequest(line []byte) (APIRequest, error) {
 	}
 	o := e.ObjectRef
 	return APIRequest{
-		User: e.User.Username, UserAgent: e.UserAgent, Verb: e.Verb,
+		User: e.User.Username, UserAgent: e.UserAgent, As: e.ImpersonatedUser.Username, Verb: e.Verb,
 		Group: o.APIGroup, Resource: o.Resource, Subresource: o.Subresource, Namespace: o.Namespace, Name: o.Name,
 		Code: e.ResponseStatus.Code, Message: e.ResponseStatus.Message,
 	}, nil

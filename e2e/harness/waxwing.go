@@ -12,8 +12,11 @@ import (
 	"sync"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/waxwing-io/waxwing/audit/cluster"
 	"github.com/waxwing-io/waxwing/e2e/harness/toolcache"
 )
 
@@ -24,6 +27,18 @@ const WaxwingNamespace = "waxwing-system"
 func ReplicaOf(log string) string {
 	sum := sha256.Sum256([]byte(log))
 	return "replica-" + hex.EncodeToString(sum[:6])
+}
+
+// AgentReplica names the replica of the agent that a test runs: its anchor, a ConfigMap, is the one that the chart lets the agent change. The anchor of an earlier test's
+// log is taken away, because it is of another log.
+func (c *Cluster) AgentReplica(t testing.TB) string {
+	t.Helper()
+	const replica = "waxwing-agent-0"
+	anchors := c.clientset.CoreV1().ConfigMaps(WaxwingNamespace)
+	if err := anchors.Delete(t.Context(), cluster.AnchorName(replica), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	return replica
 }
 
 // RenderWaxwing is what real helm makes of charts/waxwing as the release waxwing of WaxwingNamespace, with values such as "replicas=2" (as helm's --set

@@ -18,6 +18,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/certs"
 	"github.com/waxwing-io/waxwing/e2e/harness/vaulttest"
 	"github.com/waxwing-io/waxwing/keyring/sources"
 	"github.com/waxwing-io/waxwing/keyring/vault"
@@ -153,7 +154,7 @@ func TestLoginsToARealVault(t *testing.T) {
 		})
 	}
 	t.Run("a certificate of another authority", func(t *testing.T) {
-		other := vaulttest.NewAuthority(t)
+		other := certs.New(t)
 		c := l.client(t, byKubernetes("waxwing"), func(cfg *vault.Config) { cfg.Connection.CABundle = other.PEM })
 		_, err := c.Read(t.Context(), looked)
 		refused(t, err, vault.Unreachable, "unknown authority")
@@ -223,8 +224,8 @@ func TestCertificatesForARealVault(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(l.tokens, "root"), []byte(l.Root().Token()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, authority := range map[string]*vaulttest.Authority{"mtls": l.Authority, "other": vaulttest.NewAuthority(t)} {
-		cert, key := authority.Issue(t, vaulttest.Certificate{Subject: "waxwing"})
+	for name, authority := range map[string]*certs.Authority{"mtls": l.Authority, "other": certs.New(t)} {
+		cert, key := authority.Issue(t, certs.Certificate{Subject: "waxwing"})
 		l.secret(t, name, map[string]string{"tls.crt": cert, "tls.key": key})
 	}
 	reach := func(secret, serverName string) error {

@@ -204,17 +204,22 @@ func (w *world) poke(ctx context.Context, t *testing.T, ns string) error {
 	return client.IgnoreNotFound(w.Patch(ctx, drift, client.RawPatch(types.MergePatchType, []byte(patch)), client.FieldOwner("somebody")))
 }
 
-// readAudit asks the controller for its audit log with a token that it does not know yet. What it answers is not looked at, and it may not listen yet.
+// readAudit asks the controller for its audit log with a token that it does not know yet.
 func (w *world) readAudit(ctx context.Context) error {
 	token, err := w.Clientset().CoreV1().ServiceAccounts(home).CreateToken(ctx, account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+w.audit+"/v1/audit/", nil)
+	return askForLog(ctx, w.audit, token.Status.Token)
+}
+
+// askForLog asks a program for its audit log. What it answers is not looked at, and it may not listen yet.
+func askForLog(ctx context.Context, address, token string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/v1/audit/", nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+token.Status.Token)
+	req.Header.Set("Authorization", "Bearer "+token)
 	anybody := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true} // it made the certificate itself
 	if resp, err := (&http.Client{Transport: anybody}).Do(req); err == nil {
 		return resp.Body.Close()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/e2e/harness/certs"
 	"github.com/waxwing-io/waxwing/e2e/harness/vaulttest"
 	"github.com/waxwing-io/waxwing/keyring"
 )
@@ -113,7 +114,7 @@ func rejections(t *testing.T) map[string]rejection {
 		"a certificate of another CA": {
 			kind: vaultKV(),
 			wrong: func(w *world, _ *vaulttest.Vault, c *v1alpha1.VaultConnection) {
-				c.CABundle = vaulttest.NewAuthority(w.t).PEM
+				c.CABundle = certs.New(w.t).PEM
 			},
 			says: []string{"unknown authority", "caBundle"},
 		},

@@ -18,14 +18,25 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-const (
-	program = "waxwing-controller"
-	// user is that of the chart's pods, numeric, so that runAsNonRoot can be checked.
-	user = "65532:65532"
-)
+// user is that of the chart's pods, numeric, so that runAsNonRoot can be checked.
+const user = "65532:65532"
 
 type options struct {
-	root, version, revision, name, out string
+	root, program, version, revision, name, out string
+}
+
+// program is one of those that run in clusters.
+type program struct {
+	description string
+	// public says that it talks to servers whose certificates public authorities have signed.
+	public bool
+}
+
+func programs() map[string]program {
+	return map[string]program{
+		"waxwing-controller": {description: "Opens GitSecrets inside the cluster and keeps the keys that open them"},
+		"waxwing-agent":      {description: "Keeps the GitSecrets of Git repositories in the cluster and puts rotations back into Git", public: true},
+	}
 }
 
 // architectures of the image, all of linux.
@@ -69,30 +80,27 @@ func build(ctx context.Context, o options) (v1.Hash, error) {
 
 // compile builds the program for one architecture and returns its bytes. Nothing of the machine gets into them.
 func compile(ctx context.Context, o options, arch, work string) ([]byte, error) {
-	out := filepath.Join(work, program+"-"+arch)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid= -X main.version="+o.version, "-o", out, "./cmd/"+program)
+	out := filepath.Join(work, o.program+"-"+arch)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid= -X main.version="+o.version, "-o", out, "./cmd/"+o.program)
 	cmd.Dir = o.root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=")
 	if msg, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building %s for %s: %w\n%s", program, arch, err, msg)
+		return nil, fmt.Errorf("building %s for %s: %w\n%s", o.program, arch, err, msg)
 	}
 	return os.ReadFile(out)
 }
 
 // imageOf is the image of one platform. It has no dates, so that they cannot differ.
 func imageOf(o options, arch string, binary []byte) (v1.Image, error) {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: program, Size: int64(len(binary)), Mode: 0o555, Format: tar.FormatPAX}); err != nil {
+	files := []content{{o.program, 0o555, binary}}
+	if programs()[o.program].public {
+		files = append(files, content{authoritiesFile, 0o444, authorities()})
+	}
+	b, err := layerOf(files)
+	if err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(binary); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil }, tarball.WithMediaType(types.OCILayer))
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }, tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return nil, err
 	}
@@ -106,14 +114,37 @@ func imageOf(o options, arch string, binary []byte) (v1.Image, error) {
 	}
 	file = file.DeepCopy()
 	file.OS, file.Architecture = "linux", arch
-	file.Config = v1.Config{User: user, Entrypoint: []string{"/" + program}, WorkingDir: "/", Labels: labels(o)}
+	file.Config = v1.Config{User: user, Entrypoint: []string{"/" + o.program}, WorkingDir: "/", Labels: labels(o)}
 	return mutate.ConfigFile(image, file)
+}
+
+// content is a file of an image.
+type content struct {
+	name string
+	mode int64
+	data []byte
+}
+
+// layerOf is a tar file with some files, in their order.
+func layerOf(files []content) ([]byte, error) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range files {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.name, Size: int64(len(f.data)), Mode: f.mode, Format: tar.FormatPAX}); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(f.data); err != nil {
+			return nil, err
+		}
+	}
+	err := w.Close()
+	return b.Bytes(), err
 }
 
 func labels(o options) map[string]string {
 	l := map[string]string{
-		"org.opencontainers.image.title":       program,
-		"org.opencontainers.image.description": "Opens GitSecrets inside the cluster and keeps the keys that open them",
+		"org.opencontainers.image.title":       o.program,
+		"org.opencontainers.image.description": programs()[o.program].description,
 		"org.opencontainers.image.source":      "https://github.com/waxwing-io/waxwing",
 		"org.opencontainers.image.licenses":    "Apache-2.0",
 		"org.opencontainers.image.version":     o.version,

@@ -45,11 +45,11 @@
   resourceNames: [kube-system]
   verbs: [get]
 {{- if .Values.audit.endpoint }}
-# controller/audit_http.go: ask who it is that wants to read the audit log
+# audit/process/gate.go: ask who it is that wants to read the audit log
 - apiGroups: [authentication.k8s.io]
   resources: [tokenreviews]
   verbs: [create]
-# controller/audit_http.go: ask whether he may
+# audit/process/gate.go: ask whether he may
 - apiGroups: [authorization.k8s.io]
   resources: [subjectaccessreviews]
   verbs: [create]
@@ -62,6 +62,10 @@
 - apiGroups: [waxwing.io]
   resources: [keyrings/status]
   verbs: [patch]
+# controller/uses_git.go: SecretSyncs say which keys the files that they follow need (in namespaced mode too: a repository may be followed from any namespace)
+- apiGroups: [waxwing.io]
+  resources: [secretsyncs]
+  verbs: [list]
 {{- end -}}
 
 {{/* What the controller may do in its own namespace besides. */}}
@@ -93,7 +97,7 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create]
-# controller/run.go: leader election holds and renews its own Lease only; controller/audit_term.go reads from it which term it is
+# controller/run.go: leader election holds and renews its own Lease only; audit/process/term.go reads from it which term it is
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [waxwing-controller]

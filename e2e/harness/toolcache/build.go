@@ -40,7 +40,7 @@ func (b *Builder) build(ctx context.Context, r recipe, binary string) error {
 		}
 	}
 	list := append([]string{"list", "-deps", "-f", "{{.Stale}}"}, r.args...)
-	err = b.goRun(ctx, r.dir, m.downloading, count, append(list, r.Package)...)
+	err = b.goRun(ctx, r, m.downloading, count, append(list, r.Package)...)
 	m.stop()
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (b *Builder) build(ctx context.Context, r recipe, binary string) error {
 	m = newMeter(b.progress(), b.Terminal, b.now, headline)
 	m.expect(todo)
 	args := append([]string{"build", "-v", "-o", filepath.Join(tmp, filepath.Base(binary))}, r.args...)
-	err = b.goRun(ctx, r.dir, m.compiling, nil, append(args, r.Package)...)
+	err = b.goRun(ctx, r, m.compiling, nil, append(args, r.Package)...)
 	m.stop()
 	if err != nil {
 		return err
@@ -70,9 +70,9 @@ func (b *Builder) build(ctx context.Context, r recipe, binary string) error {
 
 // goRun runs the go command. Each line of its messages goes to note, which says whether it is mere progress, and
 // each line of its output to out. The error ends with the last messages that were no progress.
-func (b *Builder) goRun(ctx context.Context, dir string, note func(line string) bool, out func(line string), args ...string) error {
+func (b *Builder) goRun(ctx context.Context, r recipe, note func(line string) bool, out func(line string), args ...string) error {
 	cmd := exec.CommandContext(ctx, b.goCommand(), args...)
-	cmd.Dir, cmd.Env = dir, buildEnv(os.Environ())
+	cmd.Dir, cmd.Env = r.dir, buildEnv(os.Environ(), r.Cgo)
 	// Interrupted, the go command finishes the packages at hand and removes its work folder; killed, it would not.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
@@ -111,7 +111,7 @@ func (b *Builder) goRun(ctx context.Context, dir string, note func(line string) 
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return errors.Join(fmt.Errorf("go %s in %s: %w", args[0], dir, err), errors.New(strings.Join(tail, "\n")))
+	return errors.Join(fmt.Errorf("go %s in %s: %w", args[0], r.dir, err), errors.New(strings.Join(tail, "\n")))
 }
 
 // lines calls f with each line of r until it ends.

@@ -42,7 +42,7 @@ func (b *Builder) recipe(ctx context.Context, t Tool) (recipe, error) {
 	if t.LDFlags != nil {
 		r.args = append(r.args, "-ldflags="+t.LDFlags(r.version))
 	}
-	env, err := b.environment(ctx, r.dir)
+	env, err := b.environment(ctx, r)
 	if err != nil {
 		return r, err
 	}
@@ -71,9 +71,9 @@ func (b *Builder) recipe(ctx context.Context, t Tool) (recipe, error) {
 // field adds bytes with their length, so that no two lists of fields hash alike.
 func field(h hash.Hash, b []byte) { fmt.Fprintf(h, "%d:%s\n", len(b), b) }
 
-func (b *Builder) environment(ctx context.Context, dir string) (environment, error) {
+func (b *Builder) environment(ctx context.Context, r recipe) (environment, error) {
 	cmd := exec.CommandContext(ctx, b.goCommand(), "env", "-json")
-	cmd.Dir, cmd.Env = dir, buildEnv(os.Environ())
+	cmd.Dir, cmd.Env = r.dir, buildEnv(os.Environ(), r.Cgo)
 	var env environment
 	out, err := cmd.Output()
 	if err == nil {
@@ -85,13 +85,17 @@ func (b *Builder) environment(ctx context.Context, dir string) (environment, err
 	return env, nil
 }
 
-// buildEnv keeps a developer's workspace and flags from changing what is built. Without cgo, so that the tools share compiled packages with `make`.
-func buildEnv(environ []string) []string {
+// buildEnv keeps a developer's workspace and flags from changing what is built. Without cgo, unless the tool needs it, so that the tools share compiled packages with `make`.
+func buildEnv(environ []string, cgo bool) []string {
 	own := slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
 		return strings.HasPrefix(kv, "GOFLAGS=") || strings.HasPrefix(kv, "GOWORK=") || strings.HasPrefix(kv, "CGO_ENABLED=")
 	})
 	// Not empty: an empty GOFLAGS would let the one of `go env -w` through.
-	return append(own, "GOWORK=off", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0")
+	own = append(own, "GOWORK=off", "GOFLAGS=-buildvcs=false")
+	if cgo {
+		return append(own, "CGO_ENABLED=1")
+	}
+	return append(own, "CGO_ENABLED=0")
 }
 
 // sources lists the Go files of the module in dir that are compiled, in lexical order.

@@ -31,6 +31,8 @@ type Tool struct {
 	Cost string
 	// Tags are the build tags, if any.
 	Tags []string
+	// Cgo builds with a C compiler, which has to be there. Such a tool shares no compiled packages with others.
+	Cgo bool
 	// LDFlags makes the linker's flags from the upstream version, such as "v1.37.2".
 	LDFlags func(version string) string
 }
@@ -96,7 +98,7 @@ func Catalogue() []Tool {
 			Dir:      "tools/image",
 			Package:  ".",
 			Upstream: "github.com/google/go-containerregistry",
-			About:    "what builds the controller's image, with go-containerregistry",
+			About:    "what builds the programs' images, with go-containerregistry",
 			Cost:     "a few seconds",
 		},
 		{
@@ -141,6 +143,18 @@ func Catalogue() []Tool {
 			About:    "sops, to measure against",
 			Cost:     "about 10 minutes on two cores",
 		},
+		{
+			Name:     "gitea",
+			Dir:      "e2e/tools/gitea",
+			Package:  "code.gitea.io/gitea",
+			Upstream: "code.gitea.io/gitea",
+			About:    "Gitea, a forge for the tests",
+			Cost:     "about 7 minutes on two cores",
+			// Its only database that is no server of its own is SQLite, which is C.
+			Tags:    []string{"sqlite", "sqlite_unlock_notify"},
+			Cgo:     true,
+			LDFlags: giteaVersion,
+		},
 	}
 }
 
@@ -161,6 +175,11 @@ func helmVersion(version string) string {
 func helm3Version(version string) string {
 	const pkg = "helm.sh/helm/v3/pkg/chartutil"
 	return helmVersion(version) + fmt.Sprintf(" -X %[1]s.k8sVersionMajor=1 -X %[1]s.k8sVersionMinor=37", pkg)
+}
+
+// giteaVersion stamps the version that Gitea's own build stamps, without the v; clients look at it to know what they may ask for.
+func giteaVersion(version string) string {
+	return "-s -w -X main.Version=" + strings.TrimPrefix(version, "v")
 }
 
 // version is the version of the upstream module in the tool's go.mod.

@@ -43,8 +43,10 @@ func TestTheRepositoryIsNotFound(t *testing.T) {
 }
 
 func TestADevelopersFlagsDoNotReachABuild(t *testing.T) {
-	got := buildEnv([]string{"HOME=/h", "GOFLAGS=-mod=vendor -race", "GOWORK=/w/go.work", "CGO_ENABLED=1"})
-	if diff := cmp.Diff([]string{"HOME=/h", "GOWORK=off", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0"}, got); diff != "" {
-		t.Error(diff)
+	for cgo, want := range map[bool]string{false: "CGO_ENABLED=0", true: "CGO_ENABLED=1"} {
+		got := buildEnv([]string{"HOME=/h", "GOFLAGS=-mod=vendor -race", "GOWORK=/w/go.work", "CGO_ENABLED=2"}, cgo)
+		if diff := cmp.Diff([]string{"HOME=/h", "GOWORK=off", "GOFLAGS=-buildvcs=false", want}, got); diff != "" {
+			t.Error(diff)
+		}
 	}
 }

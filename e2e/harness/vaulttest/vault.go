@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/certs"
 	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
 )
 
@@ -33,7 +34,7 @@ type Vault struct {
 	// Address is its URL, without a slash at the end. It stays the same when Vault is started again.
 	Address string
 	// Authority vouches for its certificate and, with ClientCertificates, for those of clients; nil with PlainHTTP.
-	Authority *Authority
+	Authority *certs.Authority
 
 	t       testing.TB
 	binary  string
@@ -86,12 +87,12 @@ func (v *Vault) configure(o Options) {
 		listener["tls_disable"] = true
 	} else {
 		v.Address = "https://" + address
-		v.Authority = NewAuthority(v.t)
+		v.Authority = certs.New(v.t)
 		names := o.Names
 		if len(names) == 0 {
 			names = []string{"127.0.0.1", "localhost"}
 		}
-		cert, key := v.Authority.Issue(v.t, Certificate{Names: names})
+		cert, key := v.Authority.Issue(v.t, certs.Certificate{Names: names})
 		listener["tls_cert_file"], listener["tls_key_file"] = v.file("tls.crt", cert), v.file("tls.key", key)
 		if o.ClientCertificates {
 			listener["tls_require_and_verify_client_cert"], listener["tls_client_ca_file"] = true, v.file("ca.crt", v.Authority.PEM)
@@ -99,7 +100,7 @@ func (v *Vault) configure(o Options) {
 		if err := cfg.ConfigureTLS(&vaultapi.TLSConfig{CACertBytes: []byte(v.Authority.PEM), TLSServerName: names[0]}); err != nil {
 			v.t.Fatal(err)
 		}
-		cert, key = v.Authority.Issue(v.t, Certificate{Subject: "the test"})
+		cert, key = v.Authority.Issue(v.t, certs.Certificate{Subject: "the test"})
 		own, err := tls.X509KeyPair([]byte(cert), []byte(key))
 		if err != nil {
 			v.t.Fatal(err)

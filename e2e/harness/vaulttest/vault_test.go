@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/e2e/harness/certs"
 	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
 	"github.com/waxwing-io/waxwing/e2e/harness/vaulttest"
 )
@@ -185,8 +186,8 @@ func TestWhatAVaultTakes(t *testing.T) {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM([]byte(v.CA()))
-	certificate := func(a *vaulttest.Authority) []tls.Certificate {
-		cert, key := a.Issue(t, vaulttest.Certificate{Subject: "waxwing"})
+	certificate := func(a *certs.Authority) []tls.Certificate {
+		cert, key := a.Issue(t, certs.Certificate{Subject: "waxwing"})
 		pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
 		if err != nil {
 			t.Fatal(err)
@@ -199,7 +200,7 @@ func TestWhatAVaultTakes(t *testing.T) {
 	}
 	for what, cfg := range map[string]*tls.Config{
 		"no certificate":                     {RootCAs: pool, ServerName: name},
-		"a certificate of another authority": {RootCAs: pool, ServerName: name, Certificates: certificate(vaulttest.NewAuthority(t))},
+		"a certificate of another authority": {RootCAs: pool, ServerName: name, Certificates: certificate(certs.New(t))},
 		"another name":                       {RootCAs: pool, Certificates: certificate(v.Authority)},
 		"another authority":                  {RootCAs: x509.NewCertPool(), ServerName: name, Certificates: certificate(v.Authority)},
 	} {

@@ -1,0 +1,184 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/waxwing-io/waxwing/agent/desired"
+	"github.com/waxwing-io/waxwing/agent/settings"
+	"github.com/waxwing-io/waxwing/agent/sync"
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+)
+
+// apply has the cluster have what the commit has. An error is one of the API server about the SecretSync itself.
+func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state, rep *report) error {
+	t := st.taken
+	in := sync.Input{
+		Sync: keyOf(o).String(), Set: t.set, Fetched: t.at, Inventory: inventoried(o.Status.Inventory), Cluster: r.live, Prune: o.Spec.Prune, Now: r.now(), Asked: rep.askedNow,
+	}
+	if st.failed != nil {
+		in.Doubt = st.failed.message
+	}
+	p := st.plan.Decide(in)
+	rep.plan, rep.refused = &p, sorted(t.set.Refused, p.Denied)
+	as, err := r.account(ctx, o, conf, namespacesOf(&p))
+	if err != nil {
+		rep.outcome, rep.plan = failure(err), nil // nothing of it is carried out
+		return nil
+	}
+	// What is about to be applied is in the inventory before, so that nothing that was is ever left out of it.
+	if len(p.Apply) > 0 {
+		next := *o.Status.DeepCopy()
+		next.Inventory = inventory(p.Inventory)
+		if err := r.store(ctx, o, next); err != nil {
+			return err
+		}
+	}
+	repo, err := r.repos.of(o.UID)
+	if err != nil {
+		rep.outcome = failure(err)
+		return nil
+	}
+	results, err := as.Carry(ctx, p, &records{r, o, t}, manifests{st.reader, repo.Read}, &st.plan)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	r.carried(st, rep, results)
+	if err != nil {
+		rep.outcome = failure(err)
+	}
+	return nil
+}
+
+// account gives the hands to write with: those of an account that the configuration names, and that has no right which is too much.
+func (r *syncs) account(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, namespaces []string) (hands, error) {
+	name := types.NamespacedName{Namespace: o.Namespace, Name: o.Spec.ServiceAccountName}
+	if !conf.MayImpersonate(name) {
+		return nil, refuse(AccountNotNamed, fmt.Sprintf("the agent's configuration does not name ServiceAccount %s of namespace %s among those to impersonate", name.Name, name.Namespace))
+	}
+	as, err := r.accounts(keyOf(o).String(), name)
+	if err != nil {
+		return nil, refuse(ApplyFailed, describe(err))
+	}
+	much, err := as.TooMuch(ctx, namespaces)
+	switch {
+	case err != nil:
+		return nil, refuse(ApplyFailed, fmt.Sprintf("what ServiceAccount %s may do is not known: %s", name.Name, describe(err)))
+	case len(much) > 0:
+		return nil, refuse(AccountRefused, fmt.Sprintf("nothing is applied as ServiceAccount %s, because %s", name.Name, strings.Join(much, "; ")))
+	}
+	return as, nil
+}
+
+// namespacesOf are those in which a plan writes, sorted.
+func namespacesOf(p *sync.Plan) []string {
+	all := map[string]bool{}
+	for _, a := range p.Apply {
+		all[a.Object.Key.Namespace] = true
+	}
+	for _, d := range p.Delete {
+		all[d.Key.Namespace] = true
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// carried takes what came of a plan into the report.
+func (r *syncs) carried(st *state, rep *report, results []sync.Result) {
+	t, p := st.taken, rep.plan
+	applied, pruned := 0, 0
+	var failed []desired.Refusal
+	for _, res := range slices.Concat(results, p.Failing) { // the latter have failed a moment ago
+		switch {
+		case res.Failure != nil:
+			failed = append(failed, notWritten(t.set, res))
+		case res.Why == "":
+			pruned++
+		default:
+			applied++
+		}
+	}
+	r.metrics.wrote(applied, pruned)
+	rep.refused = sorted(rep.refused, failed)
+	left := len(p.Apply) + len(p.Delete) - len(results)
+	switch {
+	case len(failed) > 0:
+		rep.outcome = outcome{ApplyFailed, fmt.Sprintf("%d of %d objects could not be written; the first: %s", len(failed), len(t.set.Objects), failed[0].Message)}
+	case left > 0:
+		rep.outcome = outcome{ApplyFailed, fmt.Sprintf("%d objects are not written yet", left)}
+	case len(p.Fights) > 0:
+		rep.outcome = outcome{ApplyFailed, contested(p.Fights)}
+	case len(p.Waiting) > 0:
+		rep.outcome = outcome{ApplyFailed, fmt.Sprintf("%d objects are being deleted by somebody, and applied after that; the first: %s", len(p.Waiting), p.Waiting[0])}
+	default:
+		rep.outcome = outcome{Synced, summary(t, rep)}
+		rep.applied = revision(t.place, t.commit, r.now())
+		rep.applied.Signer = t.signer
+	}
+}
+
+// notWritten says of an object that could not be written where in Git it is, and why.
+func notWritten(set *desired.Set, res sync.Result) desired.Refusal {
+	out := desired.Refusal{Path: res.Key.String(), Reason: res.Failure.Reason, Message: res.Key.String() + ": " + describe(res.Failure), Known: true}
+	i, found := slices.BinarySearchFunc(set.Objects, res.Key, func(o desired.Object, key types.NamespacedName) int {
+		return cmp.Or(cmp.Compare(o.Key.Namespace, key.Namespace), cmp.Compare(o.Key.Name, key.Name))
+	})
+	if found {
+		out.Path, out.Document = desired.Shown(set.Objects[i].Path), set.Objects[i].Document
+	} else {
+		out.Message = "deleting " + out.Message
+	}
+	return out
+}
+
+// contested says which objects somebody else has changed, again.
+func contested(fights []sync.Fight) string {
+	by := fights[0].Rival
+	if by == "" {
+		by = "somebody"
+	}
+	return fmt.Sprintf("%d objects were changed by others just after they had been applied, and are applied again in a while, later each time; the first: %s, by %s", len(fights), fights[0].Key, quoted(by))
+}
+
+// summary is what the status says of a commit that the cluster has.
+func summary(t *taken, rep *report) string {
+	text := fmt.Sprintf("%s@sha1:%s: %d objects", placeName(t.place), short(t.commit.ID), len(t.set.Objects))
+	if t.signer != "" {
+		text += ", signed by " + quoted(t.signer)
+	}
+	if n := len(rep.refused); n > 0 {
+		text += fmt.Sprintf("; %d refused", n)
+	}
+	if rep.plan != nil && rep.plan.Held != "" {
+		text += fmt.Sprintf("; %d to be deleted wait: %s", len(rep.plan.Gone), rep.plan.Held)
+	}
+	return text
+}
+
+// manifests gives what is applied, from the repository.
+type manifests struct {
+	reader reader
+	read   blobs
+}
+
+// Manifest implements sync.Manifests.
+func (m manifests) Manifest(ctx context.Context, o desired.Object) (*v1alpha1.GitSecret, error) {
+	return m.reader.Manifest(ctx, o, m.read)
+}
+
+// maxDescribed bounds what others say, in bytes: an API server's answer, or that of a webhook behind it, may be long.
+const maxDescribed = 512
+
+// describe is an error for people, of one line.
+func describe(err error) string {
+	text := strings.ToValidUTF8(strings.Join(strings.Fields(err.Error()), " "), "\uFFFD")
+	if len(text) > maxDescribed {
+		text = strings.ToValidUTF8(text[:maxDescribed], "") + "…"
+	}
+	return text
+}

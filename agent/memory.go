@@ -1,0 +1,186 @@
+package agent
+
+import (
+	"maps"
+	gosync "sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/waxwing-io/waxwing/agent/desired"
+	"github.com/waxwing-io/waxwing/agent/source"
+	"github.com/waxwing-io/waxwing/agent/sync"
+)
+
+// wakeEvery is how often a SecretSync is woken by webhooks at the most.
+const wakeEvery = time.Second
+
+// taken is what a good fetch has brought.
+type taken struct {
+	place source.Place
+	// generation is that of the SecretSync that it was fetched for.
+	generation int64
+
+	commit source.Commit
+	signer string
+	set    *desired.Set
+	at     time.Time
+	// rewritten says how the commit stands to the one before, where it does not descend from it; empty: it does.
+	rewritten string
+}
+
+// state is what is remembered of one SecretSync. Losing it costs a fetch, and has pruning begin anew. One goroutine at a time uses it, but for what is woken.
+type state struct {
+	uid    types.UID
+	reader reader
+	// taken is of the newest fetch whose commit was taken; nil: none was, since the start. seen are commits before it, the newest first, for mode Observe.
+	taken *taken
+	seen  []*taken
+	// failed is what the newest fetch has failed by; nil: it has not. failures counts them in a row.
+	failed   *outcome
+	failures int
+	// generation and asked are those of the newest fetch, due is when the next is.
+	generation int64
+	asked      string
+	due        time.Time
+
+	plan sync.Memory
+	// denied are the refusals that the audit log has, told the commit that it has as synced.
+	denied map[string]bool
+	told   string
+	// written is what is remembered of what was put into Git.
+	written written
+
+	mu    gosync.Mutex
+	woken bool
+	// offers says that the cluster has something for Git that it had not.
+	offers bool
+	wakes  time.Time                         // when it was woken last
+	wants  map[types.NamespacedName]struct{} // the objects of taken
+}
+
+// offered notes that the cluster has something for Git that it had not.
+func (s *state) offered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offers = true
+}
+
+func (s *state) takeOffers() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	offers := s.offers
+	s.offers = false
+	return offers
+}
+
+// take takes what a fetch has brought.
+func (s *state) take(t *taken) {
+	s.taken = t
+	wants := make(map[types.NamespacedName]struct{}, len(t.set.Objects))
+	for i := range t.set.Objects {
+		wants[t.set.Objects[i].Key] = struct{}{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wants = wants
+}
+
+// concerns says whether the commit has an object of that name.
+func (s *state) concerns(key types.NamespacedName) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, has := s.wants[key]
+	return has
+}
+
+// wake asks for a fetch; false: it was a moment ago, and after says how long it has to wait.
+func (s *state) wake(now time.Time) (after time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.woken = true
+	if next := s.wakes.Add(wakeEvery); now.Before(next) {
+		return next.Sub(now)
+	}
+	s.wakes = now
+	return 0
+}
+
+// ask has the repository asked at the next look.
+func (s *state) ask() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.woken = true
+}
+
+// takeWake says whether a fetch was asked for.
+func (s *state) takeWake() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	woken := s.woken
+	s.woken = false
+	return woken
+}
+
+// memory has the states of all SecretSyncs. Safe for concurrent use.
+type memory struct {
+	reader func() reader
+
+	mu  gosync.Mutex
+	all map[types.NamespacedName]*state
+}
+
+func newMemory(reader func() reader) *memory {
+	return &memory{reader: reader, all: map[types.NamespacedName]*state{}}
+}
+
+// of gives the state of a SecretSync, a new one where it is another object of that name.
+func (m *memory) of(key types.NamespacedName, uid types.UID) *state {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.all[key]
+	if s == nil || s.uid != uid {
+		s = &state{uid: uid, reader: m.reader(), denied: map[string]bool{}}
+		m.all[key] = s
+	}
+	return s
+}
+
+// known gives the state of a SecretSync that was looked at; nil: it was not.
+func (m *memory) known(key types.NamespacedName) *state {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.all[key]
+}
+
+// each gives all of them, as they are now.
+func (m *memory) each() map[types.NamespacedName]*state {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.all)
+}
+
+// concerned are the SecretSyncs whose commits have an object.
+func (m *memory) concerned(key types.NamespacedName) []types.NamespacedName {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []types.NamespacedName
+	for name, s := range m.all {
+		if s.concerns(key) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// forget gives the UID of the object whose state it was; empty: there is none.
+func (m *memory) forget(key types.NamespacedName) types.UID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.all[key]
+	delete(m.all, key)
+	if s == nil {
+		return ""
+	}
+	return s.uid
+}

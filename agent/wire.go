@@ -1,0 +1,164 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/waxwing-io/waxwing/agent/desired"
+	"github.com/waxwing-io/waxwing/agent/live"
+	"github.com/waxwing-io/waxwing/agent/rights"
+	"github.com/waxwing-io/waxwing/agent/source"
+	"github.com/waxwing-io/waxwing/agent/sync"
+	"github.com/waxwing-io/waxwing/agent/writeback"
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+)
+
+// objectWriters is how many objects of one SecretSync are written at a time.
+const objectWriters = 16
+
+func openSource(dir string, limits source.Limits) (repository, error) {
+	return source.Open(dir, limits)
+}
+
+// commitReader is package desired for commits of package source.
+type commitReader struct{ cache *desired.Cache }
+
+func newReader() reader { return commitReader{desired.NewCache(desired.Limits{})} }
+
+// Read implements reader.
+func (c commitReader) Read(ctx context.Context, folder string, files []source.File, read blobs) (*desired.Set, error) {
+	all := make([]desired.File, len(files))
+	for i, f := range files {
+		all[i] = desired.File{Path: f.Path, Kind: kindOf(f.Kind), Size: f.Size, Blob: f.Blob}
+	}
+	return desired.Read(ctx, folder, all, readable(read), c.cache)
+}
+
+// Manifest implements reader.
+func (c commitReader) Manifest(ctx context.Context, o desired.Object, read blobs) (*v1alpha1.GitSecret, error) {
+	m, err := c.cache.Manifest(ctx, o, readable(read))
+	if err != nil {
+		return nil, err
+	}
+	return &v1alpha1.GitSecret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: m.Metadata.Namespace, Name: m.Metadata.Name, Labels: m.Metadata.Labels, Annotations: m.Metadata.Annotations}, Spec: *m.Spec,
+	}, nil
+}
+
+func kindOf(k source.Kind) desired.Kind {
+	switch k {
+	case source.Regular:
+		return desired.Regular
+	case source.Symlink:
+		return desired.Link
+	case source.Submodule:
+		return desired.Module
+	case source.Folder:
+		return desired.Folder
+	}
+	return desired.Malformed
+}
+
+// readable has a file that is too large be told as package desired wants it.
+func readable(read blobs) desired.ReadFunc {
+	return func(ctx context.Context, blob string) ([]byte, error) {
+		b, err := read(ctx, blob)
+		if errors.Is(err, source.ErrTooLarge) {
+			return nil, desired.ErrTooLarge
+		}
+		return b, err
+	}
+}
+
+// newAccounts makes the hands that are ServiceAccounts.
+func newAccounts(mgr ctrl.Manager, cfg Config, store *live.Store) (accounts, error) {
+	all, err := sync.NewAccounts(mgr.GetConfig())
+	if err != nil {
+		return nil, err
+	}
+	checker := &rights.Checker{Always: []string{cfg.Namespace}, Now: cfg.Now}
+	exists := existing(mgr.GetCache(), cfg.Namespaces)
+	return func(name string, account types.NamespacedName) (hands, error) {
+		as, err := all.Of(account)
+		if err != nil {
+			return nil, err
+		}
+		return &actor{checker, sync.Actor{Writer: sync.Writer{Sync: name, Account: as, Exists: exists}, Noted: store, Workers: objectWriters, Now: cfg.Now}}, nil
+	}, nil
+}
+
+// actor is hands.
+type actor struct {
+	rights *rights.Checker
+	sync.Actor
+}
+
+// TooMuch implements hands.
+func (a *actor) TooMuch(ctx context.Context, namespaces []string) ([]string, error) {
+	as := a.Writer.Account
+	return a.rights.Check(ctx, as.Name, as.Reviews, namespaces)
+}
+
+// Carry implements hands.
+func (a *actor) Carry(ctx context.Context, p sync.Plan, records sync.Records, manifests sync.Manifests, memory *sync.Memory) ([]sync.Result, error) {
+	by := a.Actor
+	by.Records, by.Manifests, by.Memory = records, manifests, memory
+	return by.Carry(ctx, p)
+}
+
+// Prune implements hands.
+func (a *actor) Prune(ctx context.Context, all []sync.Delete, records sync.Records) ([]sync.Result, error) {
+	by := a.Actor
+	by.Records = records
+	return by.Prune(ctx, all)
+}
+
+// surroundingsOf gives what write-back goes by from the cache.
+func surroundingsOf(from client.Reader, cfg Config) surroundings {
+	return func(ctx context.Context, checkpoints bool) (in writeback.Cluster, err error) {
+		var rings v1alpha1.KeyringList
+		if err := from.List(ctx, &rings, client.UnsafeDisableDeepCopy); err != nil {
+			return in, err
+		}
+		for i := range rings.Items {
+			in.Keyrings = append(in.Keyrings, writeback.KeyringOf(&rings.Items[i]))
+		}
+		var objects v1alpha1.GitSecretList
+		if err := from.List(ctx, &objects, client.UnsafeDisableDeepCopy); err != nil {
+			return in, err
+		}
+		for i := range objects.Items {
+			in.Objects = append(in.Objects, writeback.ObjectOf(&objects.Items[i], &objects.Items[i].Status))
+		}
+		if checkpoints {
+			in.Logs, err = auditLogs(ctx, cfg)
+		}
+		return in, err
+	}
+}
+
+// auditLogs are the agent's own log, whose tiles are here, and what is anchored of others, as far as that may be read.
+func auditLogs(ctx context.Context, cfg Config) ([]writeback.AuditLog, error) {
+	own, _, err := cfg.AuditAnchors.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var dir fs.FS
+	if cfg.AuditDir != "" {
+		dir = os.DirFS(cfg.AuditDir)
+	}
+	all := []writeback.AuditLog{{Anchor: own, Dir: dir}}
+	// Where it may not read them, its own is all.
+	others, _ := cfg.AuditAnchors.Others(ctx)
+	for _, a := range others {
+		all = append(all, writeback.AuditLog{Anchor: a})
+	}
+	return all, nil
+}

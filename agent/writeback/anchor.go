@@ -1,0 +1,217 @@
+package writeback
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waxwing-io/waxwing/agent/source"
+	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/verify"
+)
+
+// AnchorEvery is how often the checkpoints of an audit log are put into Git: each commit makes records, so that there would be no end otherwise.
+const AnchorEvery = 24 * time.Hour
+
+// AuditLog is an audit log of the cluster, as it is now.
+type AuditLog struct {
+	// Anchor is what is anchored in the cluster.
+	Anchor audit.Anchor
+	// Dir has the log's parts, for the proof that it has only grown; nil: they cannot be read, and nothing is put into Git that has something there already.
+	Dir fs.FS
+}
+
+// Kept is an anchor in Git, which `seal audit verify --anchor` reads.
+type Kept struct {
+	// At is when it was put there.
+	At time.Time `json:"at"`
+	audit.Anchor
+}
+
+var originRE = regexp.MustCompile(`^[0-9A-Za-z][-0-9A-Za-z]{0,62}/[0-9a-z][-.0-9a-z]{0,252}$`)
+
+// maxKept is the size of a file with an anchor, in bytes.
+const maxKept = MaxFile
+
+// Keep gives the content of the file that a log's checkpoints are kept in; nil: nothing is due. old is what it holds now; nil: there is no file. The error says why the file
+// has to stay as it is: above all, that the log does not contain what it holds.
+func Keep(old []byte, log AuditLog, now time.Time) ([]byte, error) {
+	a := log.Anchor
+	a.Restart = nil
+	if a.Checkpoint == "" {
+		return nil, nil
+	}
+	if err := genuine(a, log.Dir); err != nil {
+		return nil, err
+	}
+	var before Kept
+	if old != nil {
+		if err := json.Unmarshal(old, &before); err != nil || before.Origin != a.Origin {
+			return nil, errors.New("it holds no anchor of this log: remove it, or put back what was there")
+		}
+		if before.Checkpoint == a.Checkpoint || !before.At.After(now) && now.Sub(before.At) < AnchorEvery {
+			return nil, nil
+		}
+		if err := grown(before.Anchor, a, log.Dir); err != nil {
+			return nil, err
+		}
+	}
+	closed, err := closedParts(before.Anchor, a)
+	if err != nil {
+		return nil, err
+	}
+	a.Closed = closed
+	b, err := json.MarshalIndent(Kept{now.UTC().Truncate(time.Second), a}, "", "  ")
+	return append(b, '\n'), err
+}
+
+// genuine makes sure that what is anchored in the cluster is of the log.
+func genuine(a audit.Anchor, dir fs.FS) error {
+	if dir != nil {
+		return verify.Contains(dir, []byte(a.Checkpoint), a.Key)
+	}
+	_, err := verify.OpenCheckpoint([]byte(a.Checkpoint), a.Key)
+	return err
+}
+
+// grown makes sure that a log contains what was kept of it.
+func grown(before, now audit.Anchor, dir fs.FS) error {
+	switch {
+	case before.Key != now.Key:
+		return fmt.Errorf("the log has another key, %s, than the one that is kept: if it was begun anew with one, remove the file", now.Key)
+	case dir == nil:
+		return errors.New("the log's tiles cannot be read, so that nothing proves that it has only grown")
+	}
+	had := checkpoints(before)
+	for _, signed := range had {
+		if slices.Contains(now.Closed, signed) {
+			continue // nothing was added, and the part may have been put away
+		}
+		if err := verify.Contains(dir, []byte(signed), before.Key); err != nil {
+			return err
+		}
+	}
+	older, err := verify.ParseCheckpoint([]byte(before.Checkpoint))
+	if err != nil {
+		return err
+	}
+	newer, err := verify.ParseCheckpoint([]byte(now.Checkpoint))
+	if err != nil {
+		return err
+	}
+	if now.Part < before.Part || now.Part == before.Part && newer.Size < older.Size {
+		return errors.New("what is anchored in the cluster is older than what is kept")
+	}
+	return nil
+}
+
+// checkpoints are all of an anchor, oldest first.
+func checkpoints(a audit.Anchor) []string {
+	all := slices.Clone(a.Closed)
+	if a.Checkpoint != "" {
+		all = append(all, a.Checkpoint)
+	}
+	return all
+}
+
+// closedParts joins the last checkpoints of the parts before the present one.
+func closedParts(before, now audit.Anchor) ([]string, error) {
+	last := map[string]string{} // by origin of the part, which sorts as the parts do
+	size := map[string]uint64{}
+	for _, signed := range slices.Concat(checkpoints(before), now.Closed) {
+		c, err := verify.ParseCheckpoint([]byte(signed))
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(c.Origin, now.Origin+"/") && c.Origin < now.Origin+"/"+audit.PartDir(now.Part) && (last[c.Origin] == "" || c.Size > size[c.Origin]) {
+			last[c.Origin], size[c.Origin] = signed, c.Size
+		}
+	}
+	var all []string
+	for _, origin := range slices.Sorted(maps.Keys(last)) {
+		all = append(all, last[origin])
+	}
+	return all[max(0, len(all)-audit.MaxClosed):], nil
+}
+
+// anchor puts the checkpoints that are due into a commit of their own. at is the commit whose files are looked at.
+func (w *Writer) anchor(ctx context.Context, in Cluster, at source.Commit, p Push, r *Report) error {
+	if w.Spec.Checkpoints == "" || len(in.Logs) == 0 {
+		return nil
+	}
+	files, err := w.Git.Files(ctx, at)
+	if err != nil {
+		return err
+	}
+	kept := map[string]source.File{}
+	for _, f := range files {
+		if below(w.Spec.Checkpoints, f.Path) {
+			kept[f.Path] = f
+		}
+	}
+	changes := map[string][]byte{}
+	var names []string
+	for _, log := range in.Logs {
+		name, next, err := w.keep(ctx, kept, log)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			r.Messages = append(r.Messages, fmt.Sprintf("the checkpoint of audit log %s is not put into Git: %s: %v", clean(log.Anchor.Origin), shown(name), err))
+		case next != nil:
+			changes[name] = next
+			names = append(names, log.Anchor.Origin)
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	return w.pushAnchors(ctx, names, changes, p, r)
+}
+
+// keep says what is due for one log.
+func (w *Writer) keep(ctx context.Context, kept map[string]source.File, log AuditLog) (name string, next []byte, err error) {
+	if !originRE.MatchString(log.Anchor.Origin) || strings.Contains(log.Anchor.Origin, "..") {
+		return w.Spec.Checkpoints, nil, errors.New("the log's name cannot be a file's")
+	}
+	name = path.Join(w.Spec.Checkpoints, log.Anchor.Origin+".json")
+	var old []byte
+	if f, ok := kept[name]; ok {
+		if f.Kind != source.Regular || f.Size > maxKept {
+			return name, nil, errors.New("it holds no anchor of this log: remove it, or put back what was there")
+		}
+		if old, err = w.Git.Read(ctx, f.Blob); err != nil {
+			return name, nil, err
+		}
+		if old == nil {
+			old = []byte{}
+		}
+	}
+	next, err = Keep(old, log, w.Now())
+	return name, next, err
+}
+
+func (w *Writer) pushAnchors(ctx context.Context, names []string, changes map[string][]byte, p Push, r *Report) error {
+	what := fmt.Sprintf("%d audit logs", len(names))
+	if len(names) == 1 {
+		what = "an audit log"
+	}
+	p.Changes, p.When = changes, w.Now()
+	p.Message = fmt.Sprintf("chore(seal): keep the checkpoints of %s\n\nEach log contains what was kept of it before. seal audit verify --anchor reads the files.\n\n%s: %s\n", what, trailerSync, w.sync())
+	op := audit.Operation{Action: audit.ActionSyncAnchored, Object: w.object(), Items: names}
+	c, err := w.record(ctx, op, p)
+	if err != nil {
+		return err
+	}
+	r.Pushed = append(r.Pushed, c)
+	return nil
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// noCore is for Linux, where the agent runs.
+func noCore() {}
