@@ -116,7 +116,7 @@ func TestWhatGitWantsIsReadAlone(t *testing.T) {
 			continue
 		}
 		for _, dep := range p.Deps {
-			for _, prefix := range []string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime", "github.com/go-git/", module + "agent/source", "net/http"} {
+			for _, prefix := range []string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime", "github.com/go-git/", module + "agent/source"} {
 				if strings.HasPrefix(dep, prefix) {
 					t.Errorf("%s depends on %s", p.ImportPath, dep)
 				}

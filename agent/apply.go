@@ -136,13 +136,13 @@ func notWritten(set *desired.Set, res sync.Result) desired.Refusal {
 	return out
 }
 
-// contested says which objects somebody else changes again and again.
+// contested says which objects somebody else has changed, again.
 func contested(fights []sync.Fight) string {
 	by := fights[0].Rival
 	if by == "" {
 		by = "somebody"
 	}
-	return fmt.Sprintf("%d objects are changed again and again by others, and set right from time to time only; the first: %s, by %s", len(fights), fights[0].Key, quoted(by))
+	return fmt.Sprintf("%d objects were changed by others just after they had been applied, and are applied again in a while, later each time; the first: %s, by %s", len(fights), fights[0].Key, quoted(by))
 }
 
 // summary is what the status says of a commit that the cluster has.

@@ -272,8 +272,13 @@ func TestThereIsNoMoreThanTheLimits(t *testing.T) {
 	if len(set.Objects) != 0 || len(set.Refused) != 1000+4980 {
 		t.Errorf("%d objects, %d refusals", len(set.Objects), len(set.Refused))
 	}
-	set = newCommit().with("x.yaml", b.String()).with("y.yaml", s.yaml("prod", "y")).set(t, "", desired.NewCache(desired.Limits{FileBytes: 10_000}))
-	holds(t, set, "prod/y", "x.yaml 0 TooLarge?")
+	c = newCommit().with("x.yaml", b.String()).with("y.yaml", s.yaml("prod", "y"))
+	holds(t, c.set(t, "", desired.NewCache(desired.Limits{FileBytes: 10_000})), "prod/y", "x.yaml 0 TooLarge?")
+	if !slices.Equal(c.reads, []string{"y.yaml"}) {
+		t.Errorf("read: %v", c.reads)
+	}
+	c.files[0].Size = 1 // it says so
+	holds(t, c.set(t, "", desired.NewCache(desired.Limits{FileBytes: 10_000})), "prod/y", "x.yaml 0 TooLarge?")
 }
 
 func TestErrorsOfReading(t *testing.T) {

@@ -89,7 +89,9 @@ func TestManifestsOfManyDocuments(t *testing.T) {
 	var items []any
 	var docs strings.Builder
 	for i := range 50 {
-		items = append(items, s.object("prod", fmt.Sprint("item", i)))
+		item := s.object("prod", fmt.Sprint("item", i))
+		item["metadata"].(map[string]any)["labels"] = map[string]any{"app": "db"}
+		items = append(items, item)
 		docs.WriteString("---\n" + s.yaml("prod", fmt.Sprint("doc", i)))
 	}
 	c := newCommit().
@@ -106,6 +108,12 @@ func TestManifestsOfManyDocuments(t *testing.T) {
 		if err != nil || m.Metadata.Name != o.Key.Name || m.Digest() != o.Digest {
 			t.Fatalf("%s: %+v (%v)", o.Key, m, err)
 		}
+		if m.Metadata.Labels != nil {
+			m.Metadata.Labels["mine"] = "x"
+		}
+	}
+	if m, err := cache.Manifest(t.Context(), set.Objects[99], c.read); err != nil || len(m.Metadata.Labels) != 1 {
+		t.Errorf("what one has changed the next one gets: %+v (%v)", m, err)
 	}
 	if len(c.reads) != 51 {
 		t.Errorf("a list is read more than once: %d reads", len(c.reads))

@@ -29,6 +29,7 @@ func BenchmarkOneOfTenThousand(b *testing.B) {
 // BenchmarkNothingNew is a fetch where nothing has changed.
 func BenchmarkNothingNew(b *testing.B) {
 	repo, r := tenThousand(b)
+	fetch(b, r, mainOf(repo))
 	for b.Loop() {
 		fetch(b, r, mainOf(repo))
 	}

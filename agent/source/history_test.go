@@ -127,7 +127,7 @@ func TestHistoryIsFetchedAsFarAsItIsNeeded(t *testing.T) {
 		t.Errorf("%d commits (%v)", len(list), err)
 	}
 	// A cache that has begun with the newest commits knows a rewritten branch for what it is where both share a commit that it has.
-	r, _ = open(t, source.Limits{})
+	r, _ = open(t, source.Limits{Depth: 60})
 	fetch(t, r, mainOf(repo))
 	repo.Git("reset", "--quiet", "--hard", all[120])
 	commits(repo, "b", 1)

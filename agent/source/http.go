@@ -66,7 +66,7 @@ func checkRedirect(next *http.Request, before []*http.Request) error {
 	case before[0].Method != http.MethodGet:
 		return fail(FetchFailed, "it redirects where it should answer")
 	case next.URL.Scheme != first.Scheme || !strings.EqualFold(next.URL.Host, first.Host) || next.URL.User != nil:
-		return fail(FetchFailed, "it redirects to another server (%s): give the address there", clean(next.URL.Host))
+		return fail(FetchFailed, "it redirects to another server (%s): give the address there", clean(next.URL.Scheme+"://"+next.URL.Host))
 	case len(before) >= 5:
 		return fail(FetchFailed, "it redirects in a circle")
 	default:

@@ -97,7 +97,8 @@ type wanted struct {
 func (s *session) fetch(ctx context.Context, want wanted) (*answer, error) {
 	req := packp.NewUploadPackRequest()
 	req.Wants, req.Haves = []plumbing.Hash{want.id}, want.haves
-	band, err := s.capabilities(req.Capabilities, capability.OFSDelta, capability.NoProgress)
+	// Some servers send nothing without multi_ack_detailed. As all is asked for at once, it only makes their answer longer.
+	band, err := s.capabilities(req.Capabilities, capability.OFSDelta, capability.NoProgress, capability.MultiACKDetailed)
 	if err != nil {
 		return nil, err
 	}

@@ -111,7 +111,7 @@ func TestWhatIsKeptOnlyGrows(t *testing.T) {
 	small := keep(t, nil, before, now)
 	l.write(20)
 	large := keep(t, nil, l.now(), now)
-	unread, back, forked, unsigned := l.now(), before, other.now(), l.now()
+	unread, back, behind, forked, unsigned := l.now(), before, before, other.now(), l.now()
 	unread.Dir = nil
 	back.Dir = early
 	unsigned.Anchor.Checkpoint = strings.Replace(unsigned.Anchor.Checkpoint, "\n", "\n1", 1)
@@ -124,6 +124,7 @@ func TestWhatIsKeptOnlyGrows(t *testing.T) {
 	}{
 		"tiles that cannot be read": {small, unread, "nothing proves that it has only grown"},
 		"an older copy":             {large, back, "this is an older copy"},
+		"an older anchor":           {large, behind, "what is anchored in the cluster is older than what is kept"},
 		"another key":               {small, forked, "the log has another key"},
 		"begun anew":                {small, again.now(), "is another log than the one"},
 		"a changed checkpoint":      {nil, unsigned, "no good signature"},

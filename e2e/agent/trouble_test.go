@@ -72,9 +72,11 @@ func TestAForcePushIsReportedAndCanStopTheSync(t *testing.T) {
 		w.clone.Git("push", "--quiet", "--force", "origin", "HEAD:main")
 		return id
 	}
-	// What comes after the first commit may differ: both descend from it.
+	one := rewrite("one") // it descends from the first
 	w.askNow()
-	w.applied(rewrite("one"))
+	if s := w.applied(one); is(s, v1alpha1.ConditionRewritten) {
+		t.Errorf("it is told of what descends: %+v", s.Status.Conditions)
+	}
 	second := rewrite("two")
 	w.askNow()
 	if s := w.applied(second); !is(s, v1alpha1.ConditionRewritten) {

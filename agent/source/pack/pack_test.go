@@ -135,6 +135,23 @@ func TestDeltasInAnyOrderAreResolved(t *testing.T) {
 	}
 }
 
+// TestObjectsThatAreThereTwice has each delta of a chain twice, so that two wait for each of two, and so on: resolved again and again, they would take work without end.
+func TestObjectsThatAreThereTwice(t *testing.T) {
+	var b builder
+	text := bytes.Repeat([]byte{'0'}, 40)
+	b.object(pack.Blob, text)
+	for i := range 40 {
+		change := delta(40, 40, inserts("1"), copies(0, 39))
+		b.deltaOf(pack.Hash(pack.Blob, text), change)
+		b.deltaOf(pack.Hash(pack.Blob, text), change)
+		text[i] = '1'
+	}
+	_, count, err := index(t, b.bytes(), pack.Limits{ObjectBytes: 1000, TotalBytes: 10_000, Objects: 100})
+	if err != nil || count != 41 {
+		t.Errorf("%d objects (%v)", count, err)
+	}
+}
+
 func TestAPackIsReadByMany(t *testing.T) {
 	var b builder
 	big := bytes.Repeat([]byte("many"), 2<<20)

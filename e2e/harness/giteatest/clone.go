@@ -32,14 +32,16 @@ func (u *User) Clone(r *Repository) *Clone {
 	return c
 }
 
-// env has git read no configuration but the working copy's, ask nobody, and believe Gitea's certificate.
-func (c *Clone) env() []string {
-	env := []string{"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "HOME=" + c.Dir, "LC_ALL=C"}
-	if c.user.gitea.CA != "" {
-		env = append(env, "GIT_SSL_CAINFO="+c.user.gitea.path("ca.crt"))
+// gitEnv has git read no configuration but the repository's, ask nobody, and believe this Gitea's certificate.
+func (g *Gitea) gitEnv(home string) []string {
+	env := []string{"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "HOME=" + home, "LC_ALL=C"}
+	if g.CA != "" {
+		env = append(env, "GIT_SSL_CAINFO="+g.path("ca.crt"))
 	}
 	return env
 }
+
+func (c *Clone) env() []string { return c.user.gitea.gitEnv(c.Dir) }
 
 // Git runs git in the working copy and returns what it prints, without white space around it.
 func (c *Clone) Git(args ...string) string {

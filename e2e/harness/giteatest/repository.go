@@ -1,11 +1,12 @@
 package giteatest
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/waxwing-io/waxwing/e2e/harness"
 )
 
 // Repository is one of a user's.
@@ -79,22 +80,13 @@ func (r *Repository) Delete() {
 	r.Owner.must(http.MethodDelete, r.path(), nil, nil)
 }
 
-// Head is the commit of a branch; empty: there is none.
+// Head is the commit of a branch; empty: there is none. Git is asked, because the API knows a moment later only that the first push has come.
 func (r *Repository) Head(branch string) string {
-	r.Owner.gitea.t.Helper()
-	var b struct {
-		Commit struct {
-			ID string `json:"id"`
-		} `json:"commit"`
-	}
-	err := r.Owner.call(r.Owner.gitea.t.Context(), http.MethodGet, r.path()+"/branches/"+escape(branch), nil, &b)
-	if no := (*refused)(nil); errors.As(err, &no) && no.status == http.StatusNotFound {
-		return ""
-	}
-	if err != nil {
-		r.Owner.gitea.t.Fatal(err)
-	}
-	return b.Commit.ID
+	g := r.Owner.gitea
+	g.t.Helper()
+	said := harness.Run(g.t, harness.Command{Path: "git", Args: []string{"ls-remote", r.URLAs(r.Owner.Name, r.Owner.Password), "refs/heads/" + branch}, Env: g.gitEnv(g.dir)})
+	id, _, _ := strings.Cut(said, "\t")
+	return id
 }
 
 // Commit is what the forge shows of one.
@@ -125,13 +117,4 @@ func (r *Repository) Commits(branch string) []Commit {
 	var all []Commit
 	r.Owner.must(http.MethodGet, fmt.Sprintf("%s/commits?limit=50&stat=false&files=true&verification=true&sha=%s", r.path(), url.QueryEscape(branch)), nil, &all)
 	return all
-}
-
-// escape is a path of several parts.
-func escape(path string) string {
-	parts := strings.Split(path, "/")
-	for i := range parts {
-		parts[i] = url.PathEscape(parts[i])
-	}
-	return strings.Join(parts, "/")
 }

@@ -1,0 +1,38 @@
+package source
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/waxwing-io/waxwing/agent/source/pack"
+)
+
+// FuzzObjects holds that no commit, tag or tree, however broken, does more than give an error, and that what a signature is over is all of a commit but the signature.
+func FuzzObjects(f *testing.F) {
+	f.Add([]byte("tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor A <a@example.com> 1 +0000\ncommitter A <a@example.com> 1 +0000\ngpgsig -----BEGIN SSH SIGNATURE-----\n x\n -----END SSH SIGNATURE-----\n\nm\n"))
+	f.Add([]byte("object 4b825dc642cb6eb9a060e54bf8d69288fbee4904\ntype tree\ntag v1\n\nm\n-----BEGIN PGP SIGNATURE-----\n"))
+	f.Add(append([]byte("100644 a\x00"), make([]byte, 20)...))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		_, _ = parseCommit(pack.ID{}, text)
+		_, _, _ = tagged(text)
+		_, _ = parseTree(text)
+		if s := ofTag(text); !bytes.Equal(append(bytes.Clone(s.text), s.signature...), text) {
+			t.Error("a tag is not what is signed and the signature")
+		}
+		head, body, err := fields(text)
+		if err != nil {
+			return
+		}
+		var all []byte
+		for _, h := range head {
+			all = append(all, h.raw...)
+		}
+		if all = append(append(all, '\n'), body...); !bytes.Equal(all, text) {
+			t.Errorf("%q is read as %q", text, all)
+		}
+		s, err := ofCommit(text)
+		if err == nil && s.signature == nil && !bytes.Contains(text, []byte("gpgsig")) && !bytes.Equal(s.text, text) {
+			t.Errorf("of %q is signed %q", text, s.text)
+		}
+	})
+}
