@@ -91,7 +91,7 @@ func pages() map[string]page {
 			"volume lost, ticket 4711", "part 2: "}},
 		"status.md": {cluster: true, wants: []string{"orders/db   in sync      yes    ok      default     db.yaml", "orders/web  not applied  -      -       default     web.yaml", "2 objects: 1 ready, 1 not applied",
 			"orders/db  cluster older  yes ", "2 objects: 2 ready", `"git": "in-sync"`, "ok    CRDs        gitsecrets v1alpha1 is established and served"}},
-		"agent.md":         {cluster: true, git: "team", wants: []string{"secretsync.waxwing.io/team condition met", "Synced", "another-example-not-a-secret", "main@sha1:", "chore(seal): rewrap 1 object", "Waxwing-Keyring: default", ".seal/default.note"}},
+		"agent.md":         {cluster: true, git: "team", wants: []string{"secretsync.waxwing.io/team condition met", "Synced", "another-example-not-a-secret", "main@sha1:", "chore(seal): rewrap 1 object", "Waxwing-Keyring: default", ".seal/default.note", "sync.applied", "sync.pruned", "sync.pushed"}},
 		"bootstrap.md":     {cluster: true, git: "fleet", wants: []string{"secret/git-ssh created", "as it should be", "secretsync.waxwing.io/fleet condition met", "gitsecret.waxwing.io/db condition met", "secret/git-fleet replaced"}},
 		"multi-cluster.md": {cluster: true, git: "both", wants: []string{"** is sealed for east, west", "gitsecret.waxwing.io/pull condition met", "chore(seal): rewrap 1 object", "west's wrap is the same, byte for byte", "example-not-a-secret"}},
 		"tree.md":          {wants: []string{"apps/web/all.yaml: document 2 (Secret prod/web)"}},
