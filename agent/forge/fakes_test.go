@@ -6,6 +6,17 @@ import (
 	"strings"
 )
 
+// from is the number of the repository that a pull request is from; that of the fakes is 1.
+func (p *pull) from() int {
+	switch {
+	case p.fork:
+		return 3
+	case p.owner == "team":
+		return 1
+	}
+	return 2
+}
+
 // page says whether a fake has anything on the page that is asked for.
 func page(r *http.Request) bool {
 	p := r.URL.Query().Get("page")
@@ -16,7 +27,7 @@ func page(r *http.Request) bool {
 func fakeGitea(f *fake) http.Handler {
 	const repo = "/api/v1/repos/team/infra"
 	show := func(p *pull) map[string]any {
-		from := map[string]int{"team": 1, "stranger": 2}[p.owner]
+		from := p.from()
 		return map[string]any{
 			"number": p.number, "title": p.title, "body": p.body, "state": p.state, "html_url": fmt.Sprintf("https://git.example.com/team/infra/%d", p.number),
 			"head": map[string]any{"label": p.head, "ref": p.head, "sha": p.commit, "repo_id": from}, "base": map[string]any{"ref": p.base, "repo_id": 1},
@@ -67,7 +78,7 @@ func fakeGitHub(f *fake) http.Handler {
 	show := func(p *pull) map[string]any {
 		return map[string]any{
 			"number": p.number, "title": p.title, "body": p.body, "state": p.state, "html_url": fmt.Sprintf("https://git.example.com/team/infra/%d", p.number),
-			"head": map[string]any{"ref": p.head, "sha": p.commit, "repo": map[string]any{"full_name": p.owner + "/infra"}},
+			"head": map[string]any{"ref": p.head, "sha": p.commit, "repo": map[string]any{"full_name": p.owner + map[bool]string{false: "/infra", true: "/infra-2"}[p.fork]}},
 		}
 	}
 	m := http.NewServeMux()
@@ -102,7 +113,7 @@ func fakeGitHub(f *fake) http.Handler {
 func fakeGitLab(f *fake) http.Handler {
 	state := map[string]string{"open": "opened", "closed": "closed"}
 	show := func(p *pull) map[string]any {
-		from := map[string]int{"team": 1, "stranger": 2}[p.owner]
+		from := p.from()
 		return map[string]any{
 			"iid": p.number, "title": p.title, "description": p.body, "state": state[p.state], "web_url": fmt.Sprintf("https://git.example.com/team/infra/%d", p.number),
 			"sha": p.commit, "source_project_id": from, "target_project_id": 1,

@@ -23,6 +23,7 @@ type pull struct {
 	number                           int
 	state, head, base, commit, owner string
 	title, body                      string
+	fork                             bool // from a repository of the same owner under another name
 }
 
 // fake is what the fakes of forges have in common: one repository, team/infra.
@@ -46,7 +47,7 @@ func (f *fake) made(w http.ResponseWriter, head, base, title, body string) *pull
 		return nil
 	}
 	for _, p := range f.pulls {
-		if p.state == "open" && p.head == head && p.base == base && p.owner == "team" {
+		if p.state == "open" && p.head == head && p.base == base && p.owner == "team" && !p.fork {
 			w.WriteHeader(http.StatusConflict)
 			return nil
 		}
@@ -137,25 +138,26 @@ func TestThereIsOnePullRequest(t *testing.T) {
 		f.pulls = []*pull{
 			{number: 1, state: "open", head: "other", base: "main", owner: "team"}, {number: 2, state: "open", head: "waxwing/team/infra", base: "next", owner: "team"},
 			{number: 3, state: "open", head: "waxwing/team/infra", base: "main", owner: "stranger", commit: "c1"},
+			{number: 4, state: "open", head: "waxwing/team/infra", base: "main", owner: "team", fork: true, commit: "c1"},
 		}
 		f.unknown = 2
 		url := ensure(t, client, wanted(), "c1")
-		if len(f.pulls) != 4 || url != "https://git.example.com/team/infra/4" {
+		if len(f.pulls) != 5 || url != "https://git.example.com/team/infra/5" {
 			t.Fatalf("%d pull requests, %s", len(f.pulls), url)
 		}
-		if p := f.pulls[3]; p.title != wanted().Title || p.body != wanted().Body || p.head != wanted().Head || p.base != "main" {
+		if p := f.pulls[4]; p.title != wanted().Title || p.body != wanted().Body || p.head != wanted().Head || p.base != "main" {
 			t.Errorf("%+v", p)
 		}
 		// The same again asks, and changes nothing, also where the server has made other line ends of it.
-		f.pulls[3].body = "one\r\ntwo"
+		f.pulls[4].body = "one\r\ntwo"
 		before := len(f.requests)
 		if again := ensure(t, client, wanted(), "c1"); again != url || len(f.requests) != before+1 {
 			t.Errorf("%s: %q", again, f.requests[before:])
 		}
 		next := wanted()
 		next.Title, next.Body = "chore(seal): rewrap 2 objects", "three\n"
-		if again := ensure(t, client, next, "c2"); again != url || f.pulls[3].title != next.Title || f.pulls[3].body != next.Body || len(f.pulls) != 4 {
-			t.Errorf("%s: %+v", again, f.pulls[3])
+		if again := ensure(t, client, next, "c2"); again != url || f.pulls[4].title != next.Title || f.pulls[4].body != next.Body || len(f.pulls) != 5 {
+			t.Errorf("%s: %+v", again, f.pulls[4])
 		}
 	})
 }

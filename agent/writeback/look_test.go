@@ -81,6 +81,7 @@ func TestOnlyTheFolderIsLookedInto(t *testing.T) {
 	files := tree{
 		".seal.yaml": settings(k), "clusters/prod/db.yaml": db, "clusters/prod-2/db.yaml": db, "elsewhere/db.yaml": db,
 		"clusters/prod/../x.yaml": db, "clusters/prod/a\nb.yaml": db, "clusters/prod/.GIT/x.yaml": db, "clusters/prod/\xff.yaml": db, "clusters/prod/link.yaml": "-> db.yaml",
+		"clusters/prod/large.yaml": tooLarge,
 	}
 	k.rotate()
 	for _, folder := range []string{"clusters/prod", "clusters/prod/", "./clusters/prod"} {

@@ -3,6 +3,7 @@ package writeback
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -62,10 +63,15 @@ func (m *Memory) of(ctx context.Context, f source.File, read func(ctx context.Co
 		return c, nil
 	}
 	data, err := read(ctx, f.Blob)
-	if err != nil {
+	switch {
+	case errors.Is(err, source.ErrTooLarge):
+		// It stays so, and must not keep all else from being written. That it was refused the sync says.
+		c = &claims{}
+	case err != nil:
 		return nil, err
+	default:
+		c = claimsOf(f.Path, data)
 	}
-	c = claimsOf(f.Path, data)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.known[f.Blob] = c

@@ -163,6 +163,9 @@ func blobOf(content string) string {
 	return hex.EncodeToString(sum[:20])
 }
 
+// tooLarge is the content of a file that takes too much work to be put together.
+const tooLarge = "too large"
+
 // look looks at a tree.
 func (tr tree) look(t testing.TB, folder string, keyrings []writeback.Keyring, objects ...writeback.Object) *writeback.Found {
 	t.Helper()
@@ -177,6 +180,9 @@ func (tr tree) look(t testing.TB, folder string, keyrings []writeback.Keyring, o
 	}
 	in.Read = func(_ context.Context, blob string) ([]byte, error) {
 		content, ok := blobs[blob]
+		if content == tooLarge {
+			return nil, source.ErrTooLarge
+		}
 		if !ok || strings.HasPrefix(content, "->") {
 			return nil, fmt.Errorf("%s: %w", blob, fs.ErrNotExist)
 		}
