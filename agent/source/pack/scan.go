@@ -60,7 +60,7 @@ func scanPack(ctx context.Context, file io.ReaderAt, size int64, limits Limits) 
 	in.seek(packHeader)
 	hash, delta := newHasher(), bufio.NewReader(nil)
 	for i := range count {
-		if i%1024 == 0 && ctx.Err() != nil {
+		if i%64 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		if err := s.next(in, hash, delta); err != nil {
