@@ -1,11 +1,15 @@
 package desired_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/util/yaml"
+
 	"github.com/waxwing-io/waxwing/agent/desired"
+	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
@@ -28,6 +32,9 @@ func FuzzRead(f *testing.F) {
 		if !twice && !strings.Contains(keysOf(set), "prod/beside") {
 			t.Fatalf("the file beside is gone: %v", refusals(set))
 		}
+		if seenByOthers(content) && !set.Unknown() && !slices.ContainsFunc(set.Objects, func(o desired.Object) bool { return o.Path == "x.yaml" }) {
+			t.Fatalf("others see a GitSecret, and it is passed over: %v", refusals(set))
+		}
 		for _, r := range set.Refused {
 			if r.Message == "" || r.Known != (r.Reason == desired.OtherKind || r.Reason == desired.Plaintext) || !r.Known && !set.Unknown() {
 				t.Fatalf("refused: %+v", r)
@@ -43,4 +50,17 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// seenByOthers says whether the reader that Kubernetes' programs have finds a GitSecret in a content.
+func seenByOthers(content []byte) bool {
+	for decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), 4096); ; {
+		var o map[string]any
+		if decoder.Decode(&o) != nil {
+			return false
+		}
+		if o["kind"] == seal.Kind && o["apiVersion"] == seal.APIVersion {
+			return true
+		}
+	}
 }
