@@ -7,7 +7,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 out=$(mkdir -p "${1:-$root/docs/pictures}" && cd "${1:-$root/docs/pictures}" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/waxwing-pictures.XXXXXX")
 socket="$work/tmux"
-trap 'tmux -S "$socket" kill-server 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'tmux -S "$socket" kill-server 2>/dev/null || true; rm -rf "$work" 2>/dev/null || { sleep 1; rm -rf "$work"; }' EXIT
 export GOFLAGS=-buildvcs=false
 mkdir "$work/home" "$work/bin" "$work/shop"
 ln -s "${SEAL:-$root/bin/seal}" "$work/bin/seal"
@@ -18,7 +18,7 @@ git config --global user.name "Ada" && git config --global user.email ada@exampl
 git config --global core.pager cat
 
 # A shell without anybody's settings, with a prompt that is easy to wait for.
-printf 'PS1="\\[\\e[2m\\]\\$\\[\\e[0m\\] "\nunset PROMPT_COMMAND\n' >"$work/rc"
+printf 'PS1="\\[\\e[2m\\]\\$\\[\\e[0m\\] "\nunset PROMPT_COMMAND HISTFILE\n' >"$work/rc"
 
 # A server that ends with its last session could be met by the next scene just while it ends.
 printf 'set -g exit-empty off\n' >"$work/tmux.conf"
