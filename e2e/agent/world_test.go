@@ -50,6 +50,7 @@ type world struct {
 	ctl       *harness.Process // the controller
 	dir, safe string           // the agent's folder, and one of what people keep elsewhere
 	hookURL   string
+	replica   string // the agent's
 	agentLog  string // folders of the audit logs
 	ctlLog    string
 }
@@ -62,6 +63,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(cancel)
 	w := &world{Cluster: c, Client: c.Client(t, v1alpha1.AddToScheme), t: t, ctx: ctx, team: c.Namespace(t), dir: harness.Folder(t, "agent"), safe: t.TempDir()}
 	c.InstallWaxwing(t, "agent.enabled=true", "agent.accounts[0].namespace="+w.team, "agent.accounts[0].name="+account)
+	w.replica = c.AgentReplica(t)
 	w.keyring = "of-" + w.team[max(0, len(w.team)-40):]
 	w.agentLog, w.ctlLog = filepath.Join(w.dir, "audit"), filepath.Join(t.TempDir(), "audit")
 	w.forge = giteatest.Start(t, giteatest.Options{})
@@ -102,7 +104,7 @@ func (w *world) agent() *harness.Process {
 	p := harness.StartProcess(w.t, harness.Command{
 		Path: harness.BuildBinary(w.t, "./cmd/waxwing-agent"),
 		Args: []string{
-			"--kubeconfig", w.ServiceAccountKubeconfig(w.t, home, "waxwing-agent"), "--namespace", home, "--replica", harness.ReplicaOf(w.agentLog), "--leader-elect=false",
+			"--kubeconfig", w.ServiceAccountKubeconfig(w.t, home, "waxwing-agent"), "--namespace", home, "--replica", w.replica, "--leader-elect=false",
 			"--config", filepath.Join(w.dir, "config.yaml"), "--credentials", filepath.Join(w.dir, "credentials"), "--cache", filepath.Join(w.dir, "cache"), "--audit-log", w.agentLog,
 			"--hook-bind-address", hook, "--metrics-bind-address", "0", "--health-bind-address", health, "--audit-bind-address", "0",
 		},
