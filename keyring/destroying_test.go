@@ -29,11 +29,16 @@ func (u *useTable) of(context.Context, string) (keyring.Uses, error) {
 	return u.uses, u.err
 }
 
-func TestAKeyIsDestroyedWhenNoUseIsKnown(t *testing.T) {
-	b := newBench(t)
-	u := &useTable{}
+// newUsesBench is a bench whose Manager asks the table, which begins with told, for uses.
+func newUsesBench(t *testing.T, told keyring.Uses) (*bench, *useTable) {
+	b, u := newBench(t), &useTable{uses: told}
 	b.uses = u.of
 	b.restart(b.log)
+	return b, u
+}
+
+func TestAKeyIsDestroyedWhenNoUseIsKnown(t *testing.T) {
+	b, u := newUsesBench(t, keyring.Uses{})
 	old := b.mustEnsure(ring("default")).Keys[0].ID
 	kr := asks([3]string{old, "Destroy", "spring cleaning"})
 	outcome := func(want, says string) keyring.Result {
@@ -70,10 +75,7 @@ func TestAKeyIsDestroyedWhenNoUseIsKnown(t *testing.T) {
 
 // TestUsesAreAskedForRightBeforeEachDestruction has what needs the second key appear while the first is destroyed.
 func TestUsesAreAskedForRightBeforeEachDestruction(t *testing.T) {
-	b := newBench(t)
-	u := &useTable{}
-	b.uses = u.of
-	b.restart(b.log)
+	b, u := newUsesBench(t, keyring.Uses{})
 	b.mustEnsure(ring("default"))
 	for range 2 {
 		b.src.put(newClassical(t, keyring.Deactivated))
@@ -115,10 +117,7 @@ func TestWithoutAnybodyWhoKnowsUsesNothingIsDestroyed(t *testing.T) {
 }
 
 func TestAnOldKeyGoesByItself(t *testing.T) {
-	b := newBench(t)
-	u := &useTable{}
-	b.uses = u.of
-	b.restart(b.log)
+	b, u := newUsesBench(t, keyring.Uses{})
 	kr := ring("default")
 	kr.Spec.Rotation = rotation("24h", "", "10h")
 	old := b.mustEnsure(kr).Keys[0].ID
@@ -171,10 +170,7 @@ func TestADestructionIsSure(t *testing.T) {
 
 // TestARefusedRequestDoesNotLieInWaitForAMomentWithoutTheObject has the object that needs a key be away for a moment, as while somebody replaces it.
 func TestARefusedRequestDoesNotLieInWaitForAMomentWithoutTheObject(t *testing.T) {
-	b := newBench(t)
-	u := &useTable{}
-	b.uses = u.of
-	b.restart(b.log)
+	b, u := newUsesBench(t, keyring.Uses{})
 	b.mustEnsure(ring("default"))
 	old := newClassical(t, keyring.Deactivated)
 	b.src.put(old)
@@ -199,10 +195,7 @@ func TestARefusedRequestDoesNotLieInWaitForAMomentWithoutTheObject(t *testing.T)
 
 // TestAMemoryThatHasJustBegunLetsNoKeyGo has uses be remembered since a minute ago, as in a cluster that was made anew beside keys that were kept: what Git has is not applied yet.
 func TestAMemoryThatHasJustBegunLetsNoKeyGo(t *testing.T) {
-	b := newBench(t)
-	u := &useTable{}
-	b.uses = u.of
-	b.restart(b.log)
+	b, u := newUsesBench(t, keyring.Uses{})
 	kr := ring("default")
 	kr.Spec.Rotation = rotation("24h", "", "10h")
 	old := b.mustEnsure(kr).Keys[0].ID
@@ -293,10 +286,7 @@ func TestDespiteGoneGivesUpWhatIsNotRemembered(t *testing.T) {
 }
 
 func TestUsesAreCountedOnceAMinute(t *testing.T) {
-	b := newBench(t)
-	u := &useTable{}
-	b.uses = u.of
-	b.restart(b.log)
+	b, u := newUsesBench(t, keyring.Uses{})
 	kr := ring("default")
 	id := b.mustEnsure(kr).Keys[0].ID
 	u.uses = keyring.Uses{Unseen: "namespace x", Keys: map[string]keyring.KeyUses{id: {Objects: 12, Gone: 3, Examples: slices.Repeat([]string{"a/b"}, 12), Git: slices.Repeat([]string{"team/infra"}, 12)}}}
@@ -347,10 +337,7 @@ func TestAKeyringDoesNotWaitForWhoeverKnowsUses(t *testing.T) {
 
 // TestADestructionWaitsForWhatIsLookedAtSoon has a request come right after a start, when not all objects were looked at.
 func TestADestructionWaitsForWhatIsLookedAtSoon(t *testing.T) {
-	b := newBench(t)
-	u := &useTable{uses: keyring.Uses{Unseen: "2 GitSecrets were not looked at yet", Soon: true}}
-	b.uses = u.of
-	b.restart(b.log)
+	b, u := newUsesBench(t, keyring.Uses{Unseen: "2 GitSecrets were not looked at yet", Soon: true})
 	b.mustEnsure(ring("default"))
 	old := newClassical(t, keyring.Deactivated)
 	b.src.put(old)
