@@ -42,13 +42,37 @@ func blankz(text []byte, i int) bool {
 
 // lineEnd returns the offset of the line break (or end of text) at or after i.
 func lineEnd(text []byte, i int) int {
-	for ; i < len(text); i++ {
-		// Nearly all of a text is printable ASCII.
-		if c := text[i]; (c <= '\r' || c >= 0xC2) && breakLen(text, i) != 0 {
-			break
+	const window = 128 // longer than nearly every line; a bound, so that a text of breaks of another kind is not looked through for each of them
+	for ; i < len(text); i += window {
+		end := min(i+window, len(text))
+		newline := bytes.IndexByte(text[i:end], '\n')
+		if newline >= 0 {
+			end = i + newline
+		}
+		if at := rareBreak(text, i, end); at < end {
+			return at
+		}
+		if newline >= 0 {
+			return end
 		}
 	}
-	return i
+	return len(text)
+}
+
+// rareBreak returns the offset of the first line break other than \n that begins in text[i:end], or end.
+func rareBreak(text []byte, i, end int) int {
+	for _, first := range []byte{'\r', 0xC2, 0xE2} {
+		for from := i; from < end; from++ {
+			n := bytes.IndexByte(text[from:end], first)
+			if n < 0 {
+				break
+			}
+			if from += n; breakLen(text, from) != 0 {
+				end = from
+			}
+		}
+	}
+	return end
 }
 
 // lineStart returns the offset of the first byte of the line that holds i.

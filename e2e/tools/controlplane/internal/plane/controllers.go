@@ -64,6 +64,9 @@ func (p *Plane) controllerFlags(kubeconfig string) []string {
 		"--root-ca-file=" + p.ca.Path("ca.crt"),
 		"--cluster-signing-cert-file=" + p.ca.Path("ca.crt"),
 		"--cluster-signing-key-file=" + p.ca.Path("ca.key"),
+		// A count that was taken while a Secret was made anew may miss it, and nothing but the next full count, five minutes
+		// later by default, notices.
+		"--resource-quota-sync-period=10s",
 		// Each controller asks for a token of its own at start; at the default rate of 20 a second that
 		// alone takes five seconds.
 		"--kube-api-qps=1000",
