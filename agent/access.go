@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/agent/settings"
 	"github.com/waxwing-io/waxwing/agent/source"
+	"github.com/waxwing-io/waxwing/agent/writeback"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
@@ -67,15 +69,31 @@ func (r *syncs) signingKey(s *settings.Settings, o *v1alpha1.SecretSync) (ssh.Si
 	return signer, nil
 }
 
-// signers are those whose signatures count for a SecretSync: those of spec.verify, and the agent itself where it signs, because its commits are made upon none but verified ones.
-func (r *syncs) signers(s *settings.Settings, o *v1alpha1.SecretSync, now time.Time) (source.Signers, error) {
-	by := source.Signers{OpenPGP: o.Spec.Verify.OpenPGP, Now: now}
+// signers are those whose signatures count for a SecretSync: those of spec.verify, and, for commits of its own write-back, the key that it signs with, because these are signed
+// upon none but verified ones. With the same key other SecretSyncs may sign what nobody has verified.
+type signers struct {
+	listed source.Signers
+	own    *source.Signer // nil: it does not sign
+	sync   string
+}
+
+// of are those whose signatures count for a commit.
+func (s *signers) of(c source.Commit) source.Signers {
+	by := s.listed
+	if s.own != nil && c.Tag == "" && writeback.Ours(c, s.sync) {
+		by.SSH = append(slices.Clone(by.SSH), *s.own)
+	}
+	return by
+}
+
+func (r *syncs) signers(s *settings.Settings, o *v1alpha1.SecretSync, now time.Time) (*signers, error) {
+	by := &signers{listed: source.Signers{OpenPGP: o.Spec.Verify.OpenPGP, Now: now}, sync: keyOf(o).String()}
 	for _, signer := range o.Spec.Verify.Signers {
-		by.SSH = append(by.SSH, source.Signer{Name: signer.Name, Key: signer.Key})
+		by.listed.SSH = append(by.listed.SSH, source.Signer{Name: signer.Name, Key: signer.Key})
 	}
 	own, err := r.signingKey(s, o)
 	if own != nil {
-		by.SSH = append(by.SSH, source.Signer{Name: agentSigner, Key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(own.PublicKey())))})
+		by.own = &source.Signer{Name: agentSigner, Key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(own.PublicKey())))}
 	}
 	return by, err
 }
@@ -89,7 +107,7 @@ func (r *syncs) verified(ctx context.Context, s *settings.Settings, o *v1alpha1.
 	if err != nil {
 		return "", err
 	}
-	name, err := repo.Verify(c, place, by)
+	name, err := repo.Verify(c, place, by.of(c))
 	if err != nil || o.Spec.Verify.Commits != v1alpha1.VerifyAll || since == "" || since == c.ID {
 		return name, err
 	}
@@ -103,7 +121,7 @@ func (r *syncs) verified(ctx context.Context, s *settings.Settings, o *v1alpha1.
 			return "", err
 		}
 		one.Tag = ""
-		if _, err := repo.Verify(one, place, by); err != nil {
+		if _, err := repo.Verify(one, place, by.of(one)); err != nil {
 			return "", err
 		}
 	}

@@ -28,19 +28,21 @@ func intervalOf(o *v1alpha1.SecretSync) time.Duration {
 
 // isDue says whether the repository is to be asked now.
 func (s *state) isDue(o *v1alpha1.SecretSync, now time.Time) bool {
-	woken := s.takeWake()
-	return woken || (s.taken == nil && s.failed == nil) || s.generation != o.Generation || s.asked != o.Annotations[v1alpha1.AnnotationSyncNow] || !now.Before(s.due)
+	return s.isWoken() || (s.taken == nil && s.failed == nil) || s.generation != o.Generation || s.asked != o.Annotations[v1alpha1.AnnotationSyncNow] || !now.Before(s.due)
 }
 
 // pull asks the repository for what it has now, and remembers what came of it. fetched is what it had, also if that is not taken.
 func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (fetched *v1alpha1.SyncRevision) {
+	_ = st.takeWake()
 	st.generation, st.asked = o.Generation, o.Annotations[v1alpha1.AnnotationSyncNow]
 	began := r.now()
 	got, fetched, err := r.fetch(ctx, o, s, st)
 	if ctx.Err() != nil {
 		return fetched // the agent is being stopped
 	}
-	r.metrics.fetched(r.now().Sub(began), err)
+	took := r.now().Sub(began)
+	st.slow = took >= slowLook
+	r.metrics.fetched(took, err)
 	if err != nil {
 		out := failure(err)
 		st.failed = &out
@@ -53,6 +55,7 @@ func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Se
 	switch {
 	case st.taken == nil || st.taken.generation != got.generation:
 		st.seen = nil
+		st.plan.Anew()
 	case st.taken.commit.ID != got.commit.ID:
 		st.seen = append([]*taken{st.taken}, st.seen[:min(len(st.seen), maxSeen-1)]...)
 	}

@@ -54,6 +54,7 @@ func (r *syncs) giveBack(ctx context.Context, o *v1alpha1.SecretSync, conf *sett
 		return w.due.Sub(now)
 	}
 	report, err := r.runWriter(ctx, o, conf, st)
+	st.slow = st.slow || r.now().Sub(now) >= slowLook
 	if ctx.Err() != nil {
 		return 0
 	}

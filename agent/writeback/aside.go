@@ -77,7 +77,7 @@ func (w *Writer) stands(ctx context.Context, head source.Commit, name string) (b
 	}
 	b.ours = true
 	for _, c := range b.more {
-		b.ours = b.ours && ours(c, w.sync())
+		b.ours = b.ours && Ours(c, w.sync())
 	}
 	return b, nil
 }
@@ -91,7 +91,7 @@ func (b *standing) fork() string { return b.more[len(b.more)-1].Parent[0] }
 // upon is a push onto what the branch has, or where that is in the followed branch, onto its head.
 func (b *standing) upon(head source.Commit, name string) Push {
 	if b.open() {
-		return Push{Branch: name, Base: b.tip, Old: b.tip.ID}
+		return Push{Branch: name, Base: b.tip, Old: b.tip.ID, Upon: b.more}
 	}
 	// A branch that is merged goes forward to the head.
 	return Push{Branch: name, Base: head, Old: b.tip.ID, Replace: b.has && b.tip.ID != head.ID}
@@ -213,9 +213,13 @@ const maxListed = 50
 func (w *Writer) body(commits []source.Commit, f *Found) string {
 	var b strings.Builder
 	b.WriteString("Keyrings have new keys. These commits take what they offer, signed, for the files that were sealed for the old ones:\n\n")
-	for i := len(commits) - 1; i >= 0; i-- {
+	listed := min(len(commits), maxListed)
+	for i := listed - 1; i >= 0; i-- { // the newest of them
 		first, _, _ := strings.Cut(commits[i].Message, "\n")
 		fmt.Fprintf(&b, "- %s\n", asCode(first))
+	}
+	if n := len(commits) - listed; n > 0 {
+		fmt.Fprintf(&b, "- and %d more before them\n", n)
 	}
 	b.WriteString("\nNo value has changed, nor a wrap of any other holder. Once this is merged and synced, and no use of the old keys is known any more, they can be destroyed.\n")
 	if n := len(f.Unhelped); n > 0 {

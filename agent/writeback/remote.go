@@ -3,6 +3,8 @@ package writeback
 import (
 	"cmp"
 	"context"
+	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 
@@ -16,6 +18,7 @@ type Repository interface {
 	Files(ctx context.Context, c source.Commit) ([]source.File, error)
 	Read(ctx context.Context, blob string) ([]byte, error)
 	Commits(old, id string) ([]source.Commit, error)
+	Verify(c source.Commit, place source.Place, by source.Signers) (string, error)
 	Commit(ctx context.Context, base source.Commit, changes map[string][]byte, author source.Author, message string, signer ssh.Signer) (*source.Draft, error)
 	Push(ctx context.Context, place source.Place, auth source.Auth, draft *source.Draft, old string, replace bool) error
 }
@@ -35,7 +38,7 @@ type Remote struct {
 	Take func(ctx context.Context, c source.Commit) error
 	// Author of commits; nil for the default.
 	Author *v1alpha1.CommitAuthor
-	// Signer signs commits; nil for none.
+	// Signer signs commits, but none that is made upon somebody else's which spec.verify has not let be taken: it would vouch for that. Nil for none.
 	Signer ssh.Signer
 
 	head string // of Place
@@ -93,7 +96,11 @@ func (r *Remote) Push(ctx context.Context, p Push) (source.Commit, error) {
 	if r.Author != nil {
 		author.Name, author.Email = cmp.Or(r.Author.Name, author.Name), cmp.Or(r.Author.Email, author.Email)
 	}
-	draft, err := r.Repository.Commit(ctx, p.Base, p.Changes, author, p.Message, r.Signer)
+	signer := r.Signer
+	if signer != nil && !r.signed(p.Upon) {
+		signer = nil
+	}
+	draft, err := r.Repository.Commit(ctx, p.Base, p.Changes, author, p.Message, signer)
 	if err != nil {
 		return source.Commit{}, err
 	}
@@ -102,4 +109,13 @@ func (r *Remote) Push(ctx context.Context, p Push) (source.Commit, error) {
 	}
 	err = r.Repository.Push(ctx, source.Place{URL: r.Place.URL, Branch: p.Branch}, r.PushAuth, draft, p.Old, p.Replace)
 	return draft.Commit, err
+}
+
+// signed says whether all of some commits have a signature of Signer.
+func (r *Remote) signed(all []source.Commit) bool {
+	own := source.Signers{SSH: []source.Signer{{Name: "own", Key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(r.Signer.PublicKey())))}}}
+	return !slices.ContainsFunc(all, func(c source.Commit) bool {
+		_, err := r.Repository.Verify(c, r.Place, own)
+		return err != nil
+	})
 }

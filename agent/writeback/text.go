@@ -97,8 +97,8 @@ func markOf(sync, parent string, when int64) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// ours says whether a commit is one that write-back of this SecretSync has made, as it was made.
-func ours(c source.Commit, sync string) bool {
+// Ours says whether a commit is one that write-back of this SecretSync has made, as it was made.
+func Ours(c source.Commit, sync string) bool {
 	if len(c.Parent) != 1 {
 		return false
 	}

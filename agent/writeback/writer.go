@@ -34,6 +34,8 @@ type Push struct {
 	Branch string
 	// Base is the commit that it is made upon.
 	Base source.Commit
+	// Upon are the commits that Base has and the followed branch has not. The mark of ours is no proof: only those with a signature of ours are built upon with one.
+	Upon []source.Commit
 	// Old is what the branch stands at; empty: it is new.
 	Old string
 	// Replace lets Old be no parent of the commit.
