@@ -56,6 +56,8 @@ type Writer struct {
 	Source          v1alpha1.SyncSource
 	Spec            v1alpha1.WriteBack
 	Git             Git
+	// Vouched says whether a commit of the own branch may be built upon, where the commits that are made are signed: a signature vouches for all that is in a commit. Nil: they are not signed.
+	Vouched func(c source.Commit) bool
 	// Forge is where pull requests are made; nil for none.
 	Forge  forge.Forge
 	Log    Log
