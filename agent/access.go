@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -69,33 +68,39 @@ func (r *syncs) signingKey(s *settings.Settings, o *v1alpha1.SecretSync) (ssh.Si
 	return signer, nil
 }
 
-// signers are those whose signatures count for a SecretSync: those of spec.verify, and, for commits of its own write-back, the key that it signs with, because these are signed
-// upon none but verified ones. With the same key other SecretSyncs may sign what nobody has verified.
-type signers struct {
-	listed source.Signers
-	own    *source.Signer // nil: it does not sign
-	sync   string
+// verifier says who has signed a commit.
+type verifier struct {
+	repo  repository
+	place source.Place
+	// by are the signers of spec.verify, all are they and the agent itself, where it signs.
+	by, all source.Signers
+	sync    string
 }
 
-// of are those whose signatures count for a commit.
-func (s *signers) of(c source.Commit) source.Signers {
-	by := s.listed
-	if s.own != nil && c.Tag == "" && writeback.Ours(c, s.sync) {
-		by.SSH = append(slices.Clone(by.SSH), *s.own)
+func (r *syncs) verifier(s *settings.Settings, o *v1alpha1.SecretSync, repo repository, place source.Place) (*verifier, error) {
+	v := &verifier{repo: repo, place: place, by: source.Signers{Now: r.now()}, sync: keyOf(o).String()}
+	if o.Spec.Verify != nil {
+		v.by.OpenPGP = o.Spec.Verify.OpenPGP
+		for _, signer := range o.Spec.Verify.Signers {
+			v.by.SSH = append(v.by.SSH, source.Signer{Name: signer.Name, Key: signer.Key})
+		}
 	}
-	return by
+	key, err := r.signingKey(s, o)
+	v.all = v.by
+	if key != nil {
+		v.all.SSH = append(slices.Clone(v.by.SSH), source.Signer{Name: agentSigner, Key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))})
+	}
+	return v, err
 }
 
-func (r *syncs) signers(s *settings.Settings, o *v1alpha1.SecretSync, now time.Time) (*signers, error) {
-	by := &signers{listed: source.Signers{OpenPGP: o.Spec.Verify.OpenPGP, Now: now}, sync: keyOf(o).String()}
-	for _, signer := range o.Spec.Verify.Signers {
-		by.listed.SSH = append(by.listed.SSH, source.Signer{Name: signer.Name, Key: signer.Key})
+// verify gives who has signed. What the agent has signed counts where it was made for this SecretSync, because that is made upon none but verified commits. Others may be let use the
+// same key, and have it sign what they like.
+func (v *verifier) verify(c source.Commit) (string, error) {
+	by := v.by
+	if c.Tag == "" && writeback.Made(c, v.sync) {
+		by = v.all
 	}
-	own, err := r.signingKey(s, o)
-	if own != nil {
-		by.own = &source.Signer{Name: agentSigner, Key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(own.PublicKey())))}
-	}
-	return by, err
+	return v.repo.Verify(c, v.place, by)
 }
 
 // verified makes sure of the signatures that spec.verify wants. since is the commit that was taken before; empty: there is none.
@@ -103,11 +108,11 @@ func (r *syncs) verified(ctx context.Context, s *settings.Settings, o *v1alpha1.
 	if o.Spec.Verify == nil {
 		return "", nil
 	}
-	by, err := r.signers(s, o, r.now())
+	v, err := r.verifier(s, o, repo, place)
 	if err != nil {
 		return "", err
 	}
-	name, err := repo.Verify(c, place, by.of(c))
+	name, err := v.verify(c)
 	if err != nil || o.Spec.Verify.Commits != v1alpha1.VerifyAll || since == "" || since == c.ID {
 		return name, err
 	}
@@ -115,13 +120,13 @@ func (r *syncs) verified(ctx context.Context, s *settings.Settings, o *v1alpha1.
 	if err != nil {
 		return "", refuse(string(source.CommitNotSigned), fmt.Sprintf("not every commit since %s can be looked at: %v", short(since), err))
 	}
-	place.Tag = ""
+	v.place.Tag = ""
 	for _, one := range between {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
 		one.Tag = ""
-		if _, err := repo.Verify(one, place, by.of(one)); err != nil {
+		if _, err := v.verify(one); err != nil {
 			return "", err
 		}
 	}

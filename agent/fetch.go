@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -66,8 +67,23 @@ func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Se
 // maxSeen is how many commits before the newest are remembered, to say of which one the cluster's objects are.
 const maxSeen = 4
 
+// maxPatience is how long it may take until a commit is fetched, verified and read: what is in it can be made so that each file takes a second to be put together, and others wait
+// for the worker. What was read is remembered, so that a slow disk gets there with the next tries.
+const maxPatience = 5 * time.Minute
+
 // fetch gets a commit that is one to take, and reads it.
 func (r *syncs) fetch(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (*taken, *v1alpha1.SyncRevision, error) {
+	limit := cmp.Or(r.patience, maxPatience)
+	within, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	got, fetched, err := r.fetchWithin(within, o, s, st)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		err = refuse(string(source.TimedOut), fmt.Sprintf("it took longer than %s to fetch, verify and read a commit", limit))
+	}
+	return got, fetched, err
+}
+
+func (r *syncs) fetchWithin(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (*taken, *v1alpha1.SyncRevision, error) {
 	got, fetched, err := r.commit(ctx, o, s, st)
 	if err != nil {
 		return nil, fetched, err

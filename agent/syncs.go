@@ -46,6 +46,8 @@ type syncs struct {
 	log     *slog.Logger
 	now     func() time.Time
 	jitter  func() float64
+	// patience is how long a commit may take; 0: maxPatience.
+	patience time.Duration
 }
 
 // Reconcile looks at one SecretSync. An error is one of the API server; everything about the object itself is in its status.

@@ -3,8 +3,6 @@ package writeback
 import (
 	"cmp"
 	"context"
-	"slices"
-	"strings"
 
 	"golang.org/x/crypto/ssh"
 
@@ -18,7 +16,6 @@ type Repository interface {
 	Files(ctx context.Context, c source.Commit) ([]source.File, error)
 	Read(ctx context.Context, blob string) ([]byte, error)
 	Commits(old, id string) ([]source.Commit, error)
-	Verify(c source.Commit, place source.Place, by source.Signers) (string, error)
 	Commit(ctx context.Context, base source.Commit, changes map[string][]byte, author source.Author, message string, signer ssh.Signer) (*source.Draft, error)
 	Push(ctx context.Context, place source.Place, auth source.Auth, draft *source.Draft, old string, replace bool) error
 }
@@ -38,7 +35,7 @@ type Remote struct {
 	Take func(ctx context.Context, c source.Commit) error
 	// Author of commits; nil for the default.
 	Author *v1alpha1.CommitAuthor
-	// Signer signs commits, but none that is made upon somebody else's which spec.verify has not let be taken: it would vouch for that. Nil for none.
+	// Signer signs commits; nil for none.
 	Signer ssh.Signer
 
 	head string // of Place
@@ -96,11 +93,7 @@ func (r *Remote) Push(ctx context.Context, p Push) (source.Commit, error) {
 	if r.Author != nil {
 		author.Name, author.Email = cmp.Or(r.Author.Name, author.Name), cmp.Or(r.Author.Email, author.Email)
 	}
-	signer := r.Signer
-	if signer != nil && !r.signed(p.Upon) {
-		signer = nil
-	}
-	draft, err := r.Repository.Commit(ctx, p.Base, p.Changes, author, p.Message, signer)
+	draft, err := r.Repository.Commit(ctx, p.Base, p.Changes, author, p.Message, r.Signer)
 	if err != nil {
 		return source.Commit{}, err
 	}
@@ -109,13 +102,4 @@ func (r *Remote) Push(ctx context.Context, p Push) (source.Commit, error) {
 	}
 	err = r.Repository.Push(ctx, source.Place{URL: r.Place.URL, Branch: p.Branch}, r.PushAuth, draft, p.Old, p.Replace)
 	return draft.Commit, err
-}
-
-// signed says whether all of some commits have a signature of Signer.
-func (r *Remote) signed(all []source.Commit) bool {
-	own := source.Signers{SSH: []source.Signer{{Name: "own", Key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(r.Signer.PublicKey())))}}}
-	return !slices.ContainsFunc(all, func(c source.Commit) bool {
-		_, err := r.Repository.Verify(c, r.Place, own)
-		return err != nil
-	})
 }

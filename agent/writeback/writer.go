@@ -34,8 +34,6 @@ type Push struct {
 	Branch string
 	// Base is the commit that it is made upon.
 	Base source.Commit
-	// Upon are the commits that Base has and the followed branch has not. The mark of ours is no proof: only those with a signature of ours are built upon with one.
-	Upon []source.Commit
 	// Old is what the branch stands at; empty: it is new.
 	Old string
 	// Replace lets Old be no parent of the commit.
@@ -58,6 +56,8 @@ type Writer struct {
 	Source          v1alpha1.SyncSource
 	Spec            v1alpha1.WriteBack
 	Git             Git
+	// Vouched says whether a commit of the own branch may be built upon, where the commits that are made are signed: a signature vouches for all that is in a commit. Nil: they are not signed.
+	Vouched func(c source.Commit) bool
 	// Forge is where pull requests are made; nil for none.
 	Forge  forge.Forge
 	Log    Log
