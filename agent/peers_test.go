@@ -226,6 +226,34 @@ func TestALogThatDoesNotExtendWhatGitHasIsRefused(t *testing.T) {
 	}
 }
 
+// TestAnEndpointThatDoesNotAnswerIsLeftAloneForAWhile holds that not every look waits for it.
+func TestAnEndpointThatDoesNotAnswerIsLeftAloneForAWhile(t *testing.T) {
+	p := newPeer(t)
+	size, _ := p.kept()
+	p.write(20)
+	good := p.config.REST
+	p.config.REST = &rest.Config{BearerToken: "another"}
+	p.nextDay()
+	asked := len(p.asked)
+	if asked == 0 {
+		t.Fatal("the endpoint was not asked")
+	}
+	p.config.REST = good
+	for range 3 {
+		p.memory.known(p.key).offered()
+		p.world.look()
+	}
+	if len(p.asked) != asked {
+		t.Errorf("it was asked for %q", p.asked[asked:])
+	}
+	p.pass(writeback.UnreadRest)
+	p.memory.known(p.key).offered()
+	p.world.look()
+	if now, _ := p.kept(); now <= size {
+		t.Errorf("Git has %d records, and had %d", now, size)
+	}
+}
+
 // TestATilesServerThatCannotBeTrustedIsNotAsked holds that the agent's token goes only to whom the authority vouches for, and that what cannot be read is no refusal.
 func TestATilesServerThatCannotBeTrustedIsNotAsked(t *testing.T) {
 	other := certs.New(t)

@@ -21,6 +21,9 @@ import (
 // AnchorEvery is how often the checkpoints of an audit log are put into Git: each commit makes records, so that there would be no end otherwise.
 const AnchorEvery = 24 * time.Hour
 
+// UnreadRest is how long a log that could not be read is left alone.
+const UnreadRest = 5 * time.Minute
+
 // AuditLog is an audit log of the cluster, as it is now.
 type AuditLog struct {
 	// Anchor is what is anchored in the cluster.
@@ -230,15 +233,37 @@ func (w *Writer) keep(ctx context.Context, kept map[string]source.File, log Audi
 		if _, due, err := dueFor(old, log.Anchor, w.Now()); err != nil || !due {
 			return name, nil, err
 		}
+		if last := w.unread[name]; last.err != nil && w.Now().Sub(last.at).Abs() < UnreadRest {
+			return name, nil, last.err
+		}
 		dir, release, err := log.Open(ctx)
 		if err != nil {
-			return name, nil, fmt.Errorf("%w: %w", ErrUnread, err)
+			return name, nil, w.rest(name, fmt.Errorf("%w: %w", ErrUnread, err))
 		}
 		defer release()
 		log.Dir = dir
 	}
 	next, err = Keep(old, log, w.Now())
-	return name, next, err
+	return name, next, w.rest(name, err)
+}
+
+// unreadable is a log that could not be read.
+type unreadable struct {
+	err error
+	at  time.Time
+}
+
+// rest remembers that a log could not be read, so that not every look waits for an endpoint that has gone.
+func (w *Writer) rest(name string, err error) error {
+	if err == nil || !unread(err) {
+		delete(w.unread, name)
+		return err
+	}
+	if w.unread == nil {
+		w.unread = map[string]unreadable{}
+	}
+	w.unread[name] = unreadable{err, w.Now()}
+	return err
 }
 
 func (w *Writer) pushAnchors(ctx context.Context, names []string, changes map[string][]byte, p Push, r *Report) error {

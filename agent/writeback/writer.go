@@ -65,6 +65,7 @@ type Writer struct {
 	pace      Pace
 	protected bool // the followed branch does not let itself be pushed to
 	ensured   ensured
+	unread    map[string]unreadable // by the file in Git
 }
 
 // Cluster is what a Run goes by.
