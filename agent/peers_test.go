@@ -240,14 +240,14 @@ func TestAnEndpointThatDoesNotAnswerIsLeftAloneForAWhile(t *testing.T) {
 	}
 	p.config.REST = good
 	for range 3 {
-		p.memory.known(p.key).offered()
+		p.memory.known(p.world.key).offered()
 		p.world.look()
 	}
 	if len(p.asked) != asked {
 		t.Errorf("it was asked for %q", p.asked[asked:])
 	}
 	p.pass(writeback.UnreadRest)
-	p.memory.known(p.key).offered()
+	p.memory.known(p.world.key).offered()
 	p.world.look()
 	if now, _ := p.kept(); now <= size {
 		t.Errorf("Git has %d records, and had %d", now, size)
