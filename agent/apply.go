@@ -28,6 +28,7 @@ func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *setting
 	}
 	p := st.plan.Decide(in)
 	rep.plan, rep.refused = &p, sorted(t.set.Refused, p.Denied)
+	rep.strays = sync.Strays(in.Sync, r.marked(in.Sync), p.Inventory, r.live)
 	if err := fits(o, p.Inventory); err != nil {
 		rep.outcome, rep.plan = failure(err), nil
 		return nil
@@ -139,10 +140,12 @@ func (r *syncs) carried(st *state, rep *report, results []sync.Result) {
 		rep.outcome = outcome{ApplyFailed, fmt.Sprintf("%d of %d objects could not be written; the first: %s", len(failed), len(t.set.Objects), failed[0].Message)}
 	case left > 0:
 		rep.outcome = outcome{ApplyFailed, fmt.Sprintf("%d objects are not written yet", left)}
-	case len(p.Fights) > 0:
+	case slices.ContainsFunc(p.Fights, func(f sync.Fight) bool { return f.Again }):
 		rep.outcome = outcome{ApplyFailed, contested(p.Fights)}
+	case len(p.Fights) > 0: // a change that comes so soon may be the only one: that is a wait, and nothing has failed
+		rep.outcome = outcome{Progressing, fmt.Sprintf("%d objects were changed just after they had been applied, and are applied again in a few seconds; the first: %s", len(p.Fights), p.Fights[0].Key)}
 	case len(p.Waiting) > 0:
-		rep.outcome = outcome{ApplyFailed, fmt.Sprintf("%d objects are being deleted by somebody, and applied after that; the first: %s", len(p.Waiting), p.Waiting[0])}
+		rep.outcome = outcome{Progressing, fmt.Sprintf("%d objects are being deleted by somebody, and applied after that; the first: %s", len(p.Waiting), p.Waiting[0])}
 	default:
 		rep.outcome = outcome{Synced, summary(t, rep)}
 		rep.applied = revision(t.place, t.commit, r.now())
@@ -166,11 +169,12 @@ func notWritten(set *desired.Set, res sync.Result) desired.Refusal {
 
 // contested says which objects somebody else has changed, again.
 func contested(fights []sync.Fight) string {
+	fights = slices.DeleteFunc(slices.Clone(fights), func(f sync.Fight) bool { return !f.Again })
 	by := fights[0].Rival
 	if by == "" {
 		by = "somebody"
 	}
-	return fmt.Sprintf("%d objects were changed by others just after they had been applied, and are applied again in a while, later each time; the first: %s, by %s", len(fights), fights[0].Key, quoted(by))
+	return fmt.Sprintf("%d objects were changed by others just after they had been applied, again and again, and are applied again in a while, later each time; the first: %s, by %s", len(fights), fights[0].Key, quoted(by))
 }
 
 // summary is what the status says of a commit that the cluster has.
@@ -184,6 +188,9 @@ func summary(t *taken, rep *report) string {
 	}
 	if rep.plan != nil && rep.plan.Held != "" {
 		text += fmt.Sprintf("; %d to be deleted wait: %s", len(rep.plan.Gone), rep.plan.Held)
+	}
+	if n := len(rep.strays); n > 0 {
+		text += fmt.Sprintf("; %d have its mark and are not its own, see status.strays; the first: %s", n, rep.strays[0])
 	}
 	return text
 }

@@ -44,6 +44,8 @@ type Config struct {
 	AuditStatus  func() tiles.Status
 	// AuditDir is the folder with the log's files, of which write-back proves that what it keeps in Git is contained; empty: it keeps none.
 	AuditDir string
+	// Peers say where the logs of other replicas are served, of which write-back proves the same.
+	Peers Peers
 	// AuditStream gets a copy of every durable record, as a line of JSON; nil for none.
 	AuditStream io.Writer
 	// AuditFiles serves the files of the log below /v1/audit/, to whom AuditAddress lets in; required unless that is "0".
@@ -95,6 +97,9 @@ func (c *Config) check() error {
 		return errors.New("--audit-tls-cert-file and --audit-tls-key-file go together")
 	case slices.Contains(c.Namespaces, c.Namespace):
 		return fmt.Errorf("--namespaces has %s, the agent's own namespace, in which nothing is applied", c.Namespace)
+	}
+	if err := c.Peers.check(); err != nil {
+		return err
 	}
 	for _, name := range c.Namespaces {
 		if len(validation.IsDNS1123Label(name)) > 0 {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -67,8 +68,11 @@ func (r *syncs) giveBack(ctx context.Context, o *v1alpha1.SecretSync, conf *sett
 		w.due = r.now().Add(giveBackRetry)
 	case report.Wait > 0:
 		w.due = r.now().Add(report.Wait)
+	case report.Later > 0:
+		w.due = r.now().Add(giveBackRetry)
 	}
 	rep.writeBack = report.Status(o.Status.WriteBack, r.now(), err)
+	rep.anchored, rep.notGrown = report.Anchored, report.NotGrown
 	rep.written = writtenBack(&report, rep.writeBack, err)
 	r.metrics.pushed(report.Pushed, err)
 	if len(report.Pushed) > 0 && report.Branch == o.Spec.Source.Branch {
@@ -90,6 +94,8 @@ func writtenBack(report *writeback.Report, status *v1alpha1.WriteBackStatus, err
 		c.Reason, c.Message = "PullRequestOpen", status.PullRequest+" is to be merged"
 	case report.Found != nil && len(report.Found.Due) > 0 && len(report.Pushed) == 0:
 		c.Message = "a rotation is under way: what it offers is put into Git once nothing new has come for a while, or its branch is to be merged"
+	case report.Later > 0:
+		c.Message = fmt.Sprintf("%d objects have offers that there is no room for before others are in Git", report.Later)
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionTrue, "NothingDue", "Git has all that rotations have offered"
 	}

@@ -32,6 +32,7 @@ func TestWhatIsSaidOfWriteBack(t *testing.T) {
 		"nothing was read":    {writeback.Report{}, v1alpha1.WriteBackStatus{}, nil, metav1.ConditionTrue, "NothingDue"},
 		"a person closed it":  {writeback.Report{Found: due, Messages: []string{"closed"}}, v1alpha1.WriteBackStatus{}, nil, metav1.ConditionFalse, "NotWritten"},
 		"all, but a problem":  {writeback.Report{Found: &writeback.Found{}, Messages: []string{"x"}}, v1alpha1.WriteBackStatus{}, nil, metav1.ConditionFalse, "NotWritten"},
+		"offers have no room": {writeback.Report{Found: &writeback.Found{}, Later: 3}, v1alpha1.WriteBackStatus{}, nil, metav1.ConditionFalse, "Waiting"},
 		"credentials refused": {writeback.Report{}, v1alpha1.WriteBackStatus{}, refuse("CredentialsRefused", "x"), metav1.ConditionFalse, "CredentialsRefused"},
 	} {
 		if got := writtenBack(&c.report, &c.status, c.err); got.Status != c.is || got.Reason != c.reason {

@@ -16,7 +16,8 @@ const (
 	PathNotFound     = "PathNotFound"     // the commit has no folder spec.source.path
 	AccountRefused   = "AccountRefused"   // the ServiceAccount may do more than an account of the agent may
 	AccountNotNamed  = "AccountNotNamed"  // the agent's configuration does not name it
-	ApplyFailed      = "ApplyFailed"      // the API server did not take something
+	Progressing      = "Progressing"      // something is applied in a moment: it was changed just after it was, or is being deleted
+	ApplyFailed      = "ApplyFailed"      // the API server did not take something, or somebody changes it again and again
 	TooManyObjects   = "TooManyObjects"   // their names have no room in the status: nothing is written
 	Suspended        = "Suspended"        // spec.suspend is set
 	AuditUnavailable = "AuditUnavailable" // the audit log takes no intent: nothing is written
@@ -42,7 +43,7 @@ func (o outcome) then() then {
 	switch o.reason {
 	case Synced, Suspended:
 		return settled
-	case NotApplied, ApplyFailed, AuditUnavailable, DeletionFailed, string(source.FetchFailed), string(source.TimedOut), string(source.PushRejected):
+	case NotApplied, Progressing, ApplyFailed, AuditUnavailable, DeletionFailed, string(source.FetchFailed), string(source.TimedOut), string(source.PushRejected):
 		return retrying
 	}
 	return stalled

@@ -57,13 +57,13 @@ func (r *syncs) news(ctx context.Context, o *v1alpha1.SecretSync, old, next v1al
 	applied := next.Applied != nil && (old.Applied == nil || old.Applied.Revision != next.Applied.Revision)
 	if before == nil || before.Reason != ready.Reason || applied {
 		kind, level := corev1.EventTypeNormal, slog.LevelInfo
-		if ready.Status != metav1.ConditionTrue {
+		if ready.Status != metav1.ConditionTrue && ready.Reason != Progressing {
 			kind, level = corev1.EventTypeWarning, slog.LevelWarn
 		}
 		r.log.Log(ctx, level, "SecretSync "+ready.Reason, "secretsync", keyOf(o).String(), "uid", o.UID, "generation", o.Generation, "message", ready.Message)
 		r.event(o, kind, ready.Reason, ready.Message)
 	}
-	for _, kind := range []string{v1alpha1.ConditionRefused, v1alpha1.ConditionRewritten} {
+	for _, kind := range []string{v1alpha1.ConditionRefused, v1alpha1.ConditionRewritten, v1alpha1.ConditionCheckpointsRefused} {
 		is, was := apimeta.FindStatusCondition(next.Conditions, kind), apimeta.FindStatusCondition(old.Conditions, kind)
 		if is != nil && (was == nil || was.Message != is.Message) {
 			r.event(o, corev1.EventTypeWarning, kind, is.Message)

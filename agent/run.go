@@ -37,6 +37,8 @@ const (
 	off = "0"
 	// leaseName is the Lease of leader election.
 	leaseName = "waxwing-agent"
+	// maxOffers is what the rewrap offers of all objects together take in memory, in bytes. A rotation under way has 500 of some KB each for a keyring.
+	maxOffers = 32 << 20
 )
 
 // Run runs the agent until ctx ends. It returns nil then, and an error if it could not start or is not the leader any more. It sets the process-wide loggers of
@@ -50,6 +52,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	klog.SetLogger(logger)
 	log, counters, closeLog := process.Open(cfg.audit())
 	defer func() { err = errors.Join(err, closeLog()) }()
+	cfg.REST = rest.CopyConfig(cfg.REST)
+	cfg.REST.Wrap(process.NewClock(cfg.Now, log.Offset).Wrap)
 	repos, err := openRepositories(cfg.CacheDir, func() source.Limits {
 		conf, _ := cfg.Settings.Now() // that it is not valid is told elsewhere
 		return conf.SourceLimits()
@@ -58,11 +62,12 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, repos.Close()) }()
-	mgr, err := newManager(cfg, logger)
+	room := live.NewRoom(maxOffers)
+	mgr, err := newManager(cfg, logger, room)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(counters.Register(crmetrics.Registry), add(ctx, mgr, cfg, log, repos)); err != nil {
+	if err := errors.Join(counters.Register(crmetrics.Registry), add(ctx, mgr, cfg, log, repos, room)); err != nil {
 		return err
 	}
 	cfg.Log.InfoContext(ctx, "starting", "version", cfg.Version, "namespace", cfg.Namespace, "replica", cfg.Replica, "workers", cfg.Workers)
@@ -72,7 +77,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
+func newManager(cfg Config, logger logr.Logger, room *live.Room) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("registering kinds: %w", err)
@@ -80,7 +85,7 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 	caches := cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.GitSecret{}: {Transform: live.Transform}, &v1alpha1.SecretSync{}: {Transform: slim},
+			&v1alpha1.GitSecret{}: {Transform: room.Transform}, &v1alpha1.SecretSync{}: {Transform: slim},
 		},
 	}
 	for _, name := range cfg.Namespaces {
@@ -123,7 +128,7 @@ func unknownKind(err error) error {
 }
 
 // add registers everything that runs.
-func add(ctx context.Context, mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, repos *repositories) error {
+func add(ctx context.Context, mgr ctrl.Manager, cfg Config, recorder *audit.Recorder, repos *repositories, room *live.Room) error {
 	log := process.NewTermLog(recorder, leaseName, process.TermOf(cfg.election(), mgr.GetAPIReader()), cfg.AuditAnchors.Others, cfg.Log)
 	var creds credentials
 	if cfg.Credentials != nil {
@@ -138,13 +143,14 @@ func add(ctx context.Context, mgr ctrl.Manager, cfg Config, recorder *audit.Reco
 	if err != nil {
 		return err
 	}
+	store.Bound(room)
 	account, err := newAccounts(mgr, cfg, store)
 	if err != nil {
 		return err
 	}
 	r := &syncs{
 		reader: mgr.GetAPIReader(), cluster: mgr.GetClient(), settings: cfg.Settings, credentials: creds, repos: repos,
-		live: unowned{store, existing(mgr.GetCache(), cfg.Namespaces)}, synced: synced, accounts: account, around: surroundingsOf(mgr.GetCache(), cfg), forges: forge.New,
+		live: unowned{store, existing(mgr.GetCache(), cfg.Namespaces)}, marked: store.Marked, synced: synced, accounts: account, around: surroundingsOf(mgr.GetCache(), mgr.GetAPIReader(), store, cfg), forges: forge.New,
 		memory: known, audit: log, metrics: counters, events: mgr.GetEventRecorder(fieldManager), room: rate.NewLimiter(rate.Every(eventEvery), eventBurst), lane: newLane(cfg.Workers),
 		log: cfg.Log, now: cfg.Now, jitter: cfg.Jitter,
 	}

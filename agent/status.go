@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// maxRefused is how many refusals a status lists, maxPruned how many names of what is to be deleted.
-	maxRefused, maxPruned = 50, 20
+	// maxRefused is how many refusals a status lists, maxPruned how many names of what is to be deleted, maxStrays of what nobody looks after.
+	maxRefused, maxPruned, maxStrays = 50, 20, 20
 	// maxShown bounds a text of a status, in bytes.
 	maxShown = 1024
 )
@@ -37,7 +37,9 @@ type report struct {
 	// refused are all refusals of the commit; unknown says that what was refused may hold objects.
 	refused []desired.Refusal
 	plan    *sync.Plan
-	// unread says why what Git has now was not read, or not taken; empty: it was. What status.keys has is then of before.
+	// strays are objects with the SecretSync's mark that are not in the plan's inventory, sorted.
+	strays []types.NamespacedName
+	// unread says why it is not known what the repository has now, so that its files may need other keys than those of taken; empty: it is known.
 	unread string
 	// asked is the value of annotation waxwing.io/sync-at that was carried out.
 	asked string
@@ -46,11 +48,17 @@ type report struct {
 	// writeBack is nil where spec.writeBack is not set, or nothing was tried.
 	writeBack *v1alpha1.WriteBackStatus
 	written   *metav1.Condition
+	// anchored says that the audit logs' checkpoints were looked at, notGrown what is wrong with those that do not extend what Git has.
+	anchored bool
+	notGrown []string
 }
 
 // status is what a SecretSync's status becomes. old is not changed.
 func (r *report) status(o *v1alpha1.SecretSync, now time.Time) v1alpha1.SecretSyncStatus {
 	next := *o.Status.DeepCopy()
+	if r.taken == nil && next.ObservedGeneration != o.Generation {
+		next.Fetched = nil // what was fetched may be of another place than the one that is followed now
+	}
 	next.ObservedGeneration = o.Generation
 	if r.fetched != nil && (next.Fetched == nil || next.Fetched.Revision != r.fetched.Revision || next.Fetched.Signer != r.fetched.Signer) {
 		next.Fetched = r.fetched
@@ -64,6 +72,7 @@ func (r *report) status(o *v1alpha1.SecretSync, now time.Time) v1alpha1.SecretSy
 	if r.plan != nil {
 		next.Inventory = inventory(r.plan.Inventory)
 		next.Pruning = pruning(r.plan, r.taken)
+		next.Strays = strays(r.strays)
 	}
 	if r.taken != nil {
 		next.Objects, next.Refusals, next.Refused = int64(len(r.taken.set.Objects)), int64(len(r.refused)), refusals(r.refused)
@@ -75,6 +84,9 @@ func (r *report) status(o *v1alpha1.SecretSync, now time.Time) v1alpha1.SecretSy
 	if o.Spec.WriteBack == nil {
 		next.WriteBack = nil
 		apimeta.RemoveStatusCondition(&next.Conditions, v1alpha1.ConditionWrittenBack)
+	}
+	if o.Spec.WriteBack == nil || o.Spec.WriteBack.Checkpoints == "" {
+		apimeta.RemoveStatusCondition(&next.Conditions, v1alpha1.ConditionCheckpointsRefused)
 	}
 	r.conditions(&next, o.Generation, now)
 	return next
@@ -96,27 +108,28 @@ func (r *report) conditions(next *v1alpha1.SecretSyncStatus, generation int64, n
 	if r.written != nil {
 		set(v1alpha1.ConditionWrittenBack, true, r.written.Status, r.written.Reason, r.written.Message)
 	}
-	if r.unread != "" {
-		set(v1alpha1.ConditionKeysIncomplete, true, metav1.ConditionTrue, "NotRead", "which keys files need that Git has now is not known: "+r.unread)
+	if r.anchored {
+		set(v1alpha1.ConditionCheckpointsRefused, len(r.notGrown) > 0, metav1.ConditionTrue, "NotGrown", strings.Join(r.notGrown, "; "))
 	}
+	reason, message := r.incomplete()
+	set(v1alpha1.ConditionKeysIncomplete, reason != "", metav1.ConditionTrue, reason, message)
 	if r.taken == nil {
 		return
 	}
 	set(v1alpha1.ConditionRefused, len(r.refused) > 0, metav1.ConditionTrue, "NotTaken", refusedMessage(r.refused))
 	set(v1alpha1.ConditionRewritten, r.taken.rewritten != "", metav1.ConditionTrue, "NoDescendant", r.taken.rewritten)
-	if r.unread != "" {
-		return
-	}
-	reason, message := incomplete(r.taken.set)
-	set(v1alpha1.ConditionKeysIncomplete, reason != "", metav1.ConditionTrue, reason, message)
 }
 
-// incomplete says why status.keys may lack some; an empty reason: it does not.
-func incomplete(set *desired.Set) (reason, message string) {
+// incomplete says why status.keys may lack some; an empty reason: it does not. The keys that are there stay, whatever they are of: a use that is not one any more does no harm.
+func (r *report) incomplete() (reason, message string) {
 	switch {
-	case set.MoreKeys:
+	case r.taken == nil:
+		return "NotRead", "which keys the files need that are followed now is not known, and status.keys may be of others: " + r.message
+	case r.unread != "":
+		return "NotRead", "which keys the files need that the repository has now is not known, and status.keys are those of the commit before: " + r.unread
+	case r.taken.set.MoreKeys:
 		return "TooManyKeys", fmt.Sprintf("files may be wrapped for more keys than the %d that status.keys has room for", desired.MaxKeys)
-	case set.Unknown():
+	case r.taken.set.Unknown():
 		return "FilesRefused", "files were refused that may hold objects: which keys they need is not known"
 	}
 	return "", ""
@@ -195,6 +208,18 @@ func pruning(p *sync.Plan, t *taken) *v1alpha1.SyncPruning {
 	}
 	if t != nil {
 		out.Revision = placeName(t.place) + "@sha1:" + t.commit.ID
+	}
+	return out
+}
+
+// strays tells of objects that nobody looks after.
+func strays(all []types.NamespacedName) *v1alpha1.SyncStrays {
+	if len(all) == 0 {
+		return nil
+	}
+	out := &v1alpha1.SyncStrays{Count: int64(len(all))}
+	for _, key := range all[:min(len(all), maxStrays)] {
+		out.Names = append(out.Names, key.String())
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -31,9 +32,11 @@ type syncs struct {
 	credentials credentials // nil: none
 	repos       *repositories
 	live        sync.Cluster
-	accounts    accounts
-	around      surroundings
-	forges      forges
+	// marked are the objects with the mark of a SecretSync, NAMESPACE/NAME, in no order.
+	marked   func(sync string) []types.NamespacedName
+	accounts accounts
+	around   surroundings
+	forges   forges
 	// synced says that live has all that the cluster had at the start.
 	synced func() bool
 
@@ -150,7 +153,7 @@ func (r *syncs) look(ctx context.Context, o *v1alpha1.SecretSync, conf *settings
 		}
 	}
 	if st.failed != nil {
-		rep.outcome, rep.applied = *st.failed, nil
+		rep.outcome, rep.applied, rep.unread = *st.failed, nil, st.failed.message
 	}
 	again = r.sooner(st, rep)
 	if wait := r.giveBack(ctx, o, conf, st, rep); wait > 0 {
@@ -173,7 +176,7 @@ func (r *syncs) sooner(st *state, rep *report) time.Duration {
 	if rep.plan != nil && !rep.plan.Again.IsZero() {
 		again = min(again, max(rep.plan.Again.Sub(r.now()), time.Millisecond))
 	}
-	if rep.reason == ApplyFailed || rep.reason == AccountRefused || rep.reason == AccountNotNamed {
+	if rep.reason == ApplyFailed || rep.reason == Progressing || rep.reason == AccountRefused || rep.reason == AccountNotNamed {
 		again = min(again, applyRetry)
 	}
 	return again

@@ -3,8 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
+	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -120,8 +119,8 @@ func (a *actor) Prune(ctx context.Context, all []sync.Delete, records sync.Recor
 	return by.Prune(ctx, all)
 }
 
-// surroundingsOf gives what write-back goes by from the cache.
-func surroundingsOf(from client.Reader, cfg Config) surroundings {
+// surroundingsOf gives what write-back goes by from the cache; what the cache had no room for is read past it.
+func surroundingsOf(from, past client.Reader, store *live.Store, cfg Config) surroundings {
 	return func(ctx context.Context, checkpoints bool) (in writeback.Cluster, err error) {
 		var rings v1alpha1.KeyringList
 		if err := from.List(ctx, &rings, client.UnsafeDisableDeepCopy); err != nil {
@@ -134,8 +133,14 @@ func surroundingsOf(from client.Reader, cfg Config) surroundings {
 		if err := from.List(ctx, &objects, client.UnsafeDisableDeepCopy); err != nil {
 			return in, err
 		}
+		in.Later = store.Refill(ctx, readOne(past))
 		for i := range objects.Items {
-			in.Objects = append(in.Objects, writeback.ObjectOf(&objects.Items[i], &objects.Items[i].Status))
+			o := &objects.Items[i]
+			status := o.Status
+			if status.Rewrap == nil {
+				status.Rewrap = store.Offers(client.ObjectKeyFromObject(o))
+			}
+			in.Objects = append(in.Objects, writeback.ObjectOf(o, &status))
 		}
 		if checkpoints {
 			in.Logs, err = auditLogs(ctx, cfg)
@@ -144,21 +149,16 @@ func surroundingsOf(from client.Reader, cfg Config) surroundings {
 	}
 }
 
-// auditLogs are the agent's own log, whose tiles are here, and what is anchored of others, as far as that may be read.
-func auditLogs(ctx context.Context, cfg Config) ([]writeback.AuditLog, error) {
-	own, _, err := cfg.AuditAnchors.Load(ctx)
-	if err != nil {
-		return nil, err
+// readOne reads one GitSecret by listing it, for which the right to list them is enough.
+func readOne(from client.Reader) func(context.Context, types.NamespacedName) (*v1alpha1.GitSecret, error) {
+	return func(ctx context.Context, key types.NamespacedName) (*v1alpha1.GitSecret, error) {
+		var list v1alpha1.GitSecretList
+		if err := from.List(ctx, &list, client.InNamespace(key.Namespace), client.MatchingFields{"metadata.name": key.Name}); err != nil {
+			return nil, err
+		}
+		if len(list.Items) != 1 {
+			return nil, fmt.Errorf("GitSecret %s is not there", key)
+		}
+		return &list.Items[0], nil
 	}
-	var dir fs.FS
-	if cfg.AuditDir != "" {
-		dir = os.DirFS(cfg.AuditDir)
-	}
-	all := []writeback.AuditLog{{Anchor: own, Dir: dir}}
-	// Where it may not read them, its own is all.
-	others, _ := cfg.AuditAnchors.Others(ctx)
-	for _, a := range others {
-		all = append(all, writeback.AuditLog{Anchor: a})
-	}
-	return all, nil
 }

@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/waxwing-io/waxwing/audit/remote"
 	"github.com/waxwing-io/waxwing/cli/cluster"
-	"github.com/waxwing-io/waxwing/cli/trail"
 )
 
 // maxToken bounds a file with a token, in bytes.
@@ -90,8 +90,8 @@ func openFolder(env *Env, where string) (*auditSource, error) {
 }
 
 // endpoint is what answers at a URL.
-func (f *endpointFlags) endpoint(ctx context.Context, env *Env, where string) (*trail.Endpoint, error) {
-	base, err := trail.ParseURL(where)
+func (f *endpointFlags) endpoint(ctx context.Context, env *Env, where string) (*remote.Endpoint, error) {
+	base, err := remote.ParseURL(where)
 	if err != nil {
 		return nil, usage("such as https://waxwing-controller.example.org:8443", "%s: %v", shown(where), err)
 	}
@@ -104,7 +104,7 @@ func (f *endpointFlags) endpoint(ctx context.Context, env *Env, where string) (*
 			return nil, failed("", "%s: there is no certificate in it", f.caFile)
 		}
 	}
-	e := &trail.Endpoint{Base: base, Pause: pause}
+	e := &remote.Endpoint{Base: base, Pause: pause}
 	if f.tokenFile != "" {
 		b, err := env.read(ctx, f.tokenFile, "a token", maxToken)
 		if err != nil {
@@ -133,14 +133,14 @@ func (s *auditSource) explain(err error) error {
 		return err
 	}
 	hint := ""
-	var refusal *trail.RefusedError
+	var refusal *remote.RefusedError
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	switch {
 	case errors.As(err, &refusal) && refusal.Code == http.StatusUnauthorized:
 		hint = "the token is not known to the cluster, or has run out: kubectl create token makes a new one"
 	case errors.As(err, &refusal) && refusal.Code == http.StatusForbidden:
-		hint = "ask for the role waxwing-auditor, which allows to get " + trail.EndpointPath
+		hint = "ask for the role waxwing-auditor, which allows to get " + remote.EndpointPath
 	case errors.As(err, &refusal) && refusal.Code == http.StatusNotFound:
 		hint = "is this the port of the audit endpoint, and is it switched on?"
 	case errors.As(err, &unknown):

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/remote"
 	"github.com/waxwing-io/waxwing/cli/trail"
 )
 
@@ -204,7 +205,7 @@ func (t *tail) follow(ctx context.Context) error {
 		switch {
 		case err == nil:
 			away = false
-		case !trail.Passing(err):
+		case !remote.Passing(err):
 			return err
 		case !away && ctx.Err() == nil:
 			away = true

@@ -48,8 +48,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	log, counters, closeLog := process.Open(cfg.audit())
 	defer func() { err = errors.Join(err, closeLog()) }()
 	cfg.REST = rest.CopyConfig(cfg.REST)
-	clock := &clock{now: cfg.Now, tell: log.Offset}
-	cfg.REST.Wrap(clock.wrap)
+	clock := process.NewClock(cfg.Now, log.Offset)
+	cfg.REST.Wrap(clock.Wrap)
 	bodies := newBodies(newMemory(cfg.Jitter), maxBodies)
 	mgr, err := newManager(cfg, logger, bodies)
 	if err != nil {
@@ -110,18 +110,18 @@ func unknownKind(err error) error {
 }
 
 // add registers everything that runs.
-func add(mgr ctrl.Manager, cfg Config, clock *clock, recorder *audit.Recorder, bodies *bodies) error {
+func add(mgr ctrl.Manager, cfg Config, clock *process.Clock, recorder *audit.Recorder, bodies *bodies) error {
 	live := &keyring.Live{}
 	log := process.NewTermLog(recorder, leaseName, process.TermOf(cfg.election(), mgr.GetAPIReader()), cfg.AuditAnchors.Others, cfg.Log)
 	reader, listed, err := readers(mgr, cfg, bodies)
 	if err != nil {
 		return err
 	}
-	store, err := addMarks(mgr, cfg, reader, clock.later)
+	store, err := addMarks(mgr, cfg, reader, clock.Later)
 	if err != nil {
 		return err
 	}
-	rings, err := newKeyrings(mgr, cfg, log, live, &uses{store: store, objects: reader, live: mgr.GetAPIReader(), seen: bodies.seen, now: clock.later, ahead: clock.ahead})
+	rings, err := newKeyrings(mgr, cfg, log, live, &uses{store: store, objects: reader, live: mgr.GetAPIReader(), seen: bodies.seen, now: clock.Later, ahead: clock.Ahead})
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,8 @@ func TestFilesOfGitAreUses(t *testing.T) {
 	for i := range v1alpha1.MaxSyncKeys {
 		full.Status.Keys = append(full.Status.Keys, fmt.Sprintf("%032x", i))
 	}
+	// As the agent writes it of more keys than there is room for.
+	apimeta.SetStatusCondition(&full.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionKeysIncomplete, Status: metav1.ConditionTrue, Reason: "TooManyKeys"})
 	fullUses := map[string]keyring.KeyUses{keyA: needed}
 	for _, id := range full.Status.Keys {
 		fullUses[id] = keyring.KeyUses{Git: []string{"team/full"}}

@@ -190,7 +190,7 @@ func TestThePageOfTheKindsHasAHeadingForEverything(t *testing.T) {
 	conditions := constants(t, "../api/v1alpha1", "Condition")
 	all := headings(t)
 	keyringFields, connection := keyringFields(t)
-	ofSync := []string{v1alpha1.ConditionRefused, v1alpha1.ConditionRewritten, v1alpha1.ConditionKeysIncomplete, v1alpha1.ConditionWrittenBack}
+	ofSync := []string{v1alpha1.ConditionRefused, v1alpha1.ConditionRewritten, v1alpha1.ConditionKeysIncomplete, v1alpha1.ConditionWrittenBack, v1alpha1.ConditionCheckpointsRefused}
 	syncReasons, refusals := syncReasons(t)
 	without := func(left ...string) []string {
 		return slices.DeleteFunc(slices.Clone(conditions), func(c string) bool { return slices.Contains(left, c) })

@@ -125,9 +125,10 @@ func (l *looker) sealed(d *manifest.Doc, n int, text span) {
 
 // object is what is kept of a GitSecret.
 func (m *Manifest) object() Object {
+	all, spec := m.Digests()
 	o := Object{
 		Key:    types.NamespacedName{Namespace: m.Metadata.Namespace, Name: m.Metadata.Name},
-		Digest: m.Digest(), SpecDigest: m.SpecDigest(),
+		Digest: all, SpecDigest: spec,
 		Envelopes: map[string]string{},
 	}
 	keys := map[string]bool{}

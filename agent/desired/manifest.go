@@ -44,10 +44,17 @@ type Metadata struct {
 // Digest is of labels, annotations and spec, the same for a file and for an object in a cluster that has all of the file. Labels and annotations that files may not bring
 // (Brings) do not count; of an object in a cluster, leave out those that others own.
 func (m *Manifest) Digest() string {
+	all, _ := m.Digests()
+	return all
+}
+
+// Digests are Digest and SpecDigest, for which the spec, which may be large, is written once.
+func (m *Manifest) Digests() (all, spec string) {
+	spec = m.SpecDigest()
 	return digest(struct {
 		Labels, Annotations map[string]string
-		Spec                *seal.Spec
-	}{brought(m.Metadata.Labels), brought(m.Metadata.Annotations), m.Spec})
+		Spec                string
+	}{brought(m.Metadata.Labels), brought(m.Metadata.Annotations), spec}), spec
 }
 
 // SpecDigest is of the spec alone.

@@ -2,6 +2,7 @@ package live
 
 import (
 	"slices"
+	"strings"
 	gosync "sync"
 	"time"
 
@@ -40,10 +41,15 @@ type Store struct {
 	sees func(namespace string) bool
 	tell func(Change)
 	now  func() time.Time
+	room *Room // nil: there is no bound
 
+	filling gosync.Mutex // before mu
 	mu      gosync.RWMutex
 	entries map[types.NamespacedName]entry
-	marked  map[string]map[types.NamespacedName]struct{} // by SecretSync
+	// later are sizes of offers that the cache had no room for, refilled those of them that were read since.
+	later    map[types.NamespacedName]int
+	refilled map[types.NamespacedName]refilled
+	marked   map[string]map[types.NamespacedName]struct{} // by SecretSync
 }
 
 var (
@@ -66,7 +72,9 @@ func NewStore(sees func(namespace string) bool, tell func(Change), now func() ti
 	if sees == nil {
 		sees = func(string) bool { return true }
 	}
-	return &Store{sees: sees, tell: tell, now: now, entries: map[types.NamespacedName]entry{}, marked: map[string]map[types.NamespacedName]struct{}{}}
+	return &Store{sees: sees, tell: tell, now: now, entries: map[types.NamespacedName]entry{},
+		marked: map[string]map[types.NamespacedName]struct{}{},
+		later:  map[types.NamespacedName]int{}, refilled: map[types.NamespacedName]refilled{}}
 }
 
 // Sees implements sync.Cluster.
@@ -101,13 +109,16 @@ func (s *Store) Status(key types.NamespacedName) (st Status, ok bool) {
 	}
 	o := e.shown
 	st = Status{Current: o.Status.ObservedGeneration == o.Generation, Keys: o.Status.Keys, Rewrap: o.Status.Rewrap}
+	if read, ok := s.refilled[key]; ok {
+		st.Rewrap = read.offers
+	}
 	for _, c := range o.Status.Conditions { // Ready is the only one
 		st.Ready, st.Reason = c.Status == "True", c.Reason
 	}
 	return st, true
 }
 
-// Offers are the rewrap offers in an object's status. They must not be changed.
+// Offers are the rewrap offers in an object's status, as far as there is room for them. They must not be changed.
 func (s *Store) Offers(key types.NamespacedName) []v1alpha1.RewrapOffer {
 	st, _ := s.Status(key)
 	return st.Rewrap
@@ -169,6 +180,11 @@ func (s *Store) show(obj any) {
 	e := s.entries[key]
 	before, was := e.latest(s.now())
 	offers := offered(e.shown)
+	s.drop(key)
+	delete(s.later, key)
+	if size, later := laterOf(o); later {
+		s.later[key] = size
+	}
 	// What was written counts until the watch has it, or something newer; or shows, as after a restore of etcd, that time has gone back.
 	back := e.shown != nil && (older(l.ResourceVersion, e.live.ResourceVersion) || e.live.ResourceVersion == l.ResourceVersion)
 	if e.wrote != nil && (back || !older(l.ResourceVersion, e.wrote.ResourceVersion)) {
@@ -179,7 +195,7 @@ func (s *Store) show(obj any) {
 	s.entries[key] = e
 	after, is := e.latest(s.now())
 	s.mu.Unlock()
-	s.told(key, before, after, was != is, !slices.Equal(offers, o.Status.Rewrap))
+	s.told(key, before, after, was != is, offers != offered(o))
 }
 
 // OnDelete implements toolscache.ResourceEventHandler.
@@ -196,6 +212,11 @@ func (s *Store) OnDelete(obj any) {
 	e := s.entries[key]
 	before, was := e.latest(s.now())
 	s.mark(key, e.live.Sync, "")
+	s.drop(key)
+	delete(s.later, key)
+	if s.room != nil {
+		s.room.take(s.room.cached, o.UID, 0)
+	}
 	var after sync.Live
 	is := false
 	if e.wrote != nil && e.wrote.UID != o.UID { // the agent has made it anew already
@@ -245,11 +266,18 @@ func (s *Store) told(key types.NamespacedName, before, after sync.Live, presence
 	s.tell(c)
 }
 
-func offered(o *v1alpha1.GitSecret) []v1alpha1.RewrapOffer {
+// offered tells one's offers from others, whether they are here or not; empty: there are none.
+func offered(o *v1alpha1.GitSecret) string {
 	if o == nil {
-		return nil
+		return ""
 	}
-	return o.Status.Rewrap
+	if _, digest, later := strings.Cut(o.Annotations[keptLater], ":"); later {
+		return digest
+	}
+	if len(o.Status.Rewrap) == 0 {
+		return ""
+	}
+	return digestOf(o.Status.Rewrap)
 }
 
 // older says whether version a is older than b, of objects of one resource. Versions that cannot be compared are not.

@@ -50,3 +50,17 @@ func Retire(sync string, inventory []types.NamespacedName, c Cluster) (now []Del
 	slices.SortFunc(now, func(a, b Delete) int { return compareKeys(a.Key, b.Key) })
 	return now, left
 }
+
+// Strays are, of the objects that carry the mark of a SecretSync, those that its inventory does not have, by key: of one of the same name that was deleted and has left them
+// behind, or of a status that was lost. Nothing says that this SecretSync has applied them, so they are not its own to delete. inventory is sorted.
+func Strays(sync string, marked, inventory []types.NamespacedName, c Cluster) []types.NamespacedName {
+	var out []types.NamespacedName
+	for _, key := range marked {
+		live, there := c.Live(key)
+		if _, ours := slices.BinarySearchFunc(inventory, key, compareKeys); !ours && there && live.Sync == sync && !live.Deleting {
+			out = append(out, key)
+		}
+	}
+	slices.SortFunc(out, compareKeys)
+	return out
+}

@@ -104,10 +104,12 @@ type Delete struct {
 	Live Live
 }
 
-// Fight is an object that is not applied for now, because somebody changes it again and again.
+// Fight is an object that is not applied for now, because somebody has changed it just after it was.
 type Fight struct {
 	Key   types.NamespacedName
 	Rival string // field manager; empty: not known
+	// Again says that it has come to that before, a short while ago: somebody changes it again and again.
+	Again bool
 }
 
 // Plan is what is to be done.
@@ -118,7 +120,7 @@ type Plan struct {
 	Denied []desired.Refusal
 	// Waiting are objects that are being deleted, and cannot be written before that is over.
 	Waiting []types.NamespacedName
-	// Fights are objects that somebody changes again and again, and Failing those that could not be written last time; they are left alone until Again, at least one of them.
+	// Fights are objects that somebody has changed a moment after they were applied, and Failing those that could not be written last time; they are left alone until Again, at least one of them.
 	Fights  []Fight
 	Failing []Result
 	Again   time.Time
@@ -214,9 +216,9 @@ func (p *Plan) apply(in Input, a Apply) {
 	case before.Failure != nil:
 		p.Failing = append(p.Failing, Result{Key: a.Object.Key, Why: a.Why, Failure: before.Failure})
 	case a.Live != nil:
-		p.Fights = append(p.Fights, Fight{a.Object.Key, a.Live.Rival})
+		p.Fights = append(p.Fights, Fight{a.Object.Key, a.Live.Rival, before.Pace > firstPace})
 	default:
-		p.Fights = append(p.Fights, Fight{Key: a.Object.Key})
+		p.Fights = append(p.Fights, Fight{Key: a.Object.Key, Again: before.Pace > firstPace})
 	}
 	if p.Again.IsZero() || until.Before(p.Again) {
 		p.Again = until

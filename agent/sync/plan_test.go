@@ -212,7 +212,7 @@ func TestWhoeverChangesAnObjectAgainAndAgainIsNotOutrun(t *testing.T) {
 		case len(p.Apply) == 1:
 			applied = append(applied, now.Sub(begin))
 			m.Done(p.Apply[0], nil, now)
-		case len(p.Fights) != 1 || p.Fights[0] != (sync.Fight{Key: key("a"), Rival: "kubectl-edit"}) || !p.Again.After(now):
+		case len(p.Fights) != 1 || p.Fights[0] != (sync.Fight{Key: key("a"), Rival: "kubectl-edit", Again: len(applied) > 1}) || !p.Again.After(now):
 			t.Fatalf("at %s: %+v", now.Sub(begin), p)
 		case !slices.Contains(p.Inventory, key("a")):
 			t.Fatal("an object that waits is not of the inventory")

@@ -21,12 +21,29 @@ import (
 // AnchorEvery is how often the checkpoints of an audit log are put into Git: each commit makes records, so that there would be no end otherwise.
 const AnchorEvery = 24 * time.Hour
 
+// UnreadRest is how long a log that could not be read is left alone.
+const UnreadRest = 5 * time.Minute
+
 // AuditLog is an audit log of the cluster, as it is now.
 type AuditLog struct {
 	// Anchor is what is anchored in the cluster.
 	Anchor audit.Anchor
-	// Dir has the log's parts, for the proof that it has only grown; nil: they cannot be read, and nothing is put into Git that has something there already.
-	Dir fs.FS
+	// Dir has the log's parts, for the proof that it has only grown; nil: they are not here. Open then gives them, where something is due, and release lets go of them; nil: they
+	// cannot be read, and nothing is put into Git that has something there already.
+	Dir  fs.FS
+	Open func(ctx context.Context) (dir fs.FS, release func(), err error)
+}
+
+// ErrUnread is of a log whose tiles cannot be read, so that nothing proves that it has only grown. That may change by itself, unlike what they prove.
+var ErrUnread = errors.New("the log's tiles cannot be read, so that nothing proves that it has only grown")
+
+// errNoFile is of a log that nothing is kept of.
+var errNoFile = errors.New("the log's name cannot be a file's")
+
+// unread says whether an error is one of reading a log, and not of what was read.
+func unread(err error) bool {
+	var path *fs.PathError
+	return errors.Is(err, ErrUnread) || errors.As(err, &path) || errors.Is(err, fs.ErrNotExist)
 }
 
 // Kept is an anchor in Git, which `seal audit verify --anchor` reads.
@@ -46,20 +63,14 @@ const maxKept = MaxFile
 func Keep(old []byte, log AuditLog, now time.Time) ([]byte, error) {
 	a := log.Anchor
 	a.Restart = nil
-	if a.Checkpoint == "" {
-		return nil, nil
+	before, due, err := dueFor(old, a, now)
+	if err != nil || !due {
+		return nil, err
 	}
 	if err := genuine(a, log.Dir); err != nil {
 		return nil, err
 	}
-	var before Kept
 	if old != nil {
-		if err := json.Unmarshal(old, &before); err != nil || before.Origin != a.Origin {
-			return nil, errors.New("it holds no anchor of this log: remove it, or put back what was there")
-		}
-		if before.Checkpoint == a.Checkpoint || !before.At.After(now) && now.Sub(before.At) < AnchorEvery {
-			return nil, nil
-		}
 		if err := grown(before.Anchor, a, log.Dir); err != nil {
 			return nil, err
 		}
@@ -71,6 +82,20 @@ func Keep(old []byte, log AuditLog, now time.Time) ([]byte, error) {
 	a.Closed = closed
 	b, err := json.MarshalIndent(Kept{now.UTC().Truncate(time.Second), a}, "", "  ")
 	return append(b, '\n'), err
+}
+
+// dueFor says whether something is to be kept of an anchor, and what the file holds now.
+func dueFor(old []byte, a audit.Anchor, now time.Time) (before Kept, due bool, err error) {
+	switch {
+	case a.Checkpoint == "":
+		return before, false, nil
+	case old == nil:
+		return before, true, nil
+	}
+	if err := json.Unmarshal(old, &before); err != nil || before.Origin != a.Origin {
+		return before, false, errors.New("it holds no anchor of this log: remove it, or put back what was there")
+	}
+	return before, before.Checkpoint != a.Checkpoint && (before.At.After(now) || now.Sub(before.At) >= AnchorEvery), nil
 }
 
 // genuine makes sure that what is anchored in the cluster is of the log.
@@ -88,7 +113,7 @@ func grown(before, now audit.Anchor, dir fs.FS) error {
 	case before.Key != now.Key:
 		return fmt.Errorf("the log has another key, %s, than the one that is kept: if it was begun anew with one, remove the file", now.Key)
 	case dir == nil:
-		return errors.New("the log's tiles cannot be read, so that nothing proves that it has only grown")
+		return ErrUnread
 	}
 	had := checkpoints(before)
 	for _, signed := range had {
@@ -157,15 +182,23 @@ func (w *Writer) anchor(ctx context.Context, in Cluster, at source.Commit, p Pus
 			kept[f.Path] = f
 		}
 	}
+	r.Anchored = true
 	changes := map[string][]byte{}
 	var names []string
 	for _, log := range in.Logs {
+		if log.Anchor.Checkpoint == "" {
+			continue // it has just begun
+		}
 		name, next, err := w.keep(ctx, kept, log)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			r.Messages = append(r.Messages, fmt.Sprintf("the checkpoint of audit log %s is not put into Git: %s: %v", clean(log.Anchor.Origin), shown(name), err))
+			message := fmt.Sprintf("the checkpoint of audit log %s is not put into Git: %s: %v", clean(log.Anchor.Origin), shown(name), err)
+			r.Messages = append(r.Messages, message)
+			if !unread(err) && !errors.Is(err, errNoFile) {
+				r.NotGrown = append(r.NotGrown, message)
+			}
 		case next != nil:
 			changes[name] = next
 			names = append(names, log.Anchor.Origin)
@@ -181,7 +214,7 @@ func (w *Writer) anchor(ctx context.Context, in Cluster, at source.Commit, p Pus
 // keep says what is due for one log.
 func (w *Writer) keep(ctx context.Context, kept map[string]source.File, log AuditLog) (name string, next []byte, err error) {
 	if !originRE.MatchString(log.Anchor.Origin) || strings.Contains(log.Anchor.Origin, "..") {
-		return w.Spec.Checkpoints, nil, errors.New("the log's name cannot be a file's")
+		return w.Spec.Checkpoints, nil, errNoFile
 	}
 	name = path.Join(w.Spec.Checkpoints, log.Anchor.Origin+".json")
 	var old []byte
@@ -196,8 +229,41 @@ func (w *Writer) keep(ctx context.Context, kept map[string]source.File, log Audi
 			old = []byte{}
 		}
 	}
+	if old != nil && log.Dir == nil && log.Open != nil {
+		if _, due, err := dueFor(old, log.Anchor, w.Now()); err != nil || !due {
+			return name, nil, err
+		}
+		if last := w.unread[name]; last.err != nil && w.Now().Sub(last.at).Abs() < UnreadRest {
+			return name, nil, last.err
+		}
+		dir, release, err := log.Open(ctx)
+		if err != nil {
+			return name, nil, w.rest(name, fmt.Errorf("%w: %w", ErrUnread, err))
+		}
+		defer release()
+		log.Dir = dir
+	}
 	next, err = Keep(old, log, w.Now())
-	return name, next, err
+	return name, next, w.rest(name, err)
+}
+
+// unreadable is a log that could not be read.
+type unreadable struct {
+	err error
+	at  time.Time
+}
+
+// rest remembers that a log could not be read, so that not every look waits for an endpoint that has gone.
+func (w *Writer) rest(name string, err error) error {
+	if err == nil || !unread(err) {
+		delete(w.unread, name)
+		return err
+	}
+	if w.unread == nil {
+		w.unread = map[string]unreadable{}
+	}
+	w.unread[name] = unreadable{err, w.Now()}
+	return err
 }
 
 func (w *Writer) pushAnchors(ctx context.Context, names []string, changes map[string][]byte, p Push, r *Report) error {

@@ -67,12 +67,15 @@ type Writer struct {
 	pace      Pace
 	protected bool // the followed branch does not let itself be pushed to
 	ensured   ensured
+	unread    map[string]unreadable // by the file in Git
 }
 
 // Cluster is what a Run goes by.
 type Cluster struct {
 	Keyrings []Keyring
 	Objects  []Object
+	// Later is how many objects have offers that there was no room for. They come when others have been taken.
+	Later int
 	// Logs are the audit logs whose checkpoints are kept in Git, with spec.writeBack.checkpoints.
 	Logs []AuditLog
 }
@@ -88,6 +91,11 @@ type Report struct {
 	PullRequest string
 	// Wait is how long to wait before the next Run; 0: until something changes.
 	Wait time.Duration
+	// Later is that of the Cluster.
+	Later int
+	// Anchored says that the checkpoints of audit logs were looked at, NotGrown what is wrong with those that do not extend what Git has of them: they are not put there.
+	Anchored bool
+	NotGrown []string
 	// Messages say what is in the way.
 	Messages []string
 }
@@ -106,7 +114,7 @@ func (w *Writer) sync() string { return w.Namespace + "/" + w.Name }
 
 // Run looks at the followed branch and writes what is due. The Report is given with an error, too.
 func (w *Writer) Run(ctx context.Context, in Cluster) (Report, error) {
-	r := &Report{}
+	r := &Report{Later: in.Later}
 	defer w.Memory.Sweep()
 	lost := 0
 	for len(r.Pushed) < maxPushes {
@@ -135,7 +143,7 @@ func (w *Writer) step(ctx context.Context, in Cluster, r *Report) (again bool, e
 	if r.Found, err = w.look(ctx, head, in); err != nil {
 		return false, err
 	}
-	r.Messages = slices.Clone(r.Found.Problems)
+	r.Messages, r.Anchored, r.NotGrown = slices.Clone(r.Found.Problems), false, nil
 	if w.Source.Branch == "" {
 		if len(r.Found.Due) > 0 {
 			r.Messages = append(r.Messages, "a tag is followed, which nothing is written back to: follow a branch")

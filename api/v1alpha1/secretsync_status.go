@@ -39,6 +39,10 @@ type SecretSyncStatus struct {
 	// pruning is what is to be deleted, or would be, and what it waits for.
 	// +optional
 	Pruning *SyncPruning `json:"pruning,omitempty"`
+	// strays are objects that carry the mark of this SecretSync and are neither in Git nor in the inventory: of one of the same name that was deleted before, say, or of a status
+	// that was lost. They are left alone, whatever spec.prune says.
+	// +optional
+	Strays *SyncStrays `json:"strays,omitempty"`
 	// keys are the ids of the keys that files of the followed branch are wrapped for, 32 hex digits, sorted: going by Git, they are needed.
 	// +optional
 	// +kubebuilder:validation:MaxItems=1024
@@ -97,6 +101,16 @@ type SyncPruning struct {
 	Held string `json:"held,omitempty"`
 }
 
+// SyncStrays are objects that nobody looks after.
+type SyncStrays struct {
+	// count of them.
+	Count int64 `json:"count"`
+	// names are the first 20 of them, NAMESPACE/NAME.
+	// +optional
+	// +listType=atomic
+	Names []string `json:"names,omitempty"`
+}
+
 // WriteBackStatus is what was put into Git.
 type WriteBackStatus struct {
 	// branch and commit were pushed last.
@@ -136,8 +150,10 @@ const (
 	ConditionRewritten = "Rewritten"
 	// ConditionWrittenBack says whether Git has all that rotations have offered so far.
 	ConditionWrittenBack = "WrittenBack"
-	// ConditionKeysIncomplete says that status.keys may lack keys that files need: there are too many, a file could not be read, or what Git has now was not.
+	// ConditionKeysIncomplete says that status.keys may lack keys that files need: there are too many, a file could not be read, or what the repository has now was not.
 	ConditionKeysIncomplete = "KeysIncomplete"
+	// ConditionCheckpointsRefused says that an audit log of the cluster does not extend what Git has of it: it was cut off, put back, or begun anew. Git keeps what it has.
+	ConditionCheckpointsRefused = "CheckpointsRefused"
 )
 
 // MaxSyncKeys is how many key ids status.keys has at the most.

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/waxwing-io/waxwing/audit/remote"
 )
 
 // ErrNotThatLog is of an endpoint whose log does not go on from the copy: it was put back, forked, or is another one. The copy stays as it was.
@@ -36,7 +38,7 @@ const (
 // Copier copies the log of an endpoint into a folder. What is in the folder is a whole log at every moment, of the size that its checkpoints say: they are written last. A run
 // that was ended goes on where it was.
 type Copier struct {
-	Endpoint *Endpoint
+	Endpoint *remote.Endpoint
 	// Dir is the folder: a new one, or an older copy of the same log. Its parent is there.
 	Dir string
 	// Progress is called as files come, from one goroutine at a time; it may be nil.
@@ -66,15 +68,15 @@ type CopiedPart struct {
 func (c *Copier) Run(ctx context.Context) (*Copied, error) {
 	done := &Copied{Parts: []CopiedPart{}}
 	// The anchor before the parts and their checkpoints, so that the copy is never behind it. The log can be copied without it.
-	anchor, anchorErr := c.Endpoint.get(ctx, anchorAt, maxList)
+	anchor, anchorErr := c.Endpoint.Get(ctx, remote.AnchorAt, remote.MaxList)
 	if ctx.Err() != nil {
 		return done, ctx.Err()
 	}
-	names, err := c.Endpoint.list(ctx)
+	names, err := c.Endpoint.List(ctx)
 	if err != nil {
 		return done, err
 	}
-	key, err := c.Endpoint.get(ctx, keyAt, maxSmall)
+	key, err := c.Endpoint.Get(ctx, remote.KeyAt, remote.MaxSmall)
 	if err != nil {
 		return done, fmt.Errorf("the key: %w", err)
 	}
@@ -112,7 +114,7 @@ func (c *Copier) folder() (*os.Root, error) {
 	}
 	entries, err := fs.ReadDir(root.FS(), ".")
 	for _, e := range entries {
-		if name := e.Name(); err == nil && name != keyAt && name != anchorFile && name != scratchDir && !partNames.MatchString(name) {
+		if name := e.Name(); err == nil && name != remote.KeyAt && name != anchorFile && name != scratchDir && !partNames.MatchString(name) {
 			err = fmt.Errorf("the folder of the copy has something else in it, %q: name a new one", name)
 		}
 	}
@@ -128,10 +130,10 @@ func (c *Copier) folder() (*os.Root, error) {
 // takeKey keeps the log's key, and holds it against the one that the copy has.
 func (c *Copier) takeKey(w *writer, key []byte) error {
 	w.copied.Key = strings.TrimSpace(string(key))
-	was, err := readBounded(w.root.FS(), keyAt, maxSmall)
+	was, err := readBounded(w.root.FS(), remote.KeyAt, remote.MaxSmall)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return w.write(keyAt, key)
+		return w.write(remote.KeyAt, key)
 	case err != nil:
 		return err
 	case !bytes.Equal(was, key):
@@ -139,6 +141,9 @@ func (c *Copier) takeKey(w *writer, key []byte) error {
 	}
 	return nil
 }
+
+// maxMessage is how much of what an endpoint says of itself is repeated, in bytes.
+const maxMessage = 300
 
 func cutText(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxMessage)], "") }
 
@@ -159,7 +164,7 @@ func (p *partCopy) run(ctx context.Context, last bool) error {
 		return fmt.Errorf("the copy: %w", err)
 	}
 	for try := 0; ; try++ {
-		b, err := p.Endpoint.get(ctx, path.Join(p.name, checkpointAt), maxSmall)
+		b, err := p.Endpoint.Get(ctx, path.Join(p.name, checkpointAt), remote.MaxSmall)
 		if errors.Is(err, fs.ErrNotExist) && last && before.Size == 0 {
 			return nil // it is being made
 		}

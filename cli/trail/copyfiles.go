@@ -131,7 +131,7 @@ func (p *partCopy) piece(ctx context.Context, before *Part, x piece) error {
 }
 
 func (p *partCopy) get(ctx context.Context, name string, limit int64) ([]byte, error) {
-	return p.Endpoint.get(ctx, path.Join(p.name, name), limit)
+	return p.Endpoint.Get(ctx, path.Join(p.name, name), limit)
 }
 
 func (p *partCopy) has(name string, size int) bool {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/audittest"
+	"github.com/waxwing-io/waxwing/audit/remote"
 	"github.com/waxwing-io/waxwing/audit/serve"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/audit/verify"
@@ -43,7 +44,7 @@ func TestParseURL(t *testing.T) {
 		"https://[::1]:8443/":        "https://[::1]:8443/v1/audit/",
 		"https://a/v1/audit/0001/..": "https://a/v1/audit/0001/../v1/audit/",
 	} {
-		u, err := trail.ParseURL(text)
+		u, err := remote.ParseURL(text)
 		if (err == nil) != (want != "") || err == nil && u.String() != want {
 			t.Errorf("%s: %v, %v, not %s", text, u, err, want)
 		}
@@ -94,11 +95,11 @@ func TestACopyOfAGrowingLogIsAlwaysWhole(t *testing.T) {
 		return a, err
 	}))
 	defer server.Close()
-	base, err := trail.ParseURL(server.URL)
+	base, err := remote.ParseURL(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := trail.Copier{Endpoint: &trail.Endpoint{Base: base, Client: server.Client(), Pause: func(context.Context, time.Duration) {}}, Dir: filepath.Join(t.TempDir(), "copy")}
+	c := trail.Copier{Endpoint: &remote.Endpoint{Base: base, Client: server.Client(), Pause: func(context.Context, time.Duration) {}}, Dir: filepath.Join(t.TempDir(), "copy")}
 	for size, parts := uint64(0), 0; size < 2000 || parts < 2; {
 		said, err := c.Run(t.Context())
 		if errors.Is(err, os.ErrNotExist) && size == 0 {
@@ -155,12 +156,12 @@ func TestAnEndpointIsAskedAgain(t *testing.T) {
 		_, _ = w.Write([]byte(`{"parts":[]}`))
 	}))
 	defer server.Close()
-	base, err := trail.ParseURL(server.URL)
+	base, err := remote.ParseURL(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var waited time.Duration
-	e := &trail.Endpoint{Base: base, Client: server.Client(), Pause: func(_ context.Context, d time.Duration) { waited += d }}
+	e := &remote.Endpoint{Base: base, Client: server.Client(), Pause: func(_ context.Context, d time.Duration) { waited += d }}
 	if parts, err := trail.Parts(e.FS(t.Context())); err != nil || len(parts) != 0 {
 		t.Errorf("%v, %v", parts, err)
 	}
@@ -168,7 +169,7 @@ func TestAnEndpointIsAskedAgain(t *testing.T) {
 		t.Errorf("waited for %s", waited)
 	}
 	failures = 100
-	var refusal *trail.RefusedError
+	var refusal *remote.RefusedError
 	if _, err := trail.Parts(e.FS(t.Context())); !errors.As(err, &refusal) || refusal.Code != http.StatusTooManyRequests || failures != 96 {
 		t.Errorf("%v after %d tries", err, 100-failures)
 	}
@@ -249,11 +250,11 @@ func TestACopyIsNotBehindItsAnchor(t *testing.T) {
 		before.ServeHTTP(w, r)
 	}))
 	defer server.Close()
-	base, err := trail.ParseURL(server.URL)
+	base, err := remote.ParseURL(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := trail.Copier{Endpoint: &trail.Endpoint{Base: base, Client: server.Client(), Pause: func(context.Context, time.Duration) {}}, Dir: filepath.Join(t.TempDir(), "copy")}
+	c := trail.Copier{Endpoint: &remote.Endpoint{Base: base, Client: server.Client(), Pause: func(context.Context, time.Duration) {}}, Dir: filepath.Join(t.TempDir(), "copy")}
 	if _, err := c.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}

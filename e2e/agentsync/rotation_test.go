@@ -17,18 +17,19 @@ import (
 	"github.com/waxwing-io/waxwing/e2e/harness"
 )
 
-// controller starts the controller, with a keyring for the namespace, and gives the keyring's name.
-func (w *whole) controller() string {
+// controller starts the controller, with further flags and a keyring for the namespace, and gives the keyring's name.
+func (w *whole) controller(flags ...string) string {
 	w.Helper()
 	w.InstallWaxwing(w.T)
 	log, health := filepath.Join(w.TempDir(), "audit"), freeAddress(w.T)
+	w.replica = harness.ReplicaOf(log)
 	p := harness.StartProcess(w.T, harness.Command{
 		Path: harness.BuildBinary(w.T, "./cmd/waxwing-controller"),
-		Args: []string{
+		Args: append([]string{
 			"--kubeconfig", w.ServiceAccountKubeconfig(w.T, harness.WaxwingNamespace, "waxwing-controller"), "--namespace", harness.WaxwingNamespace, "--audit-log", log,
-			"--replica", harness.ReplicaOf(log), "--workers", "2", "--leader-elect=false", "--metrics-bind-address", "0", "--health-bind-address", health,
+			"--replica", w.replica, "--workers", "2", "--leader-elect=false", "--metrics-bind-address", "0", "--health-bind-address", health,
 			"--recipients-bind-address", "0", "--audit-bind-address", "0",
-		},
+		}, flags...),
 	})
 	p.WaitForHTTP(w.T, "http://"+health+"/readyz")
 	kr := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Name: "of-" + w.prod[max(0, len(w.prod)-40):]}, Spec: v1alpha1.KeyringSpec{Namespaces: []string{w.prod}}}

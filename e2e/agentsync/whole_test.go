@@ -71,6 +71,7 @@ type whole struct {
 	hook     string
 	agent    *harness.Process
 	log      string
+	replica  string // the controller's, where there is one
 	sync     *v1alpha1.SecretSync
 	allNames []string
 }
@@ -99,18 +100,18 @@ func newWhole(t *testing.T, change func(*v1alpha1.SecretSync)) *whole {
 	return w
 }
 
-// start starts the agent and waits until it is ready.
-func (w *whole) start() {
+// start starts the agent, with further flags, and waits until it is ready.
+func (w *whole) start(flags ...string) {
 	w.Helper()
 	health, hook := freeAddress(w.T), freeAddress(w.T)
 	w.hook = "http://" + hook + "/hook"
 	w.agent = harness.StartProcess(w.T, harness.Command{
 		Path: harness.BuildBinary(w.T, "./cmd/waxwing-agent"),
-		Args: []string{
+		Args: append([]string{
 			"--kubeconfig", w.ServiceAccountKubeconfig(w.T, harness.WaxwingNamespace, "test-agent"), "--namespace", harness.WaxwingNamespace, "--replica", harness.ReplicaOf(w.log),
 			"--config", filepath.Join(w.dir, "agent.yaml"), "--credentials", filepath.Join(w.dir, "credentials"), "--cache", filepath.Join(w.dir, "cache"),
 			"--audit-log", w.log, "--hook-bind-address", hook, "--metrics-bind-address", "0", "--health-bind-address", health, "--audit-bind-address", "0",
-		},
+		}, flags...),
 	})
 	w.agent.WaitForHTTP(w.T, "http://"+health+"/readyz")
 }
@@ -294,8 +295,8 @@ func (w *whole) told() {
 	for _, r := range audittest.Records(w.T, w.log) {
 		if r.Operation != nil {
 			found[string(r.Operation.Action)] = true
-			if strings.HasPrefix(string(r.Operation.Action), "sync.") && (r.Term == nil || r.Replica != harness.ReplicaOf(w.log)) {
-				w.Errorf("a record is of no term, or of another replica: %+v", r)
+			if strings.HasPrefix(string(r.Operation.Action), "sync.") && (r.Term == nil || r.ClockOffset == nil || r.Replica != harness.ReplicaOf(w.log)) {
+				w.Errorf("a record is of no term, does not tell the API server's clock, or is of another replica: %+v", r)
 			}
 		}
 		switch r.Phase {

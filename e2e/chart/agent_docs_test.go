@@ -16,12 +16,17 @@ import (
 
 // TestTheAgentsRightsAreInItsTable holds docs/agent.md against what the chart gives, in both directions, and that the code which it names is there.
 func TestTheAgentsRightsAreInItsTable(t *testing.T) {
-	r := newHelm(t, "helm", "").render(t, teamsOfAgent)
+	r := newHelm(t, "helm", "").render(t, teamsOfAgent+"audit: {tlsSecret: audit-tls}\n")
 	given := map[string]bool{}
 	for role, where := range map[string]string{
 		"ClusterRole/waxwing-agent": "everywhere", "Role/waxwing-agent": "own namespace", "Role/waxwing-agent-impersonate": "accounts' namespaces", "ClusterRole/waxwing-sync": "as an account",
 	} {
 		for _, rule := range rulesOf(t, r, role) {
+			for _, path := range rule.NonResourceURLs {
+				for _, verb := range rule.Verbs {
+					given[verb+" "+path+", "+where] = true
+				}
+			}
 			for _, group := range rule.APIGroups {
 				for _, resource := range rule.Resources {
 					for _, verb := range rule.Verbs {

@@ -17,7 +17,7 @@ func agentSets() map[string]set {
 				"ValidatingAdmissionPolicy/waxwing-agent-guard", "ValidatingAdmissionPolicyBinding/waxwing-agent-guard"},
 			hasNot: []string{"PodDisruptionBudget/waxwing-agent"},
 			text:   []string{`image: "waxwing-agent:0.1.0"`, "--audit-key=/var/lib/waxwing/audit.key", "config.yaml: |\n    {}"},
-			noText: []string{"verbs: [impersonate]", "--credentials"},
+			noText: []string{"verbs: [impersonate]", "--credentials", "--audit-peers", "# The agent reads it, for the checkpoints that it keeps in Git."},
 		},
 		"an agent for two teams": {
 			values: teamsOfAgent,
@@ -35,7 +35,13 @@ func agentSets() map[string]set {
 		},
 		"an agent whose audit log is read with a certificate": {
 			values: "audit: {tlsSecret: audit-tls}\nagent: {enabled: true}\nnetworkPolicy: {auditFrom: [{namespaceSelector: {}}]}",
-			text:   []string{"--audit-tls-cert-file=/etc/waxwing/audit-tls/tls.crt", "# audit/process/gate.go: ask who it is that wants to read the audit log"},
+			text: []string{"--audit-tls-cert-file=/etc/waxwing/audit-tls/tls.crt", "# audit/process/gate.go: ask who it is that wants to read the audit log", "nonResourceURLs: [/v1/audit/]\n    verbs: [get]",
+				".svc:8443\"", "--audit-peers-ca-file=/etc/waxwing/audit-tls/ca.crt", "# The agent reads it, for the checkpoints that it keeps in Git."},
+			noText: []string{"--audit-peers-server-name"},
+		},
+		"an agent that reads the other audit logs by one name": {
+			values: "audit: {tlsSecret: audit-tls, serverName: audit.example.org}\nagent: {enabled: true}",
+			text:   []string{"--audit-peers-server-name=audit.example.org"},
 		},
 		"an agent whose audit log nobody reads over the network": {
 			values: "audit: {endpoint: false}\nagent: {enabled: true}\nnetworkPolicy: {auditFrom: [{namespaceSelector: {}}]}",

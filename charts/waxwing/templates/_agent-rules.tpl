@@ -39,6 +39,11 @@
 - apiGroups: [authorization.k8s.io]
   resources: [subjectaccessreviews]
   verbs: [create]
+{{- if .Values.audit.tlsSecret }}
+# agent/peers.go: read the audit logs of the other replicas at their endpoints, for the proof that those have only grown whose checkpoints are kept in Git
+- nonResourceURLs: [/v1/audit/]
+  verbs: [get]
+{{- end }}
 {{- end }}
 {{- end -}}
 

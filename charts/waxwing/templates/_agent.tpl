@@ -86,6 +86,11 @@ app.kubernetes.io/component: agent
 {{- else if .Values.audit.tlsSecret }}
 - --audit-tls-cert-file=/etc/waxwing/audit-tls/tls.crt
 - --audit-tls-key-file=/etc/waxwing/audit-tls/tls.key
+- "--audit-peers=https://{replica}.{set}.{{ .Release.Namespace }}.svc:8443"
+- --audit-peers-ca-file=/etc/waxwing/audit-tls/ca.crt
+{{- with .Values.audit.serverName }}
+- --audit-peers-server-name={{ . }}
+{{- end }}
 {{- end }}
 {{- if .Values.audit.stdout }}
 - --audit-stdout
@@ -113,7 +118,7 @@ app.kubernetes.io/component: agent
 - --leader-elect-retry-period={{ . }}
 {{- end }}
 {{- $values := dict "--namespaces" "agent.namespaces" "--log-level" "logLevel" "--workers" "agent.workers" "--metrics-bind-address" "metrics.enabled" "--hook-bind-address" "agent.hook.enabled"
-  "--audit-bind-address" "audit.endpoint" "--audit-tls-cert-file" "audit.tlsSecret" "--audit-tls-key-file" "audit.tlsSecret" "--audit-stdout" "audit.stdout" "--credentials" "agent.credentials" "--config" "agent.accounts, agent.credentials, agent.limits and agent.proxy"
+  "--audit-bind-address" "audit.endpoint" "--audit-tls-cert-file" "audit.tlsSecret" "--audit-tls-key-file" "audit.tlsSecret" "--audit-peers" "audit.tlsSecret" "--audit-peers-ca-file" "audit.tlsSecret" "--audit-peers-server-name" "audit.serverName" "--audit-stdout" "audit.stdout" "--credentials" "agent.credentials" "--config" "agent.accounts, agent.credentials, agent.limits and agent.proxy"
   "--leader-elect-lease-duration" "leaderElection.leaseDuration" "--leader-elect-renew-deadline" "leaderElection.renewDeadline" "--leader-elect-retry-period" "leaderElection.retryPeriod" }}
 {{- range .Values.agent.extraArgs }}
 {{- $flag := . | splitList "=" | first }}

@@ -7,41 +7,16 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/waxwing-io/waxwing/audit/process"
 	"github.com/waxwing-io/waxwing/keyring"
 )
-
-// TestTheClockIsKnownToAFewMilliseconds has an API server whose clock is ahead tell whole seconds only, 40 times in a window, and then be set back.
-func TestTheClockIsKnownToAFewMilliseconds(t *testing.T) {
-	var told time.Duration
-	c := &clock{now: time.Now, tell: func(d time.Duration) { told = d }}
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	ask := func(ahead time.Duration) {
-		sent := now
-		received := sent.Add(4 * time.Millisecond)
-		c.heard(sent.Add(2*time.Millisecond).Add(ahead).UTC().Format(http.TimeFormat), sent, received)
-		now = now.Add(257 * time.Millisecond)
-	}
-	for _, ahead := range []time.Duration{90 * time.Second, -3 * time.Second} {
-		for range 40 {
-			ask(ahead)
-		}
-		if off := (told - ahead).Abs(); off > 20*time.Millisecond {
-			t.Errorf("%s ahead, and told %s", ahead, told)
-		}
-	}
-	told = -1
-	c.heard("yesterday", now, now)
-	if told != -1 {
-		t.Error("it believes what is no time")
-	}
-}
 
 // TestNoKeyGoesByAClockThatIsWrong has the clock jump, and nothing be let go until it is right again.
 func TestNoKeyGoesByAClockThatIsWrong(t *testing.T) {
 	c := newCounting(t, "prod/a")
 	c.note(t, "prod/a", needs(keyA, 0), true)
-	watch := &clock{now: c.now, tell: func(time.Duration) {}}
-	c.ahead = watch.ahead
+	watch := process.NewClock(c.now, func(time.Duration) {})
+	c.ahead = watch.Ahead
 	keys := map[string]keyring.KeyUses{keyA: {Objects: 1, Examples: []string{"prod/a"}}}
 	c.want(t, keyring.Uses{Keys: keys}) // nothing was heard yet
 	for offset, unseen := range map[time.Duration]string{
@@ -49,7 +24,7 @@ func TestNoKeyGoesByAClockThatIsWrong(t *testing.T) {
 		time.Hour:        "this controller's clock is 1h0m0s behind the API server's",
 		-720 * time.Hour: "this controller's clock is 720h0m0s ahead of the API server's",
 	} {
-		watch.heard(c.at.Add(offset).UTC().Format(http.TimeFormat), c.at, c.at)
+		watch.Heard(c.at.Add(offset).UTC().Format(http.TimeFormat), c.at, c.at)
 		c.want(t, keyring.Uses{Unseen: unseen, Keys: keys})
 	}
 }
@@ -79,9 +54,9 @@ func TestWhatGoesWhileTheClockIsBehindWentNow(t *testing.T) {
 				n := newCounting(t)
 				n.note(t, "prod/a", needs(keyA, 0), true)
 				n.stored(t, "prod_a")
-				watch := &clock{now: n.now, tell: func(time.Duration) {}}
-				n.store.date, n.uses.now = watch.later, watch.later
-				watch.heard(n.at.Add(c.offset).UTC().Format(http.TimeFormat), n.at, n.at)
+				watch := process.NewClock(n.now, func(time.Duration) {})
+				n.store.date, n.uses.now = watch.Later, watch.Later
+				watch.Heard(n.at.Add(c.offset).UTC().Format(http.TimeFormat), n.at, n.at)
 				leave(n)
 				n.at = n.at.Add(time.Second)
 				got, err := n.of(t.Context(), "")

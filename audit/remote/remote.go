@@ -1,7 +1,11 @@
-package trail
+// Package remote reads the audit log of a running process from its endpoint, /v1/audit/, as if it were a folder. It verifies nothing: audit/verify does that with what it gives.
+//
+// Everything that is read is bounded: whoever serves the log may be hostile.
+package remote
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,23 +16,27 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/transparency-dev/tessera/api/layout"
 )
 
 const (
-	// maxList and maxSmall bound the list of parts, and the key and the anchor, in bytes.
-	maxList  = 1 << 20
-	maxSmall = 64 << 10
+	// MaxList and MaxSmall bound the list of parts, and a checkpoint, the key and the anchor, in bytes; maxBundle is the size of the largest bundle of records.
+	MaxList   = 1 << 20
+	MaxSmall  = 64 << 10
+	maxBundle = layout.EntryBundleWidth * (2 + 1<<16 - 1)
 	// maxParts is how many parts a log can have: their folders have four digits.
 	maxParts = 9999
 	// maxMessage is how much of a refusal is repeated, in bytes.
 	maxMessage = 300
 	// answerTimeout bounds one request.
 	answerTimeout = 60 * time.Second
-	// tries is how often a request is made that fails on the way or at a server that is too busy.
-	tries = 4
+	// defaultTries is Endpoint.Tries where it says nothing.
+	defaultTries = 4
 )
 
 // Endpoint is where a controller serves its log, as the folder of a log: an fs.FS whose files are asked for with GET. It is safe for concurrent use.
@@ -39,15 +47,21 @@ type Endpoint struct {
 	Client *http.Client
 	// Token is the bearer token; empty for none.
 	Token string
-	// Pause waits between tries; it returns early when ctx ends.
+	// Tries is how often a request is made that fails on the way or at a server that is too busy; 0: 4 times.
+	Tries int
+	// Pause waits between tries; it returns early when ctx ends. It is not needed for one try.
 	Pause func(ctx context.Context, d time.Duration)
 }
 
 // Names of files beside the parts.
 const (
-	keyAt    = "log.vkey"
-	anchorAt = "anchor"
+	KeyAt        = "log.vkey"
+	AnchorAt     = "anchor"
+	checkpointAt = "checkpoint"
 )
+
+// partNames are those of folders of parts.
+var partNames = regexp.MustCompile(`^[0-9]{4}$`)
 
 // EndpointPath is where a controller serves its log.
 const EndpointPath = "/v1/audit/"
@@ -89,9 +103,9 @@ func (e *RefusedError) Is(target error) bool {
 	return target == fs.ErrNotExist && e.Code == http.StatusNotFound
 }
 
-// get reads a file below the endpoint, of at most limit bytes. It tries again what may only have failed for the moment.
-func (e *Endpoint) get(ctx context.Context, name string, limit int64) (b []byte, err error) {
-	for try := range tries {
+// Get reads a file below the endpoint, of at most limit bytes. It tries again what may only have failed for the moment.
+func (e *Endpoint) Get(ctx context.Context, name string, limit int64) (b []byte, err error) {
+	for try := range cmp.Or(e.Tries, defaultTries) {
 		if try > 0 {
 			e.Pause(ctx, time.Second<<(try-1))
 		}
@@ -158,9 +172,9 @@ func cause(err error) error {
 	return err
 }
 
-// list asks for the numbers of the parts.
-func (e *Endpoint) list(ctx context.Context) ([]string, error) {
-	b, err := e.get(ctx, "", maxList)
+// List asks for the numbers of the parts.
+func (e *Endpoint) List(ctx context.Context) ([]string, error) {
+	b, err := e.Get(ctx, "", MaxList)
 	if err != nil {
 		return nil, err
 	}
@@ -178,10 +192,17 @@ type remoteFS struct {
 
 // Open implements fs.FS. The file is read as a whole.
 func (r *remoteFS) Open(name string) (fs.File, error) {
-	if !fs.ValidPath(name) || name == "." {
+	if name == "." {
+		entries, err := r.ReadDir(name)
+		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+		return &remoteRoot{entries}, nil
+	}
+	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	b, err := r.endpoint.get(r.ctx, name, limitOf(name))
+	b, err := r.endpoint.Get(r.ctx, name, limitOf(name))
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
@@ -190,7 +211,7 @@ func (r *remoteFS) Open(name string) (fs.File, error) {
 
 // Stat implements fs.StatFS without a request: what the endpoint could have is said to be a file, and whether it is there shows when it is opened.
 func (r *remoteFS) Stat(name string) (fs.FileInfo, error) {
-	if !strings.Contains(name, "/") && name != keyAt && name != anchorAt || strings.HasSuffix(name, ".p") {
+	if !strings.Contains(name, "/") && name != KeyAt && name != AnchorAt || strings.HasSuffix(name, ".p") {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 	}
 	return remoteInfo{name: path.Base(name)}, nil
@@ -201,7 +222,7 @@ func (r *remoteFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	if name != "." {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
 	}
-	names, err := r.endpoint.list(r.ctx)
+	names, err := r.endpoint.List(r.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +236,7 @@ func (r *remoteFS) ReadDir(name string) ([]fs.DirEntry, error) {
 func limitOf(name string) int64 {
 	switch {
 	case path.Base(name) == checkpointAt, !strings.Contains(name, "/"):
-		return maxSmall
+		return MaxSmall
 	default:
 		return maxBundle
 	}
@@ -242,6 +263,31 @@ func (i remoteInfo) Mode() fs.FileMode  { return 0o444 }
 func (i remoteInfo) ModTime() time.Time { return time.Time{} }
 func (i remoteInfo) IsDir() bool        { return false }
 func (i remoteInfo) Sys() any           { return nil }
+
+// remoteRoot is the folder of the log, opened; it is read as a whole.
+type remoteRoot struct{ left []fs.DirEntry }
+
+var _ fs.ReadDirFile = (*remoteRoot)(nil)
+
+func (r *remoteRoot) Stat() (fs.FileInfo, error) { return remoteInfo{name: "."}, nil }
+func (r *remoteRoot) Close() error               { return nil }
+
+func (r *remoteRoot) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: ".", Err: fs.ErrInvalid}
+}
+
+// ReadDir implements fs.ReadDirFile.
+func (r *remoteRoot) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n <= 0 || n > len(r.left) {
+		if n > 0 && len(r.left) == 0 {
+			return nil, io.EOF
+		}
+		n = len(r.left)
+	}
+	some := r.left[:n]
+	r.left = r.left[n:]
+	return some, nil
+}
 
 // remoteFolder is the folder of a part.
 type remoteFolder string
