@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/waxwing-io/waxwing/agent/desired"
 	"github.com/waxwing-io/waxwing/agent/settings"
 	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -73,18 +74,34 @@ func (r *syncs) fetch(ctx context.Context, o *v1alpha1.SecretSync, s *settings.S
 	if err != nil {
 		return nil, fetched, err
 	}
-	files, err := repo.Files(ctx, got.commit)
-	if err != nil {
-		return nil, fetched, err
-	}
-	folder := o.Spec.Source.Path
-	if len(files) > 0 && !anyBelow(folder, files) {
-		return nil, fetched, refuse(PathNotFound, fmt.Sprintf("commit %s has no folder spec.source.path", short(got.commit.ID)))
-	}
-	if got.set, err = st.reader.Read(ctx, folder, files, repo.Read); err != nil {
+	if got.set, err = r.read(ctx, o, st, repo, got.commit); err != nil {
 		return nil, fetched, err
 	}
 	return got, fetched, nil
+}
+
+// maxReading is how long the files of a commit are read at a time: whoever pushes gigabytes that are slow to read holds nobody else up. What was read by then is remembered, and
+// the next try goes on from there.
+const maxReading = time.Minute
+
+// read says what the files of a commit want.
+func (r *syncs) read(ctx context.Context, o *v1alpha1.SecretSync, st *state, repo repository, c source.Commit) (*desired.Set, error) {
+	bounded, cancel := context.WithTimeout(ctx, r.reading)
+	defer cancel()
+	files, err := repo.Files(bounded, c)
+	folder := o.Spec.Source.Path
+	if err == nil && len(files) > 0 && !anyBelow(folder, files) {
+		return nil, refuse(PathNotFound, fmt.Sprintf("commit %s has no folder spec.source.path", short(c.ID)))
+	}
+	var set *desired.Set
+	if err == nil {
+		set, err = st.reader.Read(bounded, folder, files, repo.Read)
+	}
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return nil, refuse(string(source.TimedOut), fmt.Sprintf("reading the files of commit %s takes longer than %s; the next try goes on from there: "+
+			"if they are meant, divide them among several SecretSyncs", short(c.ID), r.reading))
+	}
+	return set, err
 }
 
 // commit gets a commit, and makes sure that it is one to take. fetched is what the repository has, also if that is not.

@@ -143,7 +143,7 @@ func add(ctx context.Context, mgr ctrl.Manager, cfg Config, recorder *audit.Reco
 		reader: mgr.GetAPIReader(), cluster: mgr.GetClient(), settings: cfg.Settings, credentials: creds, repos: repos,
 		live: unowned{store, existing(mgr.GetCache(), cfg.Namespaces)}, synced: synced, accounts: account, around: surroundingsOf(mgr.GetCache(), cfg), forges: forge.New,
 		memory: known, audit: log, metrics: counters, events: mgr.GetEventRecorder(fieldManager), room: rate.NewLimiter(rate.Every(eventEvery), eventBurst),
-		log: cfg.Log, now: cfg.Now, jitter: cfg.Jitter,
+		log: cfg.Log, now: cfg.Now, jitter: cfg.Jitter, reading: maxReading,
 	}
 	h := &hooks{settings: cfg.Settings, credentials: creds, cache: mgr.GetCache(), memory: known, queue: q, now: cfg.Now}
 	return errors.Join(

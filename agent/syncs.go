@@ -45,6 +45,8 @@ type syncs struct {
 	log     *slog.Logger
 	now     func() time.Time
 	jitter  func() float64
+	// reading is how long the files of a commit are read at a time: maxReading.
+	reading time.Duration
 }
 
 // Reconcile looks at one SecretSync. An error is one of the API server; everything about the object itself is in its status.
