@@ -142,6 +142,22 @@ func (l *looker) suspect(found scan.Finding) {
 
 const byteOrderMark = "\ufeff"
 
+// ErrNotRead is of what is not parsed, because no parser of what is hostile could be trusted with it.
+var ErrNotRead = errors.New("is not read")
+
+// Parse parses a file that Read would read, and no other: within its bounds. Where Dear says so one at a time is to be parsed, and looked into.
+func Parse(name string, data []byte) (file *manifest.File, err error) {
+	defer func() {
+		if recover() != nil {
+			file, err = nil, ErrNotRead
+		}
+	}()
+	if reason, _ := unreadable(data); reason != "" || countNodes(data) > maxNodes {
+		return nil, ErrNotRead
+	}
+	return manifest.Parse(name, data)
+}
+
 // unreadable says why a content is no text that could be read; empty: it is one.
 func unreadable(data []byte) (reason, message string) {
 	begins := func(s string) bool { return bytes.HasPrefix(data, []byte(s)) }
@@ -178,8 +194,8 @@ func countNodes(data []byte) int {
 	return n
 }
 
-// isDear says whether a text may take much memory to be parsed: by the number of its values, or by what aliases (*) to anchors (&) make of them.
-func isDear(data []byte) bool {
+// Dear says whether a text may take much memory to be parsed: by the number of its values, or by what aliases (*) to anchors (&) make of them.
+func Dear(data []byte) bool {
 	return bytes.IndexByte(data, '*') >= 0 && bytes.IndexByte(data, '&') >= 0 || countNodes(data) > dearNodes
 }
 

@@ -65,8 +65,6 @@ type Found struct {
 	Problems []string
 	// RefusedOffers counts those that do not verify.
 	RefusedOffers int
-	// Keys are the ids of all keys that wraps in the files are for; sorted. They are claims, which only add.
-	Keys []string
 }
 
 // look is one look.
@@ -150,13 +148,13 @@ func (l *look) list(ctx context.Context) error {
 		return err
 	}
 	for i, f := range all {
-		l.found.Keys = append(l.found.Keys, found[i].keys...)
+		if found[i].over {
+			l.found.Problems = append(l.found.Problems, fmt.Sprintf("the files claim more wraps and keys than the %d MiB that are kept of them: those that are left are not looked into", maxKnown>>20))
+		}
 		if found[i].sealed && found[i].has(l.keyrings) {
 			l.files = append(l.files, file{File: f, claims: found[i]})
 		}
 	}
-	slices.Sort(l.found.Keys)
-	l.found.Keys = slices.Compact(l.found.Keys)
 	return nil
 }
 
