@@ -173,9 +173,7 @@ func (s *siege) attack(c hostile.Case) *v1alpha1.SecretSync {
 	s.Helper()
 	s.history.Attack(s.T, c)
 	o := s.ask(c.Folder)
-	if waits := []string{"TimedOut", "Progressing"}; slices.Contains(waits, readyOf(o).Reason) {
-		o = s.until(c.Name+": it is read to its end, in several tries", func(o *v1alpha1.SecretSync) bool { return !slices.Contains(waits, readyOf(o).Reason) })
-	}
+	s.settles(c, o)
 	ready := readyOf(o)
 	var found []string
 	for _, r := range o.Status.Refused {
@@ -201,6 +199,19 @@ func (s *siege) attack(c hostile.Case) *v1alpha1.SecretSync {
 	}
 	s.lives(c)
 	return o
+}
+
+// settles waits while the status says that it is not done yet: on a busy machine some take several tries, a minute each.
+func (s *siege) settles(c hostile.Case, o *v1alpha1.SecretSync) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), 10*time.Minute)
+	defer cancel()
+	harness.Eventually(ctx, s.T, c.Name+": it is read to its end", func(ctx context.Context) error {
+		if reason := readyOf(o).Reason; reason == "TimedOut" || reason == "Progressing" {
+			return errors.Join(errors.New(reason), s.Get(ctx, client.ObjectKeyFromObject(s.sync), o))
+		}
+		return nil
+	})
 }
 
 func readyOf(o *v1alpha1.SecretSync) metav1.Condition {
