@@ -3,13 +3,14 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/waxwing-io/waxwing/agent/settings"
 	"github.com/waxwing-io/waxwing/agent/source"
+	"github.com/waxwing-io/waxwing/agent/writeback"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
@@ -67,17 +68,39 @@ func (r *syncs) signingKey(s *settings.Settings, o *v1alpha1.SecretSync) (ssh.Si
 	return signer, nil
 }
 
-// signers are those whose signatures count for a SecretSync: those of spec.verify, and the agent itself where it signs, because its commits are made upon none but verified ones.
-func (r *syncs) signers(s *settings.Settings, o *v1alpha1.SecretSync, now time.Time) (source.Signers, error) {
-	by := source.Signers{OpenPGP: o.Spec.Verify.OpenPGP, Now: now}
-	for _, signer := range o.Spec.Verify.Signers {
-		by.SSH = append(by.SSH, source.Signer{Name: signer.Name, Key: signer.Key})
+// verifier says who has signed a commit.
+type verifier struct {
+	repo  repository
+	place source.Place
+	// by are the signers of spec.verify, all are they and the agent itself, where it signs.
+	by, all source.Signers
+	sync    string
+}
+
+func (r *syncs) verifier(s *settings.Settings, o *v1alpha1.SecretSync, repo repository, place source.Place) (*verifier, error) {
+	v := &verifier{repo: repo, place: place, by: source.Signers{Now: r.now()}, sync: keyOf(o).String()}
+	if o.Spec.Verify != nil {
+		v.by.OpenPGP = o.Spec.Verify.OpenPGP
+		for _, signer := range o.Spec.Verify.Signers {
+			v.by.SSH = append(v.by.SSH, source.Signer{Name: signer.Name, Key: signer.Key})
+		}
 	}
-	own, err := r.signingKey(s, o)
-	if own != nil {
-		by.SSH = append(by.SSH, source.Signer{Name: agentSigner, Key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(own.PublicKey())))})
+	key, err := r.signingKey(s, o)
+	v.all = v.by
+	if key != nil {
+		v.all.SSH = append(slices.Clone(v.by.SSH), source.Signer{Name: agentSigner, Key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))})
 	}
-	return by, err
+	return v, err
+}
+
+// verify gives who has signed. What the agent has signed counts where it was made for this SecretSync, because that is made upon none but verified commits. Others may be let use the
+// same key, and have it sign what they like.
+func (v *verifier) verify(c source.Commit) (string, error) {
+	by := v.by
+	if c.Tag == "" && writeback.Made(c, v.sync) {
+		by = v.all
+	}
+	return v.repo.Verify(c, v.place, by)
 }
 
 // verified makes sure of the signatures that spec.verify wants. since is the commit that was taken before; empty: there is none.
@@ -85,11 +108,11 @@ func (r *syncs) verified(ctx context.Context, s *settings.Settings, o *v1alpha1.
 	if o.Spec.Verify == nil {
 		return "", nil
 	}
-	by, err := r.signers(s, o, r.now())
+	v, err := r.verifier(s, o, repo, place)
 	if err != nil {
 		return "", err
 	}
-	name, err := repo.Verify(c, place, by)
+	name, err := v.verify(c)
 	if err != nil || o.Spec.Verify.Commits != v1alpha1.VerifyAll || since == "" || since == c.ID {
 		return name, err
 	}
@@ -97,13 +120,13 @@ func (r *syncs) verified(ctx context.Context, s *settings.Settings, o *v1alpha1.
 	if err != nil {
 		return "", refuse(string(source.CommitNotSigned), fmt.Sprintf("not every commit since %s can be looked at: %v", short(since), err))
 	}
-	place.Tag = ""
+	v.place.Tag = ""
 	for _, one := range between {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
 		one.Tag = ""
-		if _, err := repo.Verify(one, place, by); err != nil {
+		if _, err := v.verify(one); err != nil {
 			return "", err
 		}
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,6 +28,12 @@ func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *setting
 	}
 	p := st.plan.Decide(in)
 	rep.plan, rep.refused = &p, sorted(t.set.Refused, p.Denied)
+	if err := fits(o, p.Inventory); err != nil {
+		rep.outcome, rep.plan = failure(err), nil
+		return nil
+	}
+	began := r.now()
+	defer func() { st.heavy = r.now().Sub(began) >= slowLook }()
 	as, err := r.account(ctx, o, conf, namespacesOf(&p))
 	if err != nil {
 		rep.outcome, rep.plan = failure(err), nil // nothing of it is carried out
@@ -52,6 +59,27 @@ func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *setting
 	r.carried(st, rep, results)
 	if err != nil {
 		rep.outcome = failure(err)
+	}
+	return nil
+}
+
+// maxStored is how long a spec and the inventory are together, in bytes: an object of etcd has 1.5 MiB, and the rest of the status is to have its part of it.
+const maxStored = 1 << 20
+
+// fits refuses an inventory that the status has no room for: it could not be stored, and nothing would say so.
+func fits(o *v1alpha1.SecretSync, all []types.NamespacedName) error {
+	size, last := 0, ""
+	for _, key := range all {
+		if size += len(key.Name) + len(`"",`); key.Namespace != last {
+			last, size = key.Namespace, size+len(key.Namespace)+len(`{"namespace":"","names":[]},`)
+		}
+	}
+	spec, err := json.Marshal(&o.Spec)
+	if err != nil {
+		return refuse(TooManyObjects, describe(err))
+	}
+	if size+len(spec) > maxStored {
+		return refuse(TooManyObjects, fmt.Sprintf("the names of %d objects have %d bytes, which is more than a status has room for: nothing is written; divide the files among several SecretSyncs", len(all), size))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -10,7 +11,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/waxwing-io/waxwing/agent/desired"
 	"github.com/waxwing-io/waxwing/agent/settings"
 	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -29,19 +29,21 @@ func intervalOf(o *v1alpha1.SecretSync) time.Duration {
 
 // isDue says whether the repository is to be asked now.
 func (s *state) isDue(o *v1alpha1.SecretSync, now time.Time) bool {
-	woken := s.takeWake()
-	return woken || (s.taken == nil && s.failed == nil) || s.generation != o.Generation || s.asked != o.Annotations[v1alpha1.AnnotationSyncNow] || !now.Before(s.due)
+	return s.isWoken() || (s.taken == nil && s.failed == nil) || s.generation != o.Generation || s.asked != o.Annotations[v1alpha1.AnnotationSyncNow] || !now.Before(s.due)
 }
 
 // pull asks the repository for what it has now, and remembers what came of it. fetched is what it had, also if that is not taken.
 func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (fetched *v1alpha1.SyncRevision) {
+	_ = st.takeWake()
 	st.generation, st.asked = o.Generation, o.Annotations[v1alpha1.AnnotationSyncNow]
 	began := r.now()
 	got, fetched, err := r.fetch(ctx, o, s, st)
 	if ctx.Err() != nil {
 		return fetched // the agent is being stopped
 	}
-	r.metrics.fetched(r.now().Sub(began), err)
+	took := r.now().Sub(began)
+	st.slow = took >= slowLook
+	r.metrics.fetched(took, err)
 	if err != nil {
 		out := failure(err)
 		st.failed = &out
@@ -54,6 +56,7 @@ func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Se
 	switch {
 	case st.taken == nil || st.taken.generation != got.generation:
 		st.seen = nil
+		st.plan.Anew()
 	case st.taken.commit.ID != got.commit.ID:
 		st.seen = append([]*taken{st.taken}, st.seen[:min(len(st.seen), maxSeen-1)]...)
 	}
@@ -64,8 +67,23 @@ func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Se
 // maxSeen is how many commits before the newest are remembered, to say of which one the cluster's objects are.
 const maxSeen = 4
 
+// maxPatience is how long it may take until a commit is fetched, verified and read: what is in it can be made so that each file takes a second to be put together, and others wait
+// for the worker. What was read is remembered, so that a slow disk gets there with the next tries.
+const maxPatience = 5 * time.Minute
+
 // fetch gets a commit that is one to take, and reads it.
 func (r *syncs) fetch(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (*taken, *v1alpha1.SyncRevision, error) {
+	limit := cmp.Or(r.patience, maxPatience)
+	within, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	got, fetched, err := r.fetchWithin(within, o, s, st)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		err = refuse(string(source.TimedOut), fmt.Sprintf("it took longer than %s to fetch, verify and read a commit; what was read is remembered, and the next try goes on from there", limit))
+	}
+	return got, fetched, err
+}
+
+func (r *syncs) fetchWithin(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (*taken, *v1alpha1.SyncRevision, error) {
 	got, fetched, err := r.commit(ctx, o, s, st)
 	if err != nil {
 		return nil, fetched, err
@@ -74,34 +92,18 @@ func (r *syncs) fetch(ctx context.Context, o *v1alpha1.SecretSync, s *settings.S
 	if err != nil {
 		return nil, fetched, err
 	}
-	if got.set, err = r.read(ctx, o, st, repo, got.commit); err != nil {
+	files, err := repo.Files(ctx, got.commit)
+	if err != nil {
+		return nil, fetched, err
+	}
+	folder := o.Spec.Source.Path
+	if len(files) > 0 && !anyBelow(folder, files) {
+		return nil, fetched, refuse(PathNotFound, fmt.Sprintf("commit %s has no folder spec.source.path", short(got.commit.ID)))
+	}
+	if got.set, err = st.reader.Read(ctx, folder, files, repo.Read); err != nil {
 		return nil, fetched, err
 	}
 	return got, fetched, nil
-}
-
-// maxReading is how long the files of a commit are read at a time: whoever pushes gigabytes that are slow to read holds nobody else up. What was read by then is remembered, and
-// the next try goes on from there.
-const maxReading = time.Minute
-
-// read says what the files of a commit want.
-func (r *syncs) read(ctx context.Context, o *v1alpha1.SecretSync, st *state, repo repository, c source.Commit) (*desired.Set, error) {
-	bounded, cancel := context.WithTimeout(ctx, r.reading)
-	defer cancel()
-	files, err := repo.Files(bounded, c)
-	folder := o.Spec.Source.Path
-	if err == nil && len(files) > 0 && !anyBelow(folder, files) {
-		return nil, refuse(PathNotFound, fmt.Sprintf("commit %s has no folder spec.source.path", short(c.ID)))
-	}
-	var set *desired.Set
-	if err == nil {
-		set, err = st.reader.Read(bounded, folder, files, repo.Read)
-	}
-	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		return nil, refuse(string(source.TimedOut), fmt.Sprintf("reading the files of commit %s takes longer than %s; the next try goes on from there: "+
-			"if they are meant, divide them among several SecretSyncs", short(c.ID), r.reading))
-	}
-	return set, err
 }
 
 // commit gets a commit, and makes sure that it is one to take. fetched is what the repository has, also if that is not.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -53,7 +54,10 @@ func (r *syncs) giveBack(ctx context.Context, o *v1alpha1.SecretSync, conf *sett
 	if !dirty && w.commit == st.taken.commit.ID && w.generation == o.Generation && now.Before(w.due) {
 		return w.due.Sub(now)
 	}
-	report, err := r.runWriter(ctx, o, conf, st)
+	within, cancel := context.WithTimeout(ctx, cmp.Or(r.patience, maxPatience))
+	defer cancel()
+	report, err := r.runWriter(within, o, conf, st)
+	st.slow = st.slow || r.now().Sub(now) >= slowLook
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -113,6 +117,9 @@ func (r *syncs) runWriter(ctx context.Context, o *v1alpha1.SecretSync, conf *set
 	}
 	// Credentials are read anew each time, for what the writer is given too.
 	w.writer.Git = g
+	if w.writer.Vouched, err = r.vouched(o, conf, g); err != nil {
+		return writeback.Report{}, err
+	}
 	if w.writer.Forge, err = r.forge(o, conf); err != nil {
 		return writeback.Report{}, err
 	}
@@ -147,10 +154,16 @@ func (r *syncs) forge(o *v1alpha1.SecretSync, conf *settings.Settings) (forge.Fo
 	if err := conf.AllowedHTTP(server); err != nil {
 		return nil, refuse(string(source.CredentialsRefused), "spec.writeBack.forge.url: "+err.Error())
 	}
-	// The token goes to this server. Where the object names it, the configuration has to let the credentials be used there; otherwise it is the one that it lets them be used at.
+	// The token goes to this server, for this repository. Where the object names one of them, the configuration has to let the credentials be used there; otherwise they are those that
+	// it lets them be used at.
 	address := o.Spec.Source.URL
-	if f.URL != "" {
+	switch {
+	case f.URL != "":
 		address = server + "/" + repository
+	case f.Repository != "":
+		if address, err = beside(o.Spec.Source.URL, repository); err != nil {
+			return nil, refuse(string(source.CredentialsRefused), err.Error())
+		}
 	}
 	c, err := r.granted(conf, o.Namespace, name, address)
 	if err != nil {
@@ -195,6 +208,19 @@ func forgeAddress(repository string, f *v1alpha1.Forge) (server, name string, er
 	return server, name, nil
 }
 
+// beside is the address of another repository of the same server, or that of the same one as it is.
+func beside(address, repository string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", errors.New("spec.source.url is no address")
+	}
+	if strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git") == strings.TrimSuffix(repository, ".git") {
+		return address, nil
+	}
+	u.Path, u.RawPath = "/"+repository, ""
+	return u.String(), nil
+}
+
 // fresh is how old what was fetched may be to be written upon without asking again: the push finds out in any case.
 const fresh = 10 * time.Second
 
@@ -228,6 +254,23 @@ func (r *syncs) remote(o *v1alpha1.SecretSync, conf *settings.Settings, st *stat
 			return err
 		},
 	}, nil
+}
+
+// vouched says which commits of other branches may be built upon; nil where nothing is signed.
+func (r *syncs) vouched(o *v1alpha1.SecretSync, conf *settings.Settings, g *writeback.Remote) (func(source.Commit) bool, error) {
+	if g.Signer == nil {
+		return nil, nil
+	}
+	repo, err := r.repos.of(o.UID)
+	if err != nil {
+		return nil, err
+	}
+	v, err := r.verifier(conf, o, repo, source.Place{URL: g.Place.URL})
+	return func(c source.Commit) bool {
+		c.Tag = ""
+		_, err := v.verify(c)
+		return err == nil
+	}, err
 }
 
 // once is a repository that answers the first question for what is followed with what was fetched a moment ago.

@@ -11,6 +11,7 @@ import (
 	gosync "sync"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -104,7 +105,7 @@ func serveHooks(mgr ctrl.Manager, address string, h *hooks, result func(string))
 	if address == off {
 		return nil
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := listen(address)
 	if err != nil {
 		return fmt.Errorf("taking webhooks: %w", err)
 	}
@@ -126,6 +127,17 @@ func serveHooks(mgr ctrl.Manager, address string, h *hooks, result func(string))
 			Handler: mux, MaxHeaderBytes: 16 << 10, ReadHeaderTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: time.Minute,
 		},
 	})
+}
+
+// maxConnections is how many there are at a time: each takes memory before anything is known of who has made it. Others wait.
+const maxConnections = 256
+
+func listen(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return netutil.LimitListener(listener, maxConnections), nil
 }
 
 // keyFrom reads NAMESPACE/NAME.

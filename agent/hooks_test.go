@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -123,4 +124,40 @@ func TestSecretsOfHooksAreThoseOfCredentialsThatAreNamed(t *testing.T) {
 	if all := h.known(); len(all) != 1 || string(all[0].Secret) != "a-new-secret" {
 		t.Errorf("a new secret is not known: %d", len(all))
 	}
+}
+
+// TestConnectionsOfHooksAreCounted has more than there may be: the next one is taken when one of them goes.
+func TestConnectionsOfHooksAreCounted(t *testing.T) {
+	listener, err := listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	taken := make(chan net.Conn, 2*maxConnections)
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				close(taken)
+				return
+			}
+			taken <- c
+		}
+	}()
+	for range maxConnections + 1 {
+		c, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	var first net.Conn
+	for range maxConnections {
+		first = <-taken
+	}
+	if n := len(taken); n > 0 {
+		t.Errorf("%d more were taken", n)
+	}
+	_ = first.Close()
+	<-taken
 }

@@ -43,6 +43,8 @@ type state struct {
 	generation int64
 	asked      string
 	due        time.Time
+	// slow says that the repository took long when it was asked last, heavy that what was to be applied did.
+	slow, heavy bool
 
 	plan sync.Memory
 	// denied are the refusals that the audit log has, told the commit that it has as synced.
@@ -113,7 +115,13 @@ func (s *state) ask() {
 	s.woken = true
 }
 
-// takeWake says whether a fetch was asked for.
+func (s *state) isWoken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.woken
+}
+
+// takeWake says whether a fetch was asked for. What asks for one from now on asks for another.
 func (s *state) takeWake() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

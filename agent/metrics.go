@@ -42,7 +42,7 @@ func newMetrics(reg prometheus.Registerer, conf *settings.File, creds credential
 			Name: "waxwing_agent_fetch_duration_seconds", Help: "Time to fetch a commit, to verify it and to read its files.", Buckets: []float64{.05, .1, .2, .5, 1, 2, 5, 10, 30, 60, 120},
 		}),
 		fetches:  counters("fetches_total", "Fetches of repositories by result: ok, or the reason that the status shows.", "result"),
-		hooked:   counters("hooks_total", "Webhooks by result: taken, refused (no signature that fits), malformed, or elsewhere (another replica leads).", "result"),
+		hooked:   counters("hooks_total", "Webhooks by result: taken, refused (no signature that fits), malformed, busy (too many at a time), or elsewhere (another replica leads).", "result"),
 		applies:  counter("applies_total", "GitSecrets that were applied."),
 		prunes:   counter("prunes_total", "GitSecrets that were deleted because Git does not have them any more."),
 		pushes:   counters("pushes_total", "Commits that were pushed to Git (ok), and pushes that failed, by the reason that the status shows.", "result"),

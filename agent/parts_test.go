@@ -128,6 +128,8 @@ func TestWhereAForgeIs(t *testing.T) {
 		{"https://git.example.com/team/app.git", v1alpha1.Forge{}, "https://git.example.com", "team/app"},
 		{"https://git.example.com:8443/team/app", v1alpha1.Forge{}, "https://git.example.com:8443", "team/app"},
 		{"ssh://git@git.example.com:2222/team/app.git", v1alpha1.Forge{}, "https://git.example.com", "team/app"},
+		{"ssh://git@[fd00::1]:2222/team/app.git", v1alpha1.Forge{}, "https://[fd00::1]", "team/app"},
+		{"https://[fd00::1]:8443/team/app.git", v1alpha1.Forge{}, "https://[fd00::1]:8443", "team/app"},
 		{"http://127.0.0.1:3000/team/app", v1alpha1.Forge{}, "http://127.0.0.1:3000", "team/app"},
 		{"https://git.example.com/git/team/app", v1alpha1.Forge{URL: "https://git.example.com/gitea/", Repository: "team/app"}, "https://git.example.com/gitea", "team/app"},
 	} {
@@ -161,6 +163,18 @@ func TestATokenGoesOnlyToForgesThatTheConfigurationNames(t *testing.T) {
 	conf, err := w.settings.Now()
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The repository, too, is one that they may be used for.
+	for repository, allowed := range map[string]bool{
+		"": true, "team/app": true, "team/app.git": true, "/team/web": true, "other/app": false, "teamster/app": false, "team/app/../../other": false, "team/..;": false, "team/%2e%2e": false,
+		"team/app?x=1": false,
+	} {
+		o := w.object()
+		o.Spec.WriteBack.Forge.Repository = repository
+		f, err := w.forge(o, conf)
+		if (err == nil) != allowed || (f != nil) != allowed {
+			t.Errorf("repository %q: %v", repository, err)
+		}
 	}
 	for url, allowed := range map[string]bool{
 		"": true, "https://git.example.com": true, "https://evil.example": false, "http://git.example.com": false, "https://git.example.com:8443": false,

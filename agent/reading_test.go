@@ -22,15 +22,15 @@ func TestACommitIsReadForAWhileOnly(t *testing.T) {
 	w.push(map[string]string{"b.json": "", "c.json": w.sealed("c")})
 	st := w.memory.known(w.key)
 	stuck := &stuckReader{reader: st.reader, stuck: true}
-	st.reader, w.reading = stuck, time.Millisecond
+	st.reader, w.patience = stuck, 2*time.Second
 	o := w.due()
-	w.ready(o, string(source.TimedOut), "reading the files of commit", "1ms", "goes on from there")
+	w.ready(o, string(source.TimedOut), "it took longer than 2s", "goes on from there")
 	same(t, "in the cluster", w.hands.there(), "a", "b")
 	if o = w.due(); o.Status.Pruning != nil && o.Status.Pruning.Held == "" {
 		t.Errorf("something is to be deleted: %+v", o.Status.Pruning)
 	}
 	same(t, "deleted", w.hands.deleted)
-	stuck.stuck, w.reading = false, time.Hour
+	stuck.stuck, w.patience = false, 0
 	w.ready(w.due(), Synced)
 	same(t, "in the cluster", w.hands.there(), "a", "b", "c")
 }

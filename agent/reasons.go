@@ -17,6 +17,7 @@ const (
 	AccountRefused   = "AccountRefused"   // the ServiceAccount may do more than an account of the agent may
 	AccountNotNamed  = "AccountNotNamed"  // the agent's configuration does not name it
 	ApplyFailed      = "ApplyFailed"      // the API server did not take something
+	TooManyObjects   = "TooManyObjects"   // their names have no room in the status: nothing is written
 	Suspended        = "Suspended"        // spec.suspend is set
 	AuditUnavailable = "AuditUnavailable" // the audit log takes no intent: nothing is written
 	DeletionFailed   = "DeletionFailed"   // it is being deleted, and its objects cannot be

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/waxwing-io/waxwing/agent/source"
+	"github.com/waxwing-io/waxwing/agent/source/pack"
 )
 
 // folderRE is what may be the name of a repository's folder: an object's UID, which comes from the API server.
@@ -22,6 +23,7 @@ type repositories struct {
 	root   *os.Root
 	limits func() source.Limits
 	open   func(dir string, limits source.Limits) (repository, error)
+	turn   *pack.Turn
 
 	mu  gosync.Mutex
 	all map[types.UID]repository
@@ -40,7 +42,7 @@ func openRepositories(dir string, limits func() source.Limits, open func(string,
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder for repositories: %w", err)
 	}
-	return &repositories{dir: dir, root: root, limits: limits, open: open, all: map[types.UID]repository{}}, nil
+	return &repositories{dir: dir, root: root, limits: limits, open: open, turn: pack.NewTurn(), all: map[types.UID]repository{}}, nil
 }
 
 // of gives the repository of a SecretSync.
@@ -53,7 +55,9 @@ func (r *repositories) of(uid types.UID) (repository, error) {
 	if known := r.all[uid]; known != nil {
 		return known, nil
 	}
-	repo, err := r.open(filepath.Join(r.dir, string(uid)), r.limits())
+	limits := r.limits()
+	limits.Turn = r.turn
+	repo, err := r.open(filepath.Join(r.dir, string(uid)), limits)
 	if err != nil {
 		return nil, fmt.Errorf("opening the repository's cache: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
@@ -78,7 +79,9 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 	}
 	caches := cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject:         map[client.Object]cache.ByObject{&v1alpha1.GitSecret{}: {Transform: live.Transform}},
+		ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.GitSecret{}: {Transform: live.Transform}, &v1alpha1.SecretSync{}: {Transform: slim},
+		},
 	}
 	for _, name := range cfg.Namespaces {
 		if caches.DefaultNamespaces == nil {
@@ -142,8 +145,8 @@ func add(ctx context.Context, mgr ctrl.Manager, cfg Config, recorder *audit.Reco
 	r := &syncs{
 		reader: mgr.GetAPIReader(), cluster: mgr.GetClient(), settings: cfg.Settings, credentials: creds, repos: repos,
 		live: unowned{store, existing(mgr.GetCache(), cfg.Namespaces)}, synced: synced, accounts: account, around: surroundingsOf(mgr.GetCache(), cfg), forges: forge.New,
-		memory: known, audit: log, metrics: counters, events: mgr.GetEventRecorder(fieldManager), room: rate.NewLimiter(rate.Every(eventEvery), eventBurst),
-		log: cfg.Log, now: cfg.Now, jitter: cfg.Jitter, reading: maxReading,
+		memory: known, audit: log, metrics: counters, events: mgr.GetEventRecorder(fieldManager), room: rate.NewLimiter(rate.Every(eventEvery), eventBurst), lane: newLane(cfg.Workers),
+		log: cfg.Log, now: cfg.Now, jitter: cfg.Jitter,
 	}
 	h := &hooks{settings: cfg.Settings, credentials: creds, cache: mgr.GetCache(), memory: known, queue: q, now: cfg.Now}
 	return errors.Join(
@@ -180,7 +183,8 @@ func sweeper(reader client.Reader, cfg Config, repos *repositories) manager.Runn
 	return manager.RunnableFunc(func(ctx context.Context) error {
 		keep := map[types.UID]bool{}
 		for _, namespace := range everywhere(cfg.Namespaces) {
-			var all v1alpha1.SecretSyncList
+			all := metav1.PartialObjectMetadataList{}
+			all.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind("SecretSyncList"))
 			if err := reader.List(ctx, &all, client.InNamespace(namespace)); err != nil {
 				cfg.Log.LogAttrs(ctx, slog.LevelWarn, "caches of SecretSyncs that are gone are not removed: they cannot be listed", slog.Any("error", err))
 				return nil

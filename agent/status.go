@@ -37,6 +37,8 @@ type report struct {
 	// refused are all refusals of the commit; unknown says that what was refused may hold objects.
 	refused []desired.Refusal
 	plan    *sync.Plan
+	// unread says why what Git has now was not read, or not taken; empty: it was. What status.keys has is then of before.
+	unread string
 	// asked is the value of annotation waxwing.io/sync-at that was carried out.
 	asked string
 	// askedNow says that it is carried out just now.
@@ -94,11 +96,17 @@ func (r *report) conditions(next *v1alpha1.SecretSyncStatus, generation int64, n
 	if r.written != nil {
 		set(v1alpha1.ConditionWrittenBack, true, r.written.Status, r.written.Reason, r.written.Message)
 	}
+	if r.unread != "" {
+		set(v1alpha1.ConditionKeysIncomplete, true, metav1.ConditionTrue, "NotRead", "which keys files need that Git has now is not known: "+r.unread)
+	}
 	if r.taken == nil {
 		return
 	}
 	set(v1alpha1.ConditionRefused, len(r.refused) > 0, metav1.ConditionTrue, "NotTaken", refusedMessage(r.refused))
 	set(v1alpha1.ConditionRewritten, r.taken.rewritten != "", metav1.ConditionTrue, "NoDescendant", r.taken.rewritten)
+	if r.unread != "" {
+		return
+	}
 	reason, message := incomplete(r.taken.set)
 	set(v1alpha1.ConditionKeysIncomplete, reason != "", metav1.ConditionTrue, reason, message)
 }

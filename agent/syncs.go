@@ -42,11 +42,12 @@ type syncs struct {
 	metrics *metrics
 	events  events.EventRecorder
 	room    *rate.Limiter
+	lane    lane
 	log     *slog.Logger
 	now     func() time.Time
 	jitter  func() float64
-	// reading is how long the files of a commit are read at a time: maxReading.
-	reading time.Duration
+	// patience is how long a commit may take; 0: maxPatience.
+	patience time.Duration
 }
 
 // Reconcile looks at one SecretSync. An error is one of the API server; everything about the object itself is in its status.
@@ -62,6 +63,11 @@ func (r *syncs) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("reading SecretSync %s: %w", req, err)
 	}
+	if before := r.memory.known(req.NamespacedName); before != nil && before.uid != o.UID { // it was deleted and made anew before it was looked at
+		if err := r.forget(req); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
 	st := r.memory.of(req.NamespacedName, o.UID)
 	conf, err := r.settings.Now()
 	if err != nil {
@@ -73,6 +79,11 @@ func (r *syncs) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 	if err := r.finalizer(ctx, o); err != nil {
 		return r.later(err)
 	}
+	leave, free := r.lane.enter(st.heavy || st.slow && (st.isDue(o, r.now()) || o.Spec.WriteBack != nil))
+	if !free {
+		return reconcile.Result{RequeueAfter: laneRetry}, nil
+	}
+	defer leave()
 	rep, again, err := r.look(ctx, o, conf, st)
 	if err == nil {
 		err = r.tell(ctx, o, rep)
@@ -109,7 +120,7 @@ func (r *syncs) forget(req reconcile.Request) error {
 // look has the repository asked if it is time, and the cluster have what it has. again is when to look again.
 func (r *syncs) look(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state) (rep *report, again time.Duration, err error) {
 	if o.Spec.Suspend {
-		return &report{outcome: outcome{Suspended, "spec.suspend is set: all stays as it is"}}, 0, nil
+		return &report{outcome: outcome{Suspended, "spec.suspend is set: all stays as it is"}, unread: "spec.suspend is set"}, 0, nil
 	}
 	rep = &report{}
 	rep.askedNow = st.asked != o.Annotations[v1alpha1.AnnotationSyncNow]
@@ -120,6 +131,9 @@ func (r *syncs) look(ctx context.Context, o *v1alpha1.SecretSync, conf *settings
 		}
 	}
 	rep.asked = st.asked
+	if st.failed != nil {
+		rep.unread = st.failed.message
+	}
 	if st.taken == nil || st.taken.generation != o.Generation { // what the object said before does not count any more
 		rep.outcome = *st.failed
 		return rep, r.untilDue(st), nil

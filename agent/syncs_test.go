@@ -2,14 +2,25 @@ package agent
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/waxwing-io/waxwing/agent/settings"
+	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/agent/sync"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
@@ -359,5 +370,99 @@ func TestASecretSyncThatIsGoneLeavesNothing(t *testing.T) {
 	}
 	if err := w.repos.sweep(map[types.UID]bool{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// tough is a repository whose files take for ever to be read.
+type tough struct{ repository }
+
+func (tough) Read(ctx context.Context, _ string) ([]byte, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestACommitThatTakesForEver holds up no other one for ever.
+func TestACommitThatTakesForEver(t *testing.T) {
+	w := newWorld(t)
+	w.push(map[string]string{"a.json": w.sealed("a")})
+	repos, err := openRepositories(filepath.Join(t.TempDir(), "cache"), func() source.Limits { return source.Limits{} }, func(dir string, limits source.Limits) (repository, error) {
+		r, err := openSource(dir, limits)
+		return tough{r}, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = repos.Close() }()
+	w.syncs.repos, w.patience = repos, 2*time.Second
+	w.look()
+	w.ready(w.object(), "TimedOut", "it took longer than 2s")
+	same(t, "applied", w.hands.applied)
+}
+
+// TestTheAgentsSignatureCountsForItsOwnCommitsOnly has others be let use the key that the agent signs with: a tenant with a repository of his own, that asks for no signatures.
+func TestTheAgentsSignatureCountsForItsOwnCommitsOnly(t *testing.T) {
+	w := newWorld(t)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "infra", "signing-key")
+	if err := errors.Join(os.Mkdir(filepath.Dir(file), 0o700), os.WriteFile(file, pem.EncodeToMemory(block), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	folder, err := settings.OpenFolder(filepath.Dir(filepath.Dir(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = folder.Close() }()
+	w.credentials = folder
+	w.configure(configuration + fmt.Sprintf("credentials: [{name: infra, urls: [%q], namespaces: [team]}]\n", w.repo.URL))
+	conf, err := w.settings.Now()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := w.object()
+	o.Spec.WriteBack = &v1alpha1.WriteBack{SigningKey: "infra"}
+	o.Spec.Verify = &v1alpha1.SyncVerify{Signers: []v1alpha1.Signer{{Name: "alice", Key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"}}}
+	w.repo.Git("config", "gpg.format", "ssh")
+	w.repo.Git("config", "user.signingKey", file)
+	w.push(map[string]string{"a.json": w.sealed("a")})
+	repo, err := w.repos.of(o.UID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := func(message, sync string) error {
+		t.Helper()
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n", sync, w.repo.Git("rev-parse", "HEAD"), 1_900_000_000))
+		w.repo.Git("-c", "alias.then=!GIT_COMMITTER_DATE='1900000000 +0000' git commit", "then", "--quiet", "--allow-empty", "--gpg-sign", "-m", message+"\n\nWaxwing-Sync: "+sync+"\nWaxwing-Mark: "+hex.EncodeToString(sum[:16]))
+		w.repo.Push()
+		place := placeOf(o)
+		c, err := repo.Fetch(t.Context(), place, source.Auth{InsecureHTTP: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.verified(t.Context(), conf, o, repo, c, place, "")
+		return err
+	}
+	if err := signed("one of ours", "team/infra"); err != nil {
+		t.Errorf("one of ours: %v", err)
+	}
+	for _, sync := range []string{"evil/infra", "team/other"} {
+		if err := signed("one of others", sync); err == nil || failure(err).reason != string(source.CommitNotSigned) {
+			t.Errorf("%s: %v", sync, err)
+		}
+	}
+	// Where the object names the key itself, it is a signer like any other.
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Spec.Verify.Signers = append(o.Spec.Verify.Signers, v1alpha1.Signer{Name: "robot", Key: string(ssh.MarshalAuthorizedKey(signer.PublicKey()))})
+	if err := signed("one of others", "team/other"); err != nil {
+		t.Errorf("a key that is named: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -99,6 +100,18 @@ func watchKeyrings(ctx context.Context, mgr ctrl.Manager, known *memory, q *queu
 		return fmt.Errorf("watching Keyrings: %w", err)
 	}
 	return nil
+}
+
+// slim leaves of a SecretSync in the cache what it is looked up for: its source, and that something has changed. What is acted upon is read past the cache. Tenants make SecretSyncs, and
+// each may have as much in its status and its keys as etcd has room for.
+func slim(obj any) (any, error) {
+	o, ok := obj.(*v1alpha1.SecretSync)
+	if !ok {
+		return obj, nil
+	}
+	o.ManagedFields, o.Spec, o.Status = nil, v1alpha1.SecretSyncSpec{Source: o.Spec.Source}, v1alpha1.SecretSyncStatus{}
+	maps.DeleteFunc(o.Annotations, func(key, _ string) bool { return key != v1alpha1.AnnotationSyncNow })
+	return o, nil
 }
 
 // seen says whether a namespace is looked at.

@@ -10,6 +10,8 @@ import (
 const (
 	maxText    = 256
 	maxMessage = 4 << 10
+	// maxItem is that of an item, which has room for NAMESPACE/NAME whatever the two are.
+	maxItem = 320
 	// maxCheckpoint is that of a signed checkpoint of one line each of origin, size, root and signature; maxOthers how many a record lists.
 	maxCheckpoint = 1 << 10
 	maxOthers     = 16
@@ -28,7 +30,7 @@ func clip(r Record) Record {
 	if r.Operation != nil {
 		op := *r.Operation
 		op.Action, op.Actor = Action(cut(string(op.Action), maxText)), clipActor(op.Actor)
-		op.Object, op.Keys, op.Items = clipObject(op.Object), clipKeys(op.Keys), cutAll(op.Items)
+		op.Object, op.Keys, op.Items = clipObject(op.Object), clipKeys(op.Keys), cutAll(op.Items, maxItem)
 		op.Log = clipLog(op.Log)
 		var omitted int
 		if op.Term, omitted = clipTerm(op.Term); omitted > 0 {
@@ -86,7 +88,7 @@ func clipLog(l *LogState) *LogState {
 	}
 	c := *l
 	c.Origin, c.Cites = cut(l.Origin, maxText), cut(l.Cites, maxCheckpoint)
-	c.Unmatched = cutAll(l.Unmatched[:min(len(l.Unmatched), MaxUnmatched)])
+	c.Unmatched = cutAll(l.Unmatched[:min(len(l.Unmatched), MaxUnmatched)], maxText)
 	c.Part, c.More = int(*clipNumber(new(int64(l.Part)))), int(*clipNumber(new(int64(l.More + len(l.Unmatched) - len(c.Unmatched)))))
 	return &c
 }
@@ -106,10 +108,10 @@ func clipNumber(n *int64) *int64 {
 	return new(max(-maxInteger, min(*n, maxInteger)))
 }
 
-func cutAll(texts []string) []string {
+func cutAll(texts []string, n int) []string {
 	out := make([]string, len(texts))
 	for i, s := range texts {
-		out[i] = cut(s, maxText)
+		out[i] = cut(s, n)
 	}
 	return out
 }

@@ -108,6 +108,19 @@ func lengths(r Record) (n counted) {
 	return n
 }
 
+// TestTheNamesOfObjectsAreWhole holds that NAMESPACE/NAME is never cut: two that differ at their ends would be told as one.
+func TestTheNamesOfObjectsAreWhole(t *testing.T) {
+	name := strings.Repeat("n", 63) + "/" + strings.Repeat("o", 252) + "x"
+	line, err := encode(Record{Version: Version, Time: time.Unix(1, 0), Phase: PhaseIntent, Operation: &Operation{Action: ActionSyncApplied, Items: repeat(128, name)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := DecodeExact(line)
+	if err != nil || got.Omitted != nil || len(got.Operation.Items) != 128 || got.Operation.Items[127] != name {
+		t.Errorf("%v, %+v, %d items", err, got.Omitted, len(got.Operation.Items))
+	}
+}
+
 func TestEncodingChangesNothingOfTheCaller(t *testing.T) {
 	op := Operation{Items: repeat(4096, strings.Repeat("n", 600)), Keys: []Key{{ID: strings.Repeat("k", 600)}}}
 	if _, err := encode(Record{Operation: &op}); err != nil {

@@ -11,12 +11,15 @@ import (
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
+// syncPage is how many SecretSyncs the API server is asked for at a time. Each may have all that an object of etcd has room for, and tenants make them: a page has to fit into memory.
+const syncPage = 16
+
 // follow adds the keys that files are wrapped for which SecretSyncs follow, as the agent says in their statuses. It only adds: whoever can write a status can hold a key up, and let none
 // go. A cluster has few SecretSyncs and it is counted once a minute at the most, so they are asked for past the cache: a decision to destroy is by what there is.
 func (u *uses) follow(ctx context.Context, c *tally) error {
 	for next := ""; ; {
 		var page v1alpha1.SecretSyncList
-		err := u.live.List(ctx, &page, client.Limit(livePage), client.Continue(next))
+		err := u.live.List(ctx, &page, client.Limit(syncPage), client.Continue(next))
 		switch {
 		case apimeta.IsNoMatchError(err) || apierrors.IsNotFound(err):
 			return nil // the cluster does not know the kind, so there is none

@@ -36,7 +36,11 @@ type listsSyncs struct {
 
 func (l *listsSyncs) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	if syncs, ok := list.(*v1alpha1.SecretSyncList); ok {
-		return l.list(syncs, (&client.ListOptions{}).ApplyOptions(opts).Continue)
+		o := (&client.ListOptions{}).ApplyOptions(opts)
+		if o.Limit < 1 || o.Limit > 16 { // each may have 1.5 MiB, and whoever may write SecretSyncs makes as many as he likes
+			return fmt.Errorf("%d SecretSyncs are asked for at once", o.Limit)
+		}
+		return l.list(syncs, o.Continue)
 	}
 	return l.Reader.List(ctx, list, opts...)
 }

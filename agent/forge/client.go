@@ -19,6 +19,7 @@ import (
 const (
 	timeout    = 30 * time.Second
 	maxAnswer  = 8 << 20 // bytes
+	maxObjects = 1 << 16 // objects in it, each of which takes hundreds of bytes once it is read
 	maxHeader  = 64 << 10
 	maxMessage = 300 // bytes of what a server says of an error
 )
@@ -92,6 +93,8 @@ func (t *carrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &sendError{asked, errors.New("the answer ended early")}
 	case len(b) > maxAnswer:
 		return nil, &sendError{asked, fmt.Errorf("the answer has more than %d MiB", maxAnswer>>20)}
+	case bytes.Count(b, []byte("{")) > maxObjects:
+		return nil, &sendError{asked, fmt.Errorf("the answer has more than %d objects", maxObjects)}
 	case res.StatusCode < 200 || res.StatusCode > 299:
 		return nil, t.c.refused(asked, res, b)
 	}

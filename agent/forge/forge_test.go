@@ -209,6 +209,7 @@ func TestWhatAServerSaysIsShownWithoutTheToken(t *testing.T) {
 			{500, "<html>" + token, ": 500"},
 			{200, "<html>", "the answer is none of such a forge"},
 			{200, `"` + strings.Repeat("x", 9<<20) + `"`, "the answer has more than 8 MiB"},
+			{200, "[" + strings.Repeat("{},", 1_000_000) + "{}]", "the answer has more than 65536 objects"},
 		} {
 			status, body = c.status, c.body
 			_, err := client.Ensure(t.Context(), wanted(), "c1")

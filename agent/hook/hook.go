@@ -10,13 +10,18 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 )
 
 // MaxBody is the size of a body in bytes.
 const MaxBody = 1 << 20
+
+// maxHeld is how much of bodies may be in memory at a time, in bytes: whoever reaches the address can send as many as he likes before it is known that they are not signed.
+const maxHeld = 16 << 20
 
 // minSecret is how short a secret may be, in bytes: one that can be guessed counts as none.
 const minSecret = 8
@@ -30,11 +35,13 @@ type Secret struct {
 // Wake tells of a hook that was signed with the secret of some credentials. addresses are those that the body names for its repository; empty: it names none.
 type Wake func(credentials, addresses []string)
 
-// Handler answers POST requests. secrets gives what is valid now; result is told of each request: "taken", "refused" or "malformed".
+// Handler answers POST requests. Secrets gives what is valid now; Result is told of each request: "taken", "refused", "malformed" or "busy".
 type Handler struct {
 	Secrets func() []Secret
 	Wake    Wake
 	Result  func(string)
+
+	held atomic.Int64
 }
 
 // ServeHTTP takes one hook.
@@ -54,7 +61,12 @@ func (h *Handler) take(r *http.Request) (status int, result string) {
 	if r.Method != http.MethodPost {
 		return http.StatusMethodNotAllowed, "malformed"
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	in := &charged{in: r.Body, held: &h.held}
+	defer in.release()
+	body, err := io.ReadAll(io.LimitReader(in, MaxBody+1))
+	if errors.Is(err, errBusy) {
+		return http.StatusServiceUnavailable, "busy"
+	}
 	if err != nil {
 		return http.StatusBadRequest, "malformed"
 	}
@@ -73,6 +85,26 @@ func (h *Handler) take(r *http.Request) (status int, result string) {
 	h.Wake(by, addresses(body))
 	return http.StatusAccepted, "taken"
 }
+
+var errBusy = errors.New("too much is being read")
+
+// charged takes room for what is read, until it is released.
+type charged struct {
+	in   io.Reader
+	held *atomic.Int64
+	n    int64
+}
+
+func (c *charged) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.n += int64(n)
+	if c.held.Add(int64(n)) > maxHeld {
+		return n, errBusy
+	}
+	return n, err
+}
+
+func (c *charged) release() { c.held.Add(-c.n) }
 
 // signed says whether a request carries a signature that the secret makes. Where it carries several, one is enough: whoever can make one has the secret.
 func signed(header http.Header, body, secret []byte) bool {

@@ -4,10 +4,12 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/waxwing-io/waxwing/agent/hook"
@@ -102,4 +104,62 @@ func TestABodyThatNamesNothingWakesAll(t *testing.T) {
 			t.Errorf("%q: %d, %+v", text, w.Code, got)
 		}
 	}
+}
+
+// TestBodiesTakeNoMoreMemoryThanThereIs has many send large bodies at a time, none of them to its end.
+func TestBodiesTakeNoMoreMemoryThanThereIs(t *testing.T) {
+	var mu sync.Mutex
+	results := map[string]int{}
+	h := &hook.Handler{
+		Secrets: func() []hook.Secret { return []hook.Secret{{Credentials: "infra", Secret: []byte(secret)}} },
+		Wake:    func(_, _ []string) {},
+		Result: func(s string) {
+			mu.Lock()
+			defer mu.Unlock()
+			results[s]++
+		},
+	}
+	const many = 24
+	var senders, read sync.WaitGroup
+	end := make(chan struct{})
+	read.Add(many)
+	for range many {
+		senders.Go(func() {
+			once := sync.OnceFunc(read.Done)
+			r := httptest.NewRequest(http.MethodPost, "/hook", &slow{left: hook.MaxBody, end: end, all: once})
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			once()
+		})
+	}
+	read.Wait()
+	mu.Lock()
+	if results["busy"] < many-16 {
+		t.Errorf("with %d MiB of bodies in memory: %v", many, results)
+	}
+	mu.Unlock()
+	close(end)
+	senders.Wait()
+	text := mac(secret, body)
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, post(body, "X-Gitea-Signature", text)); w.Code != http.StatusAccepted {
+		t.Errorf("after all of them have gone: %d", w.Code)
+	}
+}
+
+// slow is a body that does not end before it is let.
+type slow struct {
+	left int
+	end  chan struct{}
+	all  func()
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		s.all()
+		<-s.end
+		return 0, io.ErrUnexpectedEOF
+	}
+	n := min(len(p), s.left)
+	s.left -= n
+	return n, nil
 }

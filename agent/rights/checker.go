@@ -3,6 +3,7 @@ package rights
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +18,8 @@ const (
 	stands     = time.Minute
 	standsDear = 10 * time.Minute
 	standsBad  = 10 * time.Second
+	// fewKnown is how many verdicts are no burden.
+	fewKnown = 1024
 )
 
 // Checker remembers for a while what accounts may do. Safe for concurrent use.
@@ -27,6 +30,7 @@ type Checker struct {
 
 	mu    sync.Mutex
 	known map[place]verdict
+	most  int // how many may be known before those are dropped that stand no more
 }
 
 // place is an account in a namespace.
@@ -81,5 +85,10 @@ func (c *Checker) in(ctx context.Context, p place, reviews authorizationclient.A
 		c.known = map[place]verdict{}
 	}
 	c.known[p] = verdict{found, c.Now().Add(last)}
+	if len(c.known) > max(c.most, fewKnown) {
+		// Git names the namespaces, others with each commit if it likes.
+		maps.DeleteFunc(c.known, func(_ place, v verdict) bool { return !c.Now().Before(v.until) })
+		c.most = 2 * len(c.known)
+	}
 	return found, nil
 }

@@ -34,10 +34,10 @@ func parseAddress(text string) (address, error) {
 	if a.port == "" {
 		a.port = map[string]string{"https": "443", "http": "80", "ssh": "22"}[a.scheme]
 	}
-	// A server may take %2e%2e for .., and // for /: what is not plain is not compared.
+	// A server may take %2e%2e and ..; for .., and // for /: what is not plain is not compared.
 	escaped := u.EscapedPath()
-	if strings.Contains(escaped, "%") || strings.Contains(escaped, "//") || strings.Contains(escaped, `\`) {
-		return address{}, errors.New("has % or // in its path")
+	if strings.ContainsAny(escaped, `%;\`) || strings.Contains(escaped, "//") {
+		return address{}, errors.New("has %, ; or // in its path")
 	}
 	for _, part := range strings.Split(escaped, "/") {
 		if part == "." || part == ".." {

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"strings"
@@ -40,7 +41,9 @@ func (a Auth) basic() (username, password string) {
 
 // scrub takes out of a text from outside what must not be shown: a server may say back what it was sent.
 func (a Auth) scrub(text string) string {
-	for _, secret := range []string{a.Password, a.Token} {
+	username, password := a.basic()
+	// As HTTP sends it, too.
+	for _, secret := range []string{base64.StdEncoding.EncodeToString([]byte(username + ":" + password)), a.Password, a.Token} {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "[redacted]")
 		}

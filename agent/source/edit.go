@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -69,7 +70,7 @@ func (e *editor) folder(old *pack.ID, want *wants, path string) (*pack.ID, error
 		if err != nil {
 			return nil, err
 		}
-		if entries, err = parseTree(text); err != nil {
+		if entries, err = parseTree(text, math.MaxInt); err != nil {
 			return nil, err
 		}
 	}

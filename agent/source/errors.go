@@ -61,7 +61,7 @@ func explain(err error, auth Auth, limits Limits) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &known):
-		return known
+		return &Error{Reason: known.Reason, Msg: auth.scrub(known.Msg), Err: known.Err}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Error{Reason: TimedOut, Msg: fmt.Sprintf("it took longer than %s", limits.Timeout), Err: context.DeadlineExceeded}
 	case errors.Is(err, context.Canceled):

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/waxwing-io/waxwing/agent/source"
+	"github.com/waxwing-io/waxwing/agent/source/pack"
 	"github.com/waxwing-io/waxwing/e2e/harness/githttp"
 )
 
@@ -148,5 +150,64 @@ func TestHistoryIsFetchedAsFarAsItIsNeeded(t *testing.T) {
 	}
 	if contents(t, r, c)["c"] != "1" {
 		t.Error("the new file is not there")
+	}
+}
+
+// history is a line of commits with some more text in each: in its head, or behind it.
+func (r *raw) history(t testing.TB, n int, more func(i int) (head, message string)) (first string, place source.Place) {
+	t.Helper()
+	tree := r.tree(line{"100644", "f", r.blob("x")})
+	parent := ""
+	for i := range n {
+		head, message := more(i)
+		text := fmt.Appendf(nil, "tree %s\n%s%sauthor Ann <ann@example.com> 1 +0000\ncommitter Ann <ann@example.com> 1 +0000\n\n%s", tree, parent, head, message)
+		if i == n-1 {
+			return first, r.serve(t, text)
+		}
+		id := r.add(pack.Commit, text)
+		parent = "parent " + id.String() + "\n"
+		if i == 0 {
+			first = id.String()
+		}
+	}
+	return first, place
+}
+
+// TestCommitsWithMuchText has commits of a MiB each: to know how they stand to each other takes no more memory than one, and they are not given all at once.
+func TestCommitsWithMuchText(t *testing.T) {
+	r := &raw{}
+	first, place := r.history(t, 20, func(i int) (string, string) { return "", strings.Repeat(string(rune('a'+i)), 1_000_000) })
+	repo, _ := open(t, source.Limits{})
+	c := fetch(t, repo, place)
+	if got, err := repo.Relation(first, c.ID); err != nil || got != source.Ahead {
+		t.Errorf("it is %s (%v)", got, err)
+	}
+	if all, err := repo.Commits(first, c.ID); !errors.Is(err, source.ErrHistory) {
+		t.Errorf("%d commits are given (%v)", len(all), err)
+	}
+	if all, err := repo.Commits(c.Parent[0], c.ID); err != nil || len(all) != 1 || len(all[0].Message) != 1_000_000 {
+		t.Errorf("%d commits are given (%v)", len(all), err)
+	}
+}
+
+// TestCommitsWithManyParents has commits that name more parents than there are commits anywhere.
+func TestCommitsWithManyParents(t *testing.T) {
+	r := &raw{}
+	_, place := r.history(t, 15, func(i int) (string, string) {
+		var parents strings.Builder
+		for p := range 20_000 {
+			fmt.Fprintf(&parents, "parent %040x\n", i*20_000+p+1)
+		}
+		return parents.String(), "m"
+	})
+	repo, _ := open(t, source.Limits{})
+	c := fetch(t, repo, place)
+	if met, ended, err := repo.Walk(t.Context(), c.ID); err != nil || !ended || met > 230_000 {
+		t.Errorf("%d commits are met, and it says %t that something was left out (%v)", met, ended, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := repo.Walk(ctx, c.ID); !errors.Is(err, context.Canceled) {
+		t.Errorf("it goes on: %v", err)
 	}
 }

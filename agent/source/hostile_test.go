@@ -141,6 +141,23 @@ func TestTreesThatAreBombs(t *testing.T) {
 	}
 }
 
+// TestFoldersAreCountedBeforeTheyAreLookedInto has many entries behind a folder, in each of many folders: all of them would lie in memory once the innermost is reached, which is not there.
+func TestFoldersAreCountedBeforeTheyAreLookedInto(t *testing.T) {
+	r := &raw{}
+	file := r.blob("x")
+	id := pack.Hash(pack.Tree, []byte("nowhere"))
+	for range 20 {
+		lines := []line{{"40000", "a", id}}
+		for i := range 900 {
+			lines = append(lines, line{"100644", fmt.Sprintf("f%d", i), file})
+		}
+		id = r.tree(lines...)
+	}
+	repo, _ := open(t, source.Limits{Files: 1000})
+	_, err := repo.Fetch(t.Context(), r.commit(t, id), plain())
+	refused(t, err, source.RepositoryTooLarge, "more than 1000 files")
+}
+
 func TestFoldersInFoldersEnd(t *testing.T) {
 	r := &raw{}
 	id := r.tree(line{"100644", "f", r.blob("x")})

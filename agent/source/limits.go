@@ -40,9 +40,10 @@ func (l Limits) withDefaults() Limits {
 		PathDepth:   cmp.Or(l.PathDepth, 32),
 		Depth:       cmp.Or(l.Depth, 5000),
 		Timeout:     cmp.Or(l.Timeout, 2*time.Minute),
+		Turn:        l.Turn,
 	}
 }
 
 func (l Limits) pack() pack.Limits {
-	return pack.Limits{ObjectBytes: l.ObjectBytes, TotalBytes: l.TotalBytes, Objects: l.Objects}
+	return pack.Limits{ObjectBytes: l.ObjectBytes, TotalBytes: l.TotalBytes, Objects: l.Objects, Turn: l.Turn}
 }

@@ -86,6 +86,15 @@ func TestServersThatLie(t *testing.T) {
 				}
 			}
 		}, source.FetchFailed, ""},
+		"acknowledgements without end": {func(w io.Writer) {
+			line := pkt("ACK " + strings.Repeat("1", 40) + " common\n")
+			_, _ = io.WriteString(w, "0000")
+			for range 200_000 {
+				if _, err := io.WriteString(w, line); err != nil {
+					return
+				}
+			}
+		}, source.RepositoryTooLarge, "before it sends anything"},
 		"progress without end": {func(w io.Writer) {
 			_, _ = io.WriteString(w, "0000"+pkt("NAK\n"))
 			for {

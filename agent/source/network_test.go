@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -57,6 +58,32 @@ func TestAServerThatSaysBackWhatItWasSent(t *testing.T) {
 	r, _ := open(t, source.Limits{})
 	_, err := r.Fetch(t.Context(), source.Place{URL: server.URL + "/x", Branch: "main"}, source.Auth{Username: "robot", Password: password, InsecureHTTP: true})
 	refused(t, err, source.FetchFailed, "it answers 418 I'm a teapot: no good: [redacted]?[31m")
+}
+
+// TestAServerThatSaysBackWhatItWasSentInOtherWays has it as HTTP sends it, and in the words of Git's protocol.
+func TestAServerThatSaysBackWhatItWasSentInOtherWays(t *testing.T) {
+	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request){
+		"the header": func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "it came with "+r.Header.Get("Authorization"), http.StatusTeapot)
+		},
+		"an error of Git": func(w http.ResponseWriter, r *http.Request) {
+			_, sent, _ := r.BasicAuth()
+			w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
+			_, _ = io.WriteString(w, pkt("# service=git-upload-pack\n")+"0000"+pkt("ERR it came with "+sent+"\n"))
+		},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(answer))
+		defer server.Close()
+		r, _ := open(t, source.Limits{})
+		auth := source.Auth{Username: "robot", Password: password, InsecureHTTP: true}
+		_, err := r.Fetch(t.Context(), source.Place{URL: server.URL + "/x", Branch: "main"}, auth)
+		refused(t, err, source.FetchFailed, "it came with")
+		for _, secret := range []string{password, base64.StdEncoding.EncodeToString([]byte("robot:" + password))} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
 }
 
 func TestCredentialsPrintAsRedacted(t *testing.T) {

@@ -184,7 +184,7 @@ func (r *Repository) whole(ctx context.Context, c content, commit Commit) error 
 func (r *Repository) deepen(ctx context.Context, next *content, place Place, auth Auth, t tip, c Commit, seen []string) {
 	unknown := func() bool {
 		return slices.ContainsFunc(seen, func(old string) bool {
-			relation, err := next.relation(old, c.ID, r.limits.Depth)
+			relation, err := next.relation(ctx, old, c.ID, r.limits.Depth)
 			return err == nil && relation == Unknown
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -19,8 +20,9 @@ const (
 	uploadPack  = "git-upload-pack"
 	receivePack = "git-receive-pack"
 
-	// maxBoundary bounds what a server says about where the history that it sends ends.
+	// maxBoundary bounds what a server says about where the history that it sends ends, maxBefore all that it says before it sends anything: acknowledgements, too.
 	maxBoundary = mib
+	maxBefore   = 2 * mib
 )
 
 // service is one run of a Git service on a server: it says which branches and tags there are, and answers one request.
@@ -116,7 +118,8 @@ func (s *session) fetch(ctx context.Context, want wanted) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, in := &answer{closer: body}, bufio.NewReaderSize(body, 64<<10)
+	before := &bounded{body, maxBefore}
+	a, in := &answer{closer: body}, bufio.NewReaderSize(before, 64<<10)
 	if !req.Depth.IsZero() {
 		err = a.boundary.Decode(io.LimitReader(in, maxBoundary))
 	}
@@ -127,8 +130,24 @@ func (s *session) fetch(ctx context.Context, want wanted) (*answer, error) {
 		_ = body.Close()
 		return nil, said(err)
 	}
+	before.left = math.MaxInt64 // the pack has a limit of its own
 	a.Reader = sideband.NewDemuxer(band, in)
 	return a, nil
+}
+
+// bounded reads so many bytes, and fails then.
+type bounded struct {
+	in   io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fail(RepositoryTooLarge, "what it says before it sends anything is larger than %d MiB", maxBefore/mib)
+	}
+	n, err := b.in.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
 }
 
 // capabilities sets those of some that the server has, and says how it sends several things at once, which every Git since 2006 can.

@@ -5,7 +5,11 @@
 // no Kubernetes and decides nothing about what is in the files.
 package source
 
-import "time"
+import (
+	"time"
+
+	"github.com/waxwing-io/waxwing/agent/source/pack"
+)
 
 // Place is a branch or tag of a repository.
 type Place struct {
@@ -69,6 +73,8 @@ type Limits struct {
 	PathDepth   int           // folders in folders; 32
 	Depth       int           // of the history that is fetched, in commits, and that is looked through for a commit; 5,000
 	Timeout     time.Duration // of one fetch or push; 2 min
+	// Turn is what the repositories of a process share, so that they do not all take the memory that each may; nil: each is by itself.
+	Turn *pack.Turn
 }
 
 // Reason is why a repository cannot be used; one word, for conditions.

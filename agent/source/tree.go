@@ -28,10 +28,13 @@ func (e treeEntry) regular() bool {
 	return len(e.mode) == len(modeFile) && strings.HasPrefix(e.mode, "100")
 }
 
-// parseTree reads a tree object.
-func parseTree(text []byte) ([]treeEntry, error) {
+// parseTree reads a tree object that has no more than some entries.
+func parseTree(text []byte, most int) ([]treeEntry, error) {
 	var all []treeEntry
 	for len(text) > 0 {
+		if len(all) >= most {
+			return nil, fail(RepositoryTooLarge, "it has more than %d files", most)
+		}
 		var e treeEntry
 		head, rest, whole := bytes.Cut(text, []byte{0})
 		mode, name, both := bytes.Cut(head, []byte(" "))
@@ -93,6 +96,7 @@ type lister struct {
 	limits Limits
 	files  []File
 	trees  int
+	lines  int // of all trees: those that are still to be looked at lie in memory, of each folder on the way
 	paths  int // bytes of all of them
 }
 
@@ -176,11 +180,12 @@ func (l *lister) entries(id pack.ID, prefix string) ([]treeEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := parseTree(text)
+	entries, err := parseTree(text, l.limits.Files)
 	if err != nil {
 		return nil, err
 	}
-	if len(entries) > l.limits.Files {
+	// Each is a file, or a folder.
+	if l.lines += len(entries); l.lines > 2*l.limits.Files {
 		return nil, fail(RepositoryTooLarge, "it has more than %d files", l.limits.Files)
 	}
 	for i := range entries {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	gosync "sync"
 	"time"
@@ -15,8 +16,12 @@ import (
 	"github.com/waxwing-io/waxwing/audit"
 )
 
-// batch is how many objects one intent of the audit log names at the most.
-const batch = 256
+const (
+	// batch is how many objects one intent of the audit log names at the most.
+	batch = 256
+	// batchBytes is how long their names are together: a record holds 64 KiB, and a longer one would lose names.
+	batchBytes = 40 << 10
+)
 
 // Records makes durable what is about to be done, and then what came of it.
 type Records interface {
@@ -80,7 +85,7 @@ func (a Actor) Prune(ctx context.Context, all []Delete) ([]Result, error) {
 
 // each writes objects, a batch after the other, each between an intent and an outcome. ok is false where it has stopped.
 func each[T any](ctx context.Context, a Actor, action audit.Action, all []T, key func(T) types.NamespacedName, do func(context.Context, T) Result) (results []Result, ok bool, err error) {
-	for some := range slices.Chunk(all, batch) {
+	for some := range batches(all, key) {
 		if err := ctx.Err(); err != nil {
 			return results, false, err
 		}
@@ -103,6 +108,25 @@ func each[T any](ctx context.Context, a Actor, action audit.Action, all []T, key
 		}
 	}
 	return results, true, nil
+}
+
+// batches are parts of all whose names have room in one record, in their order.
+func batches[T any](all []T, key func(T) types.NamespacedName) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for len(all) > 0 {
+			n, size := 0, 0
+			for n < min(len(all), batch) {
+				if size += len(key(all[n]).String()) + len(`"",`); n > 0 && size > batchBytes {
+					break
+				}
+				n++
+			}
+			if !yield(all[:n]) {
+				return
+			}
+			all = all[n:]
+		}
+	}
 }
 
 // parallel does something with all of some, a few at a time, and gives the results in their order.

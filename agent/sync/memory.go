@@ -29,6 +29,9 @@ func (m *Memory) Decide(in Input) Plan {
 	return p
 }
 
+// Anew has pruning begin anew: what was missing was so by another spec, or in another repository.
+func (m *Memory) Anew() { m.missing = nil }
+
 // Done notes what came of an object that was to be applied.
 func (m *Memory) Done(a Apply, failure *Failure, at time.Time) {
 	if failure != nil && (failure.Reason == Unavailable || failure.Reason == ChangedMeanwhile) {

@@ -48,6 +48,9 @@ func (w *Writer) aside(ctx context.Context, in Cluster, head source.Commit, r *R
 		// What else it has was merged, or is an older checkpoint.
 		p = Push{Branch: r.Branch, Base: head, Old: b.tip.ID, Replace: true}
 	}
+	if b.open() && !b.vouched && !p.Replace {
+		return false, w.ensure(ctx, b, r)
+	}
 	if err := w.anchor(ctx, in, at, p, r); err != nil {
 		return false, err
 	}
@@ -63,6 +66,8 @@ type standing struct {
 	has  bool            // there is one
 	more []source.Commit // what it has and the followed branch has not
 	ours bool            // all of them were made here
+
+	vouched bool // they may be built upon
 }
 
 // stands fetches the own branch.
@@ -72,13 +77,16 @@ func (w *Writer) stands(ctx context.Context, head source.Commit, name string) (b
 	}
 	if b.more, err = w.Git.Since(head.ID, b.tip.ID); err != nil {
 		// How it stands to the followed branch cannot be told: then it is somebody's.
-		b.more = []source.Commit{b.tip}
+		b.more, b.vouched = []source.Commit{b.tip}, w.Vouched == nil
 		return b, ctx.Err()
 	}
-	b.ours = true
+	b.ours, b.vouched = true, true
 	for _, c := range b.more {
 		b.ours = b.ours && ours(c, w.sync())
+		b.vouched = b.vouched && (w.Vouched == nil || w.Vouched(c))
 	}
+	// Whoever can write commits can write into them what makes one ours.
+	b.ours = b.ours && b.vouched
 	return b, nil
 }
 
@@ -119,8 +127,10 @@ func (w *Writer) next(ctx context.Context, in Cluster, head source.Commit, b sta
 	case b.ours && (!fits || len(there.Due) > 0 && b.fork() != head.ID):
 		// It was made for what the followed branch had before, or for other keys, or is in it already, under other commits.
 		return &due[0], Push{Branch: r.Branch, Base: head, Old: b.tip.ID, Replace: true}, nil
-	case len(there.Due) > 0:
+	case len(there.Due) > 0 && b.vouched:
 		return &there.Due[0], p, nil
+	case len(there.Due) > 0:
+		r.Messages = append(r.Messages, fmt.Sprintf("branch %s has commits that no signer vouches for, so that nothing signed is made upon them: sign them, merge them, or remove the branch", shown(r.Branch)))
 	case !fits:
 		r.Messages = append(r.Messages, fmt.Sprintf("branch %s has commits of somebody else, and differs from what is due: it is left as it is", shown(r.Branch)))
 	}
@@ -213,9 +223,13 @@ const maxListed = 50
 func (w *Writer) body(commits []source.Commit, f *Found) string {
 	var b strings.Builder
 	b.WriteString("Keyrings have new keys. These commits take what they offer, signed, for the files that were sealed for the old ones:\n\n")
-	for i := len(commits) - 1; i >= 0; i-- {
+	listed := min(len(commits), maxListed)
+	for i := listed - 1; i >= 0; i-- { // the newest of them
 		first, _, _ := strings.Cut(commits[i].Message, "\n")
 		fmt.Fprintf(&b, "- %s\n", asCode(first))
+	}
+	if n := len(commits) - listed; n > 0 {
+		fmt.Fprintf(&b, "- and %d more before them\n", n)
 	}
 	b.WriteString("\nNo value has changed, nor a wrap of any other holder. Once this is merged and synced, and no use of the old keys is known any more, they can be destroyed.\n")
 	if n := len(f.Unhelped); n > 0 {

@@ -1,11 +1,15 @@
 package writeback_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/agent/writeback"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
@@ -168,5 +172,44 @@ func TestTwoRotationsAreTwoCommitsOfOneBranch(t *testing.T) {
 	}
 	if pr := w.forge.asked[len(w.forge.asked)-1]; strings.Count(pr.Body, "- `chore(seal): rewrap 1 object for ") != 2 {
 		t.Errorf("%s", pr.Body)
+	}
+}
+
+// TestNothingSignedIsMadeUponWhatNobodyVouchesFor has somebody who cannot sign push to the own branch, with the mark of a commit of ours. What is made upon that and signed would be taken wherever the agent's
+// signature counts, with all that is in it.
+func TestNothingSignedIsMadeUponWhatNobodyVouchesFor(t *testing.T) {
+	for name, marked := range map[string]bool{"a commit": false, "with our mark": true} {
+		t.Run(name, func(t *testing.T) {
+			w, k, in := asking(t)
+			good := map[string]bool{}
+			w.writer.Vouched = func(c source.Commit) bool { return good[c.ID] }
+			r := w.good(in)
+			good[r.Pushed[0].ID] = true
+			// Its own commits may be built upon, and be replaced.
+			k.rotate()
+			in = writeback.Cluster{Keyrings: []writeback.Keyring{k.shows()}, Objects: []writeback.Object{live(t, w.file("main", "db.yaml"), k)}}
+			if r = w.good(in); len(r.Pushed) != 1 {
+				t.Fatalf("%+v", r)
+			}
+			good[r.Pushed[0].ID] = true
+			w.pull(own)
+			w.repo.Write(map[string]string{"evil.yaml": "x: y\n"})
+			w.repo.Git("add", "--all", ".")
+			message := "evil"
+			if marked {
+				head := w.repo.Git("rev-parse", "HEAD")
+				sum := sha256.Sum256(fmt.Appendf(nil, "team/infra\n%s\n%d\n", head, 1_900_000_000))
+				message += "\n\nWaxwing-Mark: " + hex.EncodeToString(sum[:16])
+			}
+			w.repo.Git("-c", "alias.then=!GIT_COMMITTER_DATE='1900000000 +0000' git commit", "then", "--quiet", "-m", message)
+			w.repo.Push()
+			theirs := w.repo.Head(own)
+			k.rotate()
+			in = writeback.Cluster{Keyrings: []writeback.Keyring{k.shows()}, Objects: []writeback.Object{live(t, w.file("main", "db.yaml"), k)}}
+			r = w.good(in)
+			if len(r.Pushed) > 0 || w.repo.Head(own) != theirs || len(r.Messages) != 1 || !strings.Contains(r.Messages[0], "no signer vouches for") {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }

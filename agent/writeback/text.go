@@ -97,6 +97,9 @@ func markOf(sync, parent string, when int64) string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// Made says whether a commit is one that write-back of the SecretSync NAMESPACE/NAME has made, if the agent has signed it: whoever else writes commits can write that into them, too.
+func Made(c source.Commit, sync string) bool { return ours(c, sync) }
+
 // ours says whether a commit is one that write-back of this SecretSync has made, as it was made.
 func ours(c source.Commit, sync string) bool {
 	if len(c.Parent) != 1 {

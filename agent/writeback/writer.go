@@ -56,6 +56,8 @@ type Writer struct {
 	Source          v1alpha1.SyncSource
 	Spec            v1alpha1.WriteBack
 	Git             Git
+	// Vouched says whether a commit of the own branch may be built upon, where the commits that are made are signed: a signature vouches for all that is in a commit. Nil: they are not signed.
+	Vouched func(c source.Commit) bool
 	// Forge is where pull requests are made; nil for none.
 	Forge  forge.Forge
 	Log    Log
@@ -146,22 +148,12 @@ func (w *Writer) step(ctx context.Context, in Cluster, r *Report) (again bool, e
 	return w.aside(ctx, in, head, r)
 }
 
-// maxLook is how long is looked into the files of a commit at a time. What was read by then is remembered.
-const maxLook = time.Minute
-
-func (w *Writer) look(ctx context.Context, c source.Commit, in Cluster) (found *Found, err error) {
-	bounded, cancel := context.WithTimeout(ctx, maxLook)
-	defer cancel()
-	defer func() {
-		if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-			err = &source.Error{Reason: source.TimedOut, Msg: fmt.Sprintf("looking into the files of commit %.12s takes longer than %s; the next try goes on from there", c.ID, maxLook)}
-		}
-	}()
-	files, err := w.Git.Files(bounded, c)
+func (w *Writer) look(ctx context.Context, c source.Commit, in Cluster) (*Found, error) {
+	files, err := w.Git.Files(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return Look(bounded, Input{Folder: w.Source.Path, Files: files, Read: w.Git.Read, Keyrings: in.Keyrings, Objects: in.Objects, Memory: w.Memory})
+	return Look(ctx, Input{Folder: w.Source.Path, Files: files, Read: w.Git.Read, Keyrings: in.Keyrings, Objects: in.Objects, Memory: w.Memory})
 }
 
 // strategy is what spec.writeBack says, or what is left of it.

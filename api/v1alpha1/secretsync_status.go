@@ -136,7 +136,7 @@ const (
 	ConditionRewritten = "Rewritten"
 	// ConditionWrittenBack says whether Git has all that rotations have offered so far.
 	ConditionWrittenBack = "WrittenBack"
-	// ConditionKeysIncomplete says that status.keys may lack keys that files need: there are too many, or a file could not be read.
+	// ConditionKeysIncomplete says that status.keys may lack keys that files need: there are too many, a file could not be read, or what Git has now was not.
 	ConditionKeysIncomplete = "KeysIncomplete"
 )
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/metrics"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -190,4 +191,46 @@ func stored(content []byte) []byte {
 		b = (b + a) % 65521
 	}
 	return binary.BigEndian.AppendUint32(out, b<<16|a)
+}
+
+// TestBombsTakeTurns has as many packs be indexed and read at a time as there are workers, each within its limits: together they take no more than one.
+func TestBombsTakeTurns(t *testing.T) {
+	const size, workers = 32 * mib, 4
+	shared := limits()
+	shared.Turn = pack.NewTurn()
+	contents := make([][]byte, workers)
+	last := make([]pack.ID, workers)
+	for i := range contents {
+		var b builder
+		text := make([]byte, size)
+		text[0] = byte(i)
+		at := b.object(pack.Blob, text)
+		for n := range 4 {
+			at = b.deltaAt(at, delta(size, size, copies(0, 0xffffff), copies(0xffffff, 0xffffff), copies(2*0xffffff, size-2*0xffffff-1), inserts(string([]byte{byte(n + 1)}))))
+		}
+		text[size-1] = 4
+		contents[i], last[i] = b.bytes(), pack.Hash(pack.Blob, text)
+	}
+	packs, errs := make([]*pack.Pack, workers), make([]error, workers)
+	all := func(do func(i int)) func() {
+		return func() {
+			var group sync.WaitGroup
+			for i := range workers {
+				group.Go(func() { do(i) })
+			}
+			group.Wait()
+		}
+	}
+	bounded(t, "indexed", peak(all(func(i int) { packs[i], _, errs[i] = index(t, contents[i], shared) })))
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	bounded(t, "read", peak(all(func(i int) { _, _, errs[i] = packs[i].Read(last[i]) })))
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }

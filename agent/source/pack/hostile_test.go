@@ -190,6 +190,34 @@ func TestIndexEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// late is a context that ends after so many looks at it.
+type late struct {
+	context.Context
+	left int
+}
+
+func (l *late) Err() error {
+	if l.left--; l.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestWorkOnDeltasEndsWithItsContext has a line of deltas, none of them large.
+func TestWorkOnDeltasEndsWithItsContext(t *testing.T) {
+	const size = 512 << 10
+	var b builder
+	text := make([]byte, size)
+	at := b.object(pack.Blob, text)
+	for i := range 200 {
+		at = b.deltaAt(at, delta(size, size, copies(0, size-1), inserts(string([]byte{byte(i + 1)}))))
+	}
+	content := b.bytes()
+	if _, err := pack.Index(&late{t.Context(), 20}, bytes.NewReader(content), int64(len(content)), limits(), &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("it goes on: %v", err)
+	}
+}
+
 // FuzzIndex holds that no pack, however broken, does more than give an error.
 func FuzzIndex(f *testing.F) {
 	var b builder

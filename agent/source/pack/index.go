@@ -21,9 +21,16 @@ const (
 
 // Index reads the whole of a pack of size bytes, and writes an index of it to w. It gives the number of objects.
 func Index(ctx context.Context, file io.ReaderAt, size int64, limits Limits, w io.Writer) (int, error) {
-	s, err := scanPack(ctx, file, size, limits)
+	turn := &taking{of: limits.Turn}
+	defer turn.end()
+	s, err := scanPack(ctx, file, size, limits, turn)
 	if err != nil {
 		return 0, err
+	}
+	if s.largest > lightBytes && len(s.offsets)+len(s.ids) > 0 {
+		if err := turn.take(ctx); err != nil {
+			return 0, err
+		}
 	}
 	if err := s.resolve(ctx, file, size); err != nil {
 		return 0, err

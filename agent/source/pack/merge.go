@@ -21,8 +21,9 @@ func Merge(ctx context.Context, packs []*Pack, w, x io.Writer) error {
 		}
 		total += int64(binary.BigEndian.Uint32(count[:]))
 	}
-	if total > math.MaxInt32 {
-		return overLimit("together they have %d objects", total)
+	// All of them are in memory while their index is written.
+	if most := min(packs[0].limits.Objects, math.MaxInt32); total > most {
+		return overLimit("together they have %d objects, and %d may be", total, most)
 	}
 	sum := sha1.New()
 	out := bufio.NewWriterSize(io.MultiWriter(w, sum), 64<<10)

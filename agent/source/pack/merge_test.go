@@ -2,7 +2,9 @@ package pack_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -41,6 +43,17 @@ func TestSeveralPacksBecomeOne(t *testing.T) {
 	if err := pack.Merge(t.Context(), packs, file, x); err != nil {
 		t.Fatal(err)
 	}
+	// All of their objects are in memory while the index is written: no more than one pack may have.
+	low := limits()
+	low.Objects = 19
+	p, err := pack.Open(reopened(t, file), reopened(t, x), low)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	if err := pack.Merge(t.Context(), []*pack.Pack{p}, io.Discard, io.Discard); !errors.Is(err, pack.ErrLimit) {
+		t.Errorf("too many objects become one pack: %v", err)
+	}
 	merged, err := pack.Open(file, x, limits())
 	if err != nil {
 		t.Fatal(err)
@@ -64,4 +77,14 @@ func TestSeveralPacksBecomeOne(t *testing.T) {
 	if index, err := os.ReadFile(filepath.Join(dir, "x")); err != nil || len(index) != anew.Len() {
 		t.Errorf("the index has %d bytes, and made anew %d (%v)", len(index), anew.Len(), err)
 	}
+}
+
+// reopened is another handle of a file.
+func reopened(t testing.TB, f *os.File) *os.File {
+	t.Helper()
+	out, err := os.Open(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

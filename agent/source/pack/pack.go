@@ -29,11 +29,13 @@ var (
 	ErrNoObject = errors.New("no such object")
 )
 
-// Limits bound what a pack may hold. All are needed.
+// Limits bound what a pack may hold. All are needed but Turn.
 type Limits struct {
 	ObjectBytes int64 // of one object, inflated; less than 4 GiB
 	TotalBytes  int64 // of all objects, inflated
 	Objects     int64
+	// Turn is what packs share that are not to take much memory at the same time; nil: each is by itself.
+	Turn *Turn
 }
 
 // ID is the id of an object.

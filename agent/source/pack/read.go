@@ -12,7 +12,7 @@ import (
 const (
 	// inMemory is how large an index may be to be kept in memory.
 	inMemory = 4 << 20
-	// heavy is from which size on of what is inflated on the way to an object only one is read at a time.
+	// heavy is from which size on of what is inflated on the way to an object only one is read at a time, of all that share a Turn.
 	heavy = 4 << 20
 	// maxWork is how much may be inflated on the way to one object.
 	maxWork = 256 << 20
@@ -25,14 +25,17 @@ type Pack struct {
 	file   *os.File
 	x      *os.File // nil where the index is in memory
 	index  *index
-	heavy  sync.Mutex
+	turn   *Turn
 	// readers are for reuse: inflating takes buffers that are larger than most objects.
 	readers sync.Pool
 }
 
 // Open opens a pack that Index has indexed. Errors are ErrTorn where one of the files is not what was written. It takes the files over.
 func Open(file, x *os.File, limits Limits) (*Pack, error) {
-	p := &Pack{limits: limits, file: file, x: x}
+	p := &Pack{limits: limits, file: file, x: x, turn: limits.Turn}
+	if p.turn == nil {
+		p.turn = NewTurn()
+	}
 	if err := p.open(); err != nil {
 		_ = p.Close()
 		return nil, err
@@ -115,8 +118,8 @@ func (p *Pack) read(e Entry) ([]byte, error) {
 		return nil, err
 	}
 	if work > heavy {
-		p.heavy.Lock()
-		defer p.heavy.Unlock()
+		p.turn.reading.Lock()
+		defer p.turn.reading.Unlock()
 	}
 	return r.content(chain)
 }

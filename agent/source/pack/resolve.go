@@ -185,7 +185,8 @@ func (r *resolver) spend(size int64) error {
 	if r.work += size; r.work > 8*r.limits.TotalBytes {
 		return overLimit("its deltas take too much work")
 	}
-	if r.ctx.Err() != nil && size > 1<<20 {
+	// An object may take thousands of others to be put together.
+	if (r.work-size)>>20 != r.work>>20 {
 		return r.ctx.Err()
 	}
 	return nil

@@ -40,11 +40,12 @@ type scan struct {
 	offsets []byOffset // by base
 	ids     []byID     // by base
 	total   int64
+	largest int64 // of the objects
 	buffer  []byte
 }
 
 // scanPack reads a pack from its beginning to its end: all that is in it is counted, what is no delta gets its id.
-func scanPack(ctx context.Context, file io.ReaderAt, size int64, limits Limits) (*scan, error) {
+func scanPack(ctx context.Context, file io.ReaderAt, size int64, limits Limits, turn *taking) (*scan, error) {
 	if size < packHeader+packTrailer {
 		return nil, torn("it has %d bytes", size)
 	}
@@ -54,6 +55,11 @@ func scanPack(ctx context.Context, file io.ReaderAt, size int64, limits Limits) 
 	count, err := packHead(file, size, limits)
 	if err != nil {
 		return nil, err
+	}
+	if count > lightObjects {
+		if err := turn.take(ctx); err != nil {
+			return nil, err
+		}
 	}
 	s := &scan{limits: limits, entries: make([]entry, 0, count), buffer: make([]byte, 32<<10)}
 	in := newStream(file, size, 64<<10)
@@ -162,7 +168,7 @@ func (s *scan) next(in *stream, hash hasher, delta *bufio.Reader) error {
 			return err
 		}
 	}
-	s.entries = append(s.entries, e)
+	s.entries, s.largest = append(s.entries, e), max(s.largest, int64(e.size))
 	return content.done()
 }
 
