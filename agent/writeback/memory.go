@@ -14,14 +14,20 @@ import (
 	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
-// MaxFile is the size of a file, in bytes, up to which it is looked into.
-const MaxFile = 1 << 20
+const (
+	// MaxFile is the size of a file, in bytes, up to which it is looked into.
+	MaxFile = 1 << 20
+	// maxClaims is how many claims and key ids are kept of all files together. Files beyond are not looked into, and the sync refuses them, too.
+	maxClaims = 200_000
+)
 
 // Memory keeps what files claim, by the ids of their contents, so that a file which has not changed is read once. It may be used from several goroutines.
 type Memory struct {
 	mu    sync.Mutex
 	known map[string]*claims
 	used  map[string]bool
+	kept  int        // claims and key ids of known
+	dear  sync.Mutex // has one file at a time be parsed of those that take much memory
 }
 
 // NewMemory is an empty one.
@@ -30,6 +36,7 @@ func NewMemory() *Memory { return &Memory{known: map[string]*claims{}, used: map
 // claims are what a file says of the wraps in it. They are not checked.
 type claims struct {
 	sealed bool
+	over   bool     // there was no room for it
 	keys   []string // ids that wraps are for; sorted
 	wraps  []claim
 }
@@ -70,12 +77,28 @@ func (m *Memory) of(ctx context.Context, f source.File, read func(ctx context.Co
 	case err != nil:
 		return nil, err
 	default:
-		c = claimsOf(f.Path, data)
+		c = m.read(f.Path, data)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if before := m.known[f.Blob]; before != nil {
+		return before, nil
+	}
+	if n := len(c.keys) + len(c.wraps); m.kept+n <= maxClaims {
+		m.kept += n
+	} else {
+		c = &claims{over: true}
+	}
 	m.known[f.Blob] = c
 	return c, nil
+}
+
+func (m *Memory) read(path string, data []byte) *claims {
+	if scan.Dear(data) {
+		m.dear.Lock()
+		defer m.dear.Unlock()
+	}
+	return claimsOf(path, data)
 }
 
 // Sweep forgets what was not asked for since the last Sweep.
@@ -83,7 +106,8 @@ func (m *Memory) Sweep() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for blob := range m.known {
-		if !m.used[blob] {
+		if c := m.known[blob]; !m.used[blob] || c.over {
+			m.kept -= len(c.keys) + len(c.wraps)
 			delete(m.known, blob)
 		}
 	}
@@ -94,6 +118,10 @@ func claimsOf(path string, data []byte) *claims {
 	c := &claims{}
 	found := scan.Bytes(data)
 	if !found.MayBeSealed() {
+		return c
+	}
+	if scan.Nodes(data) > scan.MaxNodes { // the sync refuses it
+		c.keys = found.Keys
 		return c
 	}
 	file, err := manifest.Parse(path, data)
