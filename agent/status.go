@@ -65,6 +65,9 @@ func (r *report) status(o *v1alpha1.SecretSync, now time.Time) v1alpha1.SecretSy
 		next.Inventory = inventory(r.plan.Inventory)
 		next.Pruning = pruning(r.plan, r.taken)
 	}
+	if o.Spec.Mode == v1alpha1.SyncObserve {
+		next.Pruning = nil
+	}
 	if r.taken != nil {
 		next.Objects, next.Refusals, next.Refused = int64(len(r.taken.set.Objects)), int64(len(r.refused)), refusals(r.refused)
 		next.Keys = r.taken.set.Keys

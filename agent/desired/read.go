@@ -144,7 +144,7 @@ func (g *gatherer) readOne(ctx context.Context, key contentKey) (*content, error
 	case err != nil:
 		return nil, err
 	}
-	if Dear(data) {
+	if scan.Dear(data) {
 		g.dear.Lock()
 		defer g.dear.Unlock()
 	}

@@ -8,15 +8,20 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/waxwing-io/waxwing/agent/desired"
 	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/manifest"
 	"github.com/waxwing-io/waxwing/repo/rewrap"
 	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
-// MaxFile is the size of a file, in bytes, up to which it is looked into.
-const MaxFile = 1 << 20
+const (
+	// MaxFile is the size of a file, in bytes, up to which it is looked into.
+	MaxFile = 1 << 20
+	// maxKnown bounds what a Memory keeps, in bytes of names and key ids. It is enough for 100,000 objects of two holders.
+	maxKnown = 16 << 20
+	// claimBytes is what a claim counts for beside its texts.
+	claimBytes = 32
+)
 
 // Memory keeps what files claim, by the ids of their contents, so that a file which has not changed is read once. It may be used from several goroutines.
 type Memory struct {
@@ -26,12 +31,6 @@ type Memory struct {
 	bytes int        // of all that is known
 	dear  sync.Mutex // has one file at a time be parsed of those that take much memory
 }
-
-// maxKnown bounds what a Memory keeps, in bytes of names and key ids. It is enough for 100,000 objects of two holders.
-const maxKnown = 16 << 20
-
-// claimBytes is what a claim counts for beside its texts.
-const claimBytes = 32
 
 // NewMemory is an empty one.
 func NewMemory() *Memory { return &Memory{known: map[string]*claims{}, used: map[string]bool{}} }
@@ -95,7 +94,7 @@ func (m *Memory) of(ctx context.Context, f source.File, read func(ctx context.Co
 		return m.known[f.Blob], nil // the same content has another path, too
 	}
 	if m.bytes+c.bytes() > maxKnown {
-		return &claims{over: true}, nil // there may be room the next time
+		c = &claims{over: true} // until the next Sweep: there may be room then
 	}
 	m.bytes += c.bytes()
 	m.known[f.Blob] = c
@@ -103,7 +102,7 @@ func (m *Memory) of(ctx context.Context, f source.File, read func(ctx context.Co
 }
 
 func (m *Memory) parsed(path string, data []byte) *claims {
-	if desired.Dear(data) {
+	if scan.Dear(data) {
 		m.dear.Lock()
 		defer m.dear.Unlock()
 	}
@@ -115,8 +114,8 @@ func (m *Memory) Sweep() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for blob := range m.known {
-		if !m.used[blob] {
-			m.bytes -= m.known[blob].bytes()
+		if c := m.known[blob]; !m.used[blob] || c.over {
+			m.bytes -= c.bytes()
 			delete(m.known, blob)
 		}
 	}
@@ -131,10 +130,10 @@ func claimsOf(path string, data []byte) (c *claims) {
 		}
 	}()
 	c = &claims{}
-	if !scan.Bytes(data).MayBeSealed() {
+	if !scan.Bytes(data).MayBeSealed() || scan.Nodes(data) > scan.MaxNodes {
 		return c
 	}
-	file, err := desired.Parse(path, data)
+	file, err := manifest.Parse(path, data)
 	if err != nil {
 		return c
 	}
