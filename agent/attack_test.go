@@ -74,6 +74,22 @@ func TestWhatAnotherRepositoryLackedIsNotMissingHere(t *testing.T) {
 	same(t, "deleted by two", w.hands.deleted, "c")
 }
 
+// TestNothingWaitsToBeDeletedWhereNothingIsApplied holds that a status tells of no deletion that will not come.
+func TestNothingWaitsToBeDeletedWhereNothingIsApplied(t *testing.T) {
+	w := newWorld(t)
+	w.push(map[string]string{"a.json": w.sealed("a"), "b.json": w.sealed("b")})
+	w.look()
+	w.push(map[string]string{"b.json": ""})
+	if o := w.due(); o.Status.Pruning == nil {
+		t.Fatal("nothing waits")
+	}
+	w.change(func(o *v1alpha1.SecretSync) { o.Spec.Mode = v1alpha1.SyncObserve })
+	w.look()
+	if o := w.object(); o.Status.Pruning != nil {
+		t.Errorf("%+v", o.Status.Pruning)
+	}
+}
+
 // TestASecretSyncThatIsMadeAnewLeavesNoCache holds that whoever deletes a SecretSync and makes it anew, again and again, does not fill the agent's disk.
 func TestASecretSyncThatIsMadeAnewLeavesNoCache(t *testing.T) {
 	w := newWorld(t)

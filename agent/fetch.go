@@ -78,7 +78,7 @@ func (r *syncs) fetch(ctx context.Context, o *v1alpha1.SecretSync, s *settings.S
 	defer cancel()
 	got, fetched, err := r.fetchWithin(within, o, s, st)
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
-		err = refuse(string(source.TimedOut), fmt.Sprintf("it took longer than %s to fetch, verify and read a commit", limit))
+		err = refuse(string(source.TimedOut), fmt.Sprintf("it took longer than %s to fetch, verify and read a commit; what was read is remembered, and the next try goes on from there", limit))
 	}
 	return got, fetched, err
 }

@@ -74,6 +74,9 @@ func (r *report) status(o *v1alpha1.SecretSync, now time.Time) v1alpha1.SecretSy
 		next.Pruning = pruning(r.plan, r.taken)
 		next.Strays = strays(r.strays)
 	}
+	if o.Spec.Mode == v1alpha1.SyncObserve {
+		next.Pruning = nil
+	}
 	if r.taken != nil {
 		next.Objects, next.Refusals, next.Refused = int64(len(r.taken.set.Objects)), int64(len(r.refused)), refusals(r.refused)
 		next.Keys = r.taken.set.Keys
@@ -146,13 +149,24 @@ func refusedMessage(all []desired.Refusal) string {
 	return fmt.Sprintf("%d are not taken, see status.refused; the first: %s", len(all), first)
 }
 
-// sorted are refusals by path and document.
+// sorted are refusals, the worst first, because only the first of many are shown; those that are as bad by path and document.
 func sorted(all ...[]desired.Refusal) []desired.Refusal {
 	out := slices.Concat(all...)
 	slices.SortStableFunc(out, func(a, b desired.Refusal) int {
-		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Document, b.Document))
+		return cmp.Or(cmp.Compare(harm(a), harm(b)), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Document, b.Document))
 	})
 	return out
+}
+
+// harm is 0 for what may hold objects, which holds up deletions, 1 for what somebody misses or has to do something about, and 2 for manifests that are no matter of the agent's.
+func harm(r desired.Refusal) int {
+	switch {
+	case !r.Known:
+		return 0
+	case r.Reason != desired.OtherKind:
+		return 1
+	}
+	return 2
 }
 
 func refusals(all []desired.Refusal) []v1alpha1.SyncRefusal {

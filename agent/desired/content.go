@@ -13,10 +13,6 @@ import (
 )
 
 const (
-	// maxNodes bounds the mappings, lists and values of a file that is parsed, counted from above by what separates them: a parser takes hundreds of bytes for each.
-	maxNodes = 1 << 16
-	// dearNodes is from how many of them on only one file at a time is parsed.
-	dearNodes = 1 << 13
 	// maxWeight bounds what is kept of one file (content.weight).
 	maxWeight = 20_000
 	// refusalWeight is what a refusal counts for beside an envelope or a key id.
@@ -107,8 +103,8 @@ func (l *looker) look(data []byte, json bool) {
 			l.suspect(found)
 		}
 	}()
-	if countNodes(data) > maxNodes {
-		l.refuse(0, TooMany, fmt.Sprintf("holds more than %d values: split it", maxNodes), false)
+	if scan.Nodes(data) > scan.MaxNodes {
+		l.refuse(0, TooMany, fmt.Sprintf("holds more than %d values: split it", scan.MaxNodes), false)
 		return
 	}
 	name := "f.yaml"
@@ -160,27 +156,6 @@ func unreadable(data []byte) (reason, message string) {
 		return WrongEncoding, "is not UTF-8: save it as UTF-8"
 	}
 	return "", ""
-}
-
-// countNodes counts from above how many nodes a parser would make of a text.
-func countNodes(data []byte) int {
-	n := 0
-	for i, c := range data {
-		switch c {
-		case ':', ',', '[', '{':
-			n++
-		case '-', '?':
-			if i+1 == len(data) || data[i+1] <= ' ' {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// isDear says whether a text may take much memory to be parsed: by the number of its values, or by what aliases (*) to anchors (&) make of them.
-func isDear(data []byte) bool {
-	return bytes.IndexByte(data, '*') >= 0 && bytes.IndexByte(data, '&') >= 0 || countNodes(data) > dearNodes
 }
 
 // parseMessage is what a parser says, without a file's name: one content may be that of several.

@@ -98,22 +98,6 @@ func (s *Set) Unknown() bool {
 	return false
 }
 
-// Worst are n refusals at most, those that hold something back before those of things that nobody misses; of each by path and document.
-func (s *Set) Worst(n int) []Refusal {
-	worst := slices.Clone(s.Refused)
-	slices.SortStableFunc(worst, func(a, b Refusal) int {
-		switch {
-		case a.Known == b.Known:
-			return 0
-		case b.Known:
-			return -1
-		default:
-			return 1
-		}
-	})
-	return worst[:min(n, len(worst))]
-}
-
 // Reasons of refusals.
 const (
 	Symlink         = "Symlink"

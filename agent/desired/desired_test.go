@@ -331,14 +331,3 @@ func TestWhatWasReadBeforeAnErrorIsKept(t *testing.T) {
 		t.Errorf("%d objects, and %d of 100 files were read again", len(set.Objects), len(c.reads))
 	}
 }
-
-func TestTheWorstComesFirst(t *testing.T) {
-	set := &desired.Set{Refused: []desired.Refusal{{Path: "a", Known: true}, {Path: "b"}, {Path: "c", Known: true}, {Path: "d"}}}
-	var got []string
-	for _, r := range set.Worst(3) {
-		got = append(got, r.Path)
-	}
-	if !slices.Equal(got, []string{"b", "d", "a"}) || len(set.Worst(9)) != 4 || set.Refused[0].Path != "a" {
-		t.Errorf("they are %v", got)
-	}
-}

@@ -121,16 +121,16 @@ func (g *gatherer) look(ctx context.Context, part []candidate) error {
 // readAll reads contents, one for each CPU at a time.
 func (g *gatherer) readAll(ctx context.Context, keys []contentKey) error {
 	found, errs := make([]*content, len(keys)), make([]error, len(keys))
-	if err := scan.Parallel(ctx, len(keys), func(i int) { found[i], errs[i] = g.readOne(ctx, keys[i]) }); err != nil {
+	err := scan.Parallel(ctx, len(keys), func(i int) { found[i], errs[i] = g.readOne(ctx, keys[i]) })
+	for i, key := range keys {
+		if found[i] != nil {
+			g.known[key] = found[i] // also if another could not be read: the next try does not begin with it again
+		}
+	}
+	if err != nil {
 		return err
 	}
-	for i, key := range keys {
-		if errs[i] != nil {
-			return errs[i]
-		}
-		g.known[key] = found[i]
-	}
-	return nil
+	return cmp.Or(errs...)
 }
 
 func (g *gatherer) readOne(ctx context.Context, key contentKey) (*content, error) {
@@ -144,7 +144,7 @@ func (g *gatherer) readOne(ctx context.Context, key contentKey) (*content, error
 	case err != nil:
 		return nil, err
 	}
-	if isDear(data) {
+	if scan.Dear(data) {
 		g.dear.Lock()
 		defer g.dear.Unlock()
 	}

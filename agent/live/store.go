@@ -140,8 +140,8 @@ func (s *Store) Wrote(key types.NamespacedName, l sync.Live) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[key]
-	if e.shown != nil && e.live.UID == l.UID && !older(e.live.ResourceVersion, l.ResourceVersion) {
-		return // the watch was faster
+	if e.shown != nil && !older(e.live.ResourceVersion, l.ResourceVersion) {
+		return // the watch was faster, be it with another object that somebody has made in the place of this one
 	}
 	e.wrote, e.at = &l, s.now()
 	s.entries[key] = e

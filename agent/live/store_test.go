@@ -247,3 +247,17 @@ func TestWhoIsTold(t *testing.T) {
 		t.Errorf("told: %+v", w.told)
 	}
 }
+
+// TestAnObjectThatTookThePlaceOfOursIsSeen holds that an answer which comes late does not hide what somebody has made after deleting what it speaks of.
+func TestAnObjectThatTookThePlaceOfOursIsSeen(t *testing.T) {
+	w := newWatched()
+	w.shows(t, object(9, "theirs", func(o *v1alpha1.GitSecret) { o.UID, o.Annotations = "other", nil }))
+	w.Wrote(key, sync.Live{UID: "u", ResourceVersion: "7", Digest: wanted("Opaque"), Sync: ours})
+	if l, there := w.Live(key); !there || l.UID != "other" || l.Sync != "" || l.Digest == wanted("Opaque") {
+		t.Errorf("%+v, %v", l, there)
+	}
+	w.Wrote(key, sync.Live{UID: "again", ResourceVersion: "11", Digest: wanted("Opaque"), Sync: ours})
+	if l, _ := w.Live(key); l.UID != "again" {
+		t.Errorf("what was written after that: %+v", l)
+	}
+}

@@ -26,6 +26,14 @@ import (
 	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
+// What one look takes at the most, whatever files there are: each may stand at any number of paths.
+const (
+	maxRules   = 4 << 20   // bytes of settings and notes
+	maxEdited  = 256 << 20 // bytes of files that are parsed to be changed
+	maxChanged = 64 << 20  // bytes of files that are changed, unless Input says another number
+	maxUntaken = 1000      // objects that nothing helps
+)
+
 // Input is what is looked at.
 type Input struct {
 	// Folder is spec.source.path: files below it are looked into. Settings and notes may lie above.
@@ -37,6 +45,8 @@ type Input struct {
 	Keyrings []Keyring
 	Objects  []Object
 	Memory   *Memory
+	// Changed is how many bytes of files change at the most, give or take a file; those that are left are due afterwards. 0: 64 MiB.
+	Changed int64
 }
 
 // Due is what is to be put into Git for one holder.
@@ -65,8 +75,6 @@ type Found struct {
 	Problems []string
 	// RefusedOffers counts those that do not verify.
 	RefusedOffers int
-	// Keys are the ids of all keys that wraps in the files are for; sorted. They are claims, which only add.
-	Keys []string
 }
 
 // look is one look.
@@ -83,6 +91,8 @@ type look struct {
 	offers   *rewrap.Offers
 	found    *Found
 	digest   hash.Hash
+
+	rules, edited, changed int64 // bytes, so far
 }
 
 // file is one with a wrap of a holder whose keyring the cluster has.
@@ -150,13 +160,13 @@ func (l *look) list(ctx context.Context) error {
 		return err
 	}
 	for i, f := range all {
-		l.found.Keys = append(l.found.Keys, found[i].keys...)
+		if found[i].over {
+			l.found.Problems = append(l.found.Problems, fmt.Sprintf("the files claim more wraps and keys than the %d MiB that are kept of them: those that are left are not looked into", maxKnown>>20))
+		}
 		if found[i].sealed && found[i].has(l.keyrings) {
 			l.files = append(l.files, file{File: f, claims: found[i]})
 		}
 	}
-	slices.Sort(l.found.Keys)
-	l.found.Keys = slices.Compact(l.found.Keys)
 	return nil
 }
 
@@ -188,7 +198,14 @@ func (l *look) reader(ctx context.Context) repo.ReadFile {
 		case f.Size > MaxFile:
 			return nil, fmt.Errorf("is longer than %d KiB", MaxFile>>10)
 		}
-		return l.in.Read(ctx, f.Blob)
+		if l.rules += f.Size; l.rules > maxRules {
+			return nil, fmt.Errorf("is not read: settings and notes have more than %d KiB", maxRules>>10)
+		}
+		b, err := l.in.Read(ctx, f.Blob)
+		if err == nil && scan.Nodes(b) > scan.MaxNodes {
+			return nil, fmt.Errorf("holds more than %d values", scan.MaxNodes)
+		}
+		return b, err
 	}
 }
 

@@ -205,21 +205,6 @@ func TestWhatNothingHelpsIsListed(t *testing.T) {
 	}
 }
 
-func TestKeysAreThoseOfAllWraps(t *testing.T) {
-	k := newKeyring(t, "prod")
-	first := k.set.Recipients[0].KeyID()
-	db := sealed(t, "prod", "db", k)
-	k.rotate()
-	second := k.set.Recipients[0].KeyID()
-	broken := sealed(t, "prod", "broken", k) + "\nbroken: [\n"
-	files := tree{"db.yaml": db, "broken.yaml": broken, "other.yaml": strings.ReplaceAll(db, first, "not-a-key"), "notes.txt": strings.Repeat("f", 32)}
-	want := []string{first, second}
-	slices.Sort(want)
-	if found := files.look(t, "", nil); !slices.Equal(found.Keys, want) {
-		t.Errorf("%q, want %q", found.Keys, want)
-	}
-}
-
 func TestSettingsThatLeaveFilesOutLeaveThemOut(t *testing.T) {
 	k := newKeyring(t, "prod")
 	db := sealed(t, "prod", "db", k)

@@ -14,14 +14,22 @@ import (
 	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
-// MaxFile is the size of a file, in bytes, up to which it is looked into.
-const MaxFile = 1 << 20
+const (
+	// MaxFile is the size of a file, in bytes, up to which it is looked into.
+	MaxFile = 1 << 20
+	// maxKnown bounds what a Memory keeps, in bytes of names and key ids. It is enough for 100,000 objects of two holders.
+	maxKnown = 16 << 20
+	// claimBytes is what a claim counts for beside its texts.
+	claimBytes = 32
+)
 
 // Memory keeps what files claim, by the ids of their contents, so that a file which has not changed is read once. It may be used from several goroutines.
 type Memory struct {
 	mu    sync.Mutex
 	known map[string]*claims
 	used  map[string]bool
+	bytes int        // of all that is known
+	dear  sync.Mutex // has one file at a time be parsed of those that take much memory
 }
 
 // NewMemory is an empty one.
@@ -30,8 +38,16 @@ func NewMemory() *Memory { return &Memory{known: map[string]*claims{}, used: map
 // claims are what a file says of the wraps in it. They are not checked.
 type claims struct {
 	sealed bool
-	keys   []string // ids that wraps are for; sorted
 	wraps  []claim
+	// over says that they were not kept, for want of room.
+	over bool
+}
+
+func (c *claims) bytes() (n int) {
+	for _, w := range c.wraps {
+		n += claimBytes + len(w.holder) + len(w.keys)
+	}
+	return n
 }
 
 // claim is of wraps of one holder for the same keys.
@@ -70,12 +86,27 @@ func (m *Memory) of(ctx context.Context, f source.File, read func(ctx context.Co
 	case err != nil:
 		return nil, err
 	default:
-		c = claimsOf(f.Path, data)
+		c = m.parsed(f.Path, data)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.known[f.Blob] != nil {
+		return m.known[f.Blob], nil // the same content has another path, too
+	}
+	if m.bytes+c.bytes() > maxKnown {
+		c = &claims{over: true} // until the next Sweep: there may be room then
+	}
+	m.bytes += c.bytes()
 	m.known[f.Blob] = c
 	return c, nil
+}
+
+func (m *Memory) parsed(path string, data []byte) *claims {
+	if scan.Dear(data) {
+		m.dear.Lock()
+		defer m.dear.Unlock()
+	}
+	return claimsOf(path, data)
 }
 
 // Sweep forgets what was not asked for since the last Sweep.
@@ -83,38 +114,39 @@ func (m *Memory) Sweep() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for blob := range m.known {
-		if !m.used[blob] {
+		if c := m.known[blob]; !m.used[blob] || c.over {
+			m.bytes -= c.bytes()
 			delete(m.known, blob)
 		}
 	}
 	m.used = map[string]bool{}
 }
 
-func claimsOf(path string, data []byte) *claims {
-	c := &claims{}
-	found := scan.Bytes(data)
-	if !found.MayBeSealed() {
+// claimsOf are the claims of a file. It never fails: of what cannot be read, or is more than a GitSecret can be, nothing can be replaced either. That it is refused the sync says.
+func claimsOf(path string, data []byte) (c *claims) {
+	defer func() {
+		if recover() != nil { // the parsers are not all ours, and what they are given is hostile
+			c = &claims{}
+		}
+	}()
+	c = &claims{}
+	if !scan.Bytes(data).MayBeSealed() || scan.Nodes(data) > scan.MaxNodes {
 		return c
 	}
 	file, err := manifest.Parse(path, data)
 	if err != nil {
-		// Nothing can be done about it here, and what it may need stays needed.
-		c.keys = found.Keys
 		return c
 	}
+	seen := map[claim]bool{}
 	for _, d := range rewrap.Sealed(file) {
 		c.sealed = true
-		if !c.add(d) {
-			c.keys = append(c.keys, found.Keys...)
-		}
+		c.add(d, seen)
 	}
-	slices.Sort(c.keys)
-	c.keys = slices.Compact(c.keys)
 	return c
 }
 
-// add takes one object; false: it cannot be read.
-func (c *claims) add(d *manifest.Doc) bool {
+// add takes one object.
+func (c *claims) add(d *manifest.Doc, seen map[claim]bool) {
 	var o struct {
 		Spec struct {
 			Envelopes map[string]struct {
@@ -124,26 +156,20 @@ func (c *claims) add(d *manifest.Doc) bool {
 			} `json:"envelopes"`
 		} `json:"spec"`
 	}
+	// What aliases make of a text may be many times as long.
+	if n, err := d.Size(); err != nil || n > MaxFile {
+		return
+	}
 	b, err := d.JSON()
 	if err != nil || json.Unmarshal(b, &o) != nil {
-		return false
+		return
 	}
 	for _, e := range o.Spec.Envelopes {
 		for holder, w := range e.Wraps {
-			if one := (claim{holder, keysText(w.Keys)}); !slices.Contains(c.wraps, one) {
+			if one := (claim{holder, keysText(w.Keys)}); !seen[one] {
+				seen[one] = true
 				c.wraps = append(c.wraps, one)
-			}
-			for _, id := range w.Keys {
-				if isKeyID(id) {
-					c.keys = append(c.keys, id)
-				}
 			}
 		}
 	}
-	return true
-}
-
-// isKeyID says whether text has the form of a key id: a file may hold anything in its place, and what is here is shown.
-func isKeyID(text string) bool {
-	return len(text) == 32 && strings.Trim(text, "0123456789abcdef") == ""
 }

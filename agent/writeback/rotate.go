@@ -1,6 +1,7 @@
 package writeback
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,6 +63,9 @@ func (l *look) rotateFile(ctx context.Context, f *file, due *Due) error {
 	case !n.good(), !f.claims.stale(due.Holder, n.set.Keys):
 		return nil
 	}
+	if l.edited += f.Size; l.edited > maxEdited || l.changed >= cmp.Or(l.in.Changed, maxChanged) {
+		return nil
+	}
 	data, ok := l.found.Want[f.Path]
 	if !ok {
 		var err error
@@ -76,6 +80,7 @@ func (l *look) rotateFile(ctx context.Context, f *file, due *Due) error {
 	}
 	if changed != nil {
 		due.Changes[f.Path] = changed
+		l.changed += int64(len(changed))
 	}
 	return nil
 }
@@ -163,6 +168,9 @@ func (l *look) object(f *file, text *manifest.File, d *manifest.Doc, n *heard) (
 }
 
 func (l *look) unhelped(f *file, document int32, reason, message string) {
+	if len(l.found.Unhelped) == maxUntaken {
+		return
+	}
 	l.found.Unhelped = append(l.found.Unhelped, v1alpha1.SyncRefusal{Path: shown(f.Path), Document: document, Reason: reason, Message: clean(message)})
 }
 

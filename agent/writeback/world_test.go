@@ -169,6 +169,14 @@ const tooLarge = "too large"
 // look looks at a tree.
 func (tr tree) look(t testing.TB, folder string, keyrings []writeback.Keyring, objects ...writeback.Object) *writeback.Found {
 	t.Helper()
+	found, err := writeback.Look(t.Context(), tr.input(t, folder, keyrings, objects...))
+	must(t, err)
+	return found
+}
+
+// input is what there is to look at.
+func (tr tree) input(t testing.TB, folder string, keyrings []writeback.Keyring, objects ...writeback.Object) writeback.Input {
+	t.Helper()
 	in := writeback.Input{Folder: folder, Keyrings: keyrings, Objects: objects, Memory: writeback.NewMemory()}
 	blobs := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(tr)) {
@@ -188,9 +196,7 @@ func (tr tree) look(t testing.TB, folder string, keyrings []writeback.Keyring, o
 		}
 		return []byte(content), nil
 	}
-	found, err := writeback.Look(t.Context(), in)
-	must(t, err)
-	return found
+	return in
 }
 
 // opens says whether all GitSecrets of a file open with a keyring's newest key.

@@ -27,7 +27,7 @@ type SecretSyncStatus struct {
 	// refusals is how many files, or objects of files, were not taken.
 	// +optional
 	Refusals int64 `json:"refusals,omitempty"`
-	// refused are the first 50 of them, by path.
+	// refused are the first 50 of them: those that may hold objects, then others, then manifests of other kinds; each by path.
 	// +optional
 	// +listType=atomic
 	Refused []SyncRefusal `json:"refused,omitempty"`

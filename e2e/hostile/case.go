@@ -45,6 +45,8 @@ type Case struct {
 	// Refused are "PATH DOCUMENT REASON", in order, with a ? behind where it is not known what is in it; More says that there are others.
 	Refused []string
 	More    bool
+	// Thousands says that so many objects are applied.
+	Thousands bool
 	// Pruned says that prod/victim may be deleted: it is certain that Git does not have it.
 	Pruned bool
 }

@@ -93,7 +93,7 @@ func crowdCases() []Case {
 				}
 				return lines
 			},
-			More:    true,
+			More: true, Thousands: true,
 			Refused: []string{"x79.yaml 0 TooMany?", "x80.yaml 0 TooMany?", "x99.yaml 0 TooMany?"},
 		},
 		{
