@@ -20,7 +20,7 @@ import (
 func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state, rep *report) error {
 	t := st.taken
 	in := sync.Input{
-		Sync: keyOf(o).String(), Set: t.set, Fetched: t.at, Inventory: inventoried(o.Status.Inventory), Cluster: r.live, Prune: o.Spec.Prune, Now: r.now(), Asked: rep.askedNow,
+		Sync: keyOf(o).String(), Set: t.set, Fetched: t.at, Inventory: inventoried(o.Status.Inventory), Cluster: r.live(), Prune: o.Spec.Prune, Now: r.now(), Asked: rep.askedNow,
 	}
 	if st.failed != nil {
 		in.Doubt = st.failed.message

@@ -40,7 +40,9 @@ func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Se
 	if ctx.Err() != nil {
 		return fetched // the agent is being stopped
 	}
-	r.metrics.fetched(r.now().Sub(began), err)
+	took := r.now().Sub(began)
+	st.paced(took)
+	r.metrics.fetched(took, err)
 	if err != nil {
 		out := failure(err)
 		st.failed = &out

@@ -8,12 +8,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/waxwing-io/waxwing/agent/forge"
 	"github.com/waxwing-io/waxwing/agent/settings"
 	"github.com/waxwing-io/waxwing/agent/source"
-	"github.com/waxwing-io/waxwing/agent/sync"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
@@ -181,10 +181,39 @@ func TestWhatAGoneSecretSyncHasLeftIsNobodys(t *testing.T) {
 	key := types.NamespacedName{Namespace: "prod", Name: "a"}
 	w.hands.put(key, "x", "y", "team/gone")
 	for exists, want := range map[bool]string{true: "team/gone", false: ""} {
-		u := unowned{w.store, func(string) bool { return exists }}
+		u := owned(w.store, func(string) bool { return exists })()
 		if l, there := u.Live(key); !there || l.Sync != want {
 			t.Errorf("while it exists (%t) the mark is %q", exists, l.Sync)
 		}
 	}
-	var _ sync.Cluster = unowned{}
+}
+
+// TestAPlanAsksOnceForEachSecretSync holds that it does not cost more the more objects a SecretSync has, and that the next plan asks anew.
+func TestAPlanAsksOnceForEachSecretSync(t *testing.T) {
+	w := newWorld(t)
+	var asked []string
+	plan := owned(w.store, func(name string) bool { asked = append(asked, name); return true })
+	for range 2 {
+		u := plan()
+		for _, name := range []string{"a", "b", "c"} {
+			key := types.NamespacedName{Namespace: "prod", Name: name}
+			w.hands.put(key, "x", "y", "team/infra")
+			if l, _ := u.Live(key); l.Sync != "team/infra" {
+				t.Errorf("%s is %q's", name, l.Sync)
+			}
+		}
+	}
+	same(t, "asked for", asked, "team/infra", "team/infra")
+}
+
+func TestTheCacheKeepsNoStatusOfASecretSync(t *testing.T) {
+	o := &v1alpha1.SecretSync{ObjectMeta: metav1.ObjectMeta{Name: "infra", Generation: 3, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "x"}}}}
+	o.Spec.Source.URL, o.Status.Inventory = "https://git.example.com/infra", []v1alpha1.SyncInventory{{Namespace: "prod", Names: []string{"a"}}}
+	kept, err := withoutStatus(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := kept.(*v1alpha1.SecretSync); k.Status.Inventory != nil || k.ManagedFields != nil || k.Generation != 3 || k.Spec.Source.URL == "" {
+		t.Errorf("it keeps %+v", k)
+	}
 }

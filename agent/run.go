@@ -78,7 +78,10 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 	}
 	caches := cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject:         map[client.Object]cache.ByObject{&v1alpha1.GitSecret{}: {Transform: live.Transform}},
+		ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.GitSecret{}:  {Transform: live.Transform},
+			&v1alpha1.SecretSync{}: {Transform: withoutStatus},
+		},
 	}
 	for _, name := range cfg.Namespaces {
 		if caches.DefaultNamespaces == nil {
@@ -141,7 +144,7 @@ func add(ctx context.Context, mgr ctrl.Manager, cfg Config, recorder *audit.Reco
 	}
 	r := &syncs{
 		reader: mgr.GetAPIReader(), cluster: mgr.GetClient(), settings: cfg.Settings, credentials: creds, repos: repos,
-		live: unowned{store, existing(mgr.GetCache(), cfg.Namespaces)}, synced: synced, accounts: account, around: surroundingsOf(mgr.GetCache(), cfg), forges: forge.New,
+		live: owned(store, existing(mgr.GetCache(), cfg.Namespaces)), synced: synced, accounts: account, around: surroundingsOf(mgr.GetCache(), cfg), forges: forge.New,
 		memory: known, audit: log, metrics: counters, events: mgr.GetEventRecorder(fieldManager), room: rate.NewLimiter(rate.Every(eventEvery), eventBurst),
 		log: cfg.Log, now: cfg.Now, jitter: cfg.Jitter,
 	}
@@ -156,6 +159,14 @@ func add(ctx context.Context, mgr ctrl.Manager, cfg Config, recorder *audit.Reco
 		mgr.AddHealthzCheck("ping", func(*http.Request) error { return nil }),
 		mgr.AddReadyzCheck("audit", func(*http.Request) error { return recorder.Err() }),
 	)
+}
+
+// withoutStatus is the transform of the cache of SecretSyncs. Their status is read as it is stored, and its inventory may have thousands of names.
+func withoutStatus(obj any) (any, error) {
+	if o, ok := obj.(*v1alpha1.SecretSync); ok {
+		o.ManagedFields, o.Status = nil, v1alpha1.SecretSyncStatus{}
+	}
+	return obj, nil
 }
 
 // existing says whether a SecretSync, NAMESPACE/NAME, is there. Of one in a namespace that is not looked at that is taken for true.

@@ -30,10 +30,11 @@ type syncs struct {
 	settings    *settings.File
 	credentials credentials // nil: none
 	repos       *repositories
-	live        sync.Cluster
-	accounts    accounts
-	around      surroundings
-	forges      forges
+	// live gives what is in the cluster, to one plan.
+	live     func() sync.Cluster
+	accounts accounts
+	around   surroundings
+	forges   forges
 	// synced says that live has all that the cluster had at the start.
 	synced func() bool
 
