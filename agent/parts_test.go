@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 
 	"github.com/waxwing-io/waxwing/agent/forge"
 	"github.com/waxwing-io/waxwing/agent/settings"
@@ -215,5 +218,28 @@ func TestTheCacheKeepsNoStatusOfASecretSync(t *testing.T) {
 	}
 	if k := kept.(*v1alpha1.SecretSync); k.Status.Inventory != nil || k.ManagedFields != nil || k.Generation != 3 || k.Spec.Source.URL == "" {
 		t.Errorf("it keeps %+v", k)
+	}
+}
+
+// TestTheAPIServerIsNotAskedToCompress holds it for what the agent sends as itself: accounts are made from the same.
+func TestTheAPIServerIsNotAskedToCompress(t *testing.T) {
+	asked := make(chan string, 1)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.Header.Get("Accept-Encoding") }))
+	defer server.Close()
+	to, err := rest.HTTPClientFor(connection(Config{REST: &rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{Insecure: true}}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := to.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got := <-asked; got != "" {
+		t.Errorf("it is asked for %s", got)
 	}
 }

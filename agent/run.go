@@ -89,11 +89,7 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 		}
 		caches.DefaultNamespaces[name] = cache.Config{}
 	}
-	to := rest.CopyConfig(cfg.REST)
-	to.QPS = -1
-	to.UserAgent = "waxwing-agent/" + cfg.Version
-	to.WarningHandler = rest.NoWarnings{}
-	mgr, err := ctrl.NewManager(to, ctrl.Options{
+	mgr, err := ctrl.NewManager(connection(cfg), ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        logger,
 		Cache:                         caches,
@@ -112,6 +108,16 @@ func newManager(cfg Config, logger logr.Logger) (ctrl.Manager, error) {
 		return nil, fmt.Errorf("setting up: %w", unknownKind(err))
 	}
 	return mgr, nil
+}
+
+// connection is how the API server is asked, by the agent and by the accounts that it is.
+func connection(cfg Config) *rest.Config {
+	to := rest.CopyConfig(cfg.REST)
+	to.QPS = -1
+	to.DisableCompression = true // compressing each event of sealed values takes the API server longer than sending them
+	to.UserAgent = "waxwing-agent/" + cfg.Version
+	to.WarningHandler = rest.NoWarnings{}
+	return to
 }
 
 // unknownKind says what to do about a cluster without Waxwing's kinds.

@@ -35,7 +35,7 @@ func Seen(o *v1alpha1.GitSecret) Live {
 // Digests are those of an object that has these labels and annotations, as desired.Object has them.
 func Digests(labels, annotations map[string]string, spec *seal.Spec) (all, sealed string) {
 	m := desired.Manifest{Metadata: desired.Metadata{Labels: labels, Annotations: annotations}, Spec: spec}
-	return m.Digest(), m.SpecDigest()
+	return m.Digests()
 }
 
 // only gives the entries with certain keys; nil where there are none.
