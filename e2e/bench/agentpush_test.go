@@ -37,7 +37,7 @@ func BenchmarkAgentPush(b *testing.B) {
 	b.ReportMetric(0, "ns/op") // the time of a whole comparison says nothing
 	n := pushes()
 	ours, theirs := w.repository(b, "ours", w.team, n), w.repository(b, "theirs", w.plain, n)
-	w.start(b)
+	ctl := w.start(b)
 	agent := w.startAgent(b)
 	synced := w.applied(b, ours.Head("main"))
 	w.follow(b, ours)
@@ -55,14 +55,15 @@ func BenchmarkAgentPush(b *testing.B) {
 		other = append(other, w.timePush(b, theirs, w.plain, i, value, func() { plain.pull(b) }))
 	}
 	spent, requests := agent.spent()-beganCPU, w.served(b)
-	peak := agent.memory(b, "VmHWM")
+	peak, looks := agent.memory(b, "VmHWM"), agent.metrics(b).sum("controller_runtime_reconcile_total", `controller="secretsync"`)
+	w.end(b, agent, ctl)
 
 	report(b, fmt.Sprintf("%d of %d objects changed in Git one by one, from the end of the push until the Secret has the value (aim: p99 2 s)", n, n),
 		row{what: "webhook to the agent, p50", ours: quantile(mine, 0.5), baseline: "git fetch, diff, show, one server-side apply", theirs: quantile(other, 0.5)},
 		row{what: "webhook to the agent, p99", ours: quantile(mine, 0.99), baseline: "git fetch, diff, show, one server-side apply", theirs: quantile(other, 0.99)},
 		row{what: "webhook to the agent, slowest", ours: slices.Max(mine), baseline: "git fetch, diff, show, one server-side apply", theirs: slices.Max(other)})
 	fmt.Printf("  %-32s %10s; %.2f looks; peak resident memory %.0f MiB\n", "the agent's CPU time a push", (spent / time.Duration(n)).Round(10*time.Microsecond),
-		agent.metrics(b).sum("controller_runtime_reconcile_total", `controller="secretsync"`)/float64(n), peak)
+		looks/float64(n), peak)
 	fmt.Printf("  %-32s %s\n", "writes of both, and the controller", requests.writesSince(before))
 }
 

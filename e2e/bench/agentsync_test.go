@@ -42,6 +42,7 @@ func BenchmarkAgentSync(b *testing.B) {
 	after := w.served(b)
 	again := w.spend(b, os.Getpid(), func() { plain.folder(b, theirs.Work, 0, n) })
 	last := w.served(b)
+	w.end(b, run)
 	report(b, fmt.Sprintf("One of %d files changed, from the webhook until the status of the SecretSync says so", n),
 		row{what: "time", ours: one.took, baseline: "a server-side apply of all files, 16 at a time", theirs: again.took},
 		row{what: "CPU time, with the control plane", ours: one.process + one.cluster, baseline: "a server-side apply of all files, 16 at a time", theirs: again.process + again.cluster},

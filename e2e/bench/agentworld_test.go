@@ -72,6 +72,18 @@ func (w *agentWorld) startAgent(b *testing.B) *controller {
 	return run
 }
 
+// end stops programs and takes away what they had to do with, so that the next benchmark's do not look at it.
+func (w *agentWorld) end(b *testing.B, running ...*controller) {
+	b.Helper()
+	for _, run := range running {
+		run.Kill()
+	}
+	if err := w.kube.DeleteAllOf(b.Context(), &v1alpha1.SecretSync{}, client.InNamespace(w.team)); err != nil {
+		b.Fatal(err)
+	}
+	w.removeAll(b, w.team, w.plain)
+}
+
 func freeAddress(b *testing.B) string {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
