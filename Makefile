@@ -93,7 +93,7 @@ image: ## build the images of controller and agent for amd64 and arm64 into dist
 .PHONY: bench
 bench: tools ## print every measured figure as a ratio to a named baseline of the same run
 	@go run ./e2e/tools/fetch kubeseal rsabench sops >/dev/null
-	@go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./e2e/bench
+	@go test -run '^$$' -bench . -benchtime 1x -timeout 90m ./e2e/bench
 
 # Some ten minutes on two cores; another number of kills with KILLS, a seed with WAXWING_AUDIT_SEED.
 KILLS ?= 1000

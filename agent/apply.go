@@ -21,14 +21,14 @@ import (
 func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state, rep *report) error {
 	t := st.taken
 	in := sync.Input{
-		Sync: keyOf(o).String(), Set: t.set, Fetched: t.at, Inventory: inventoried(o.Status.Inventory), Cluster: r.live, Prune: o.Spec.Prune, Now: r.now(), Asked: rep.askedNow,
+		Sync: keyOf(o).String(), Set: t.set, Fetched: t.at, Inventory: inventoried(o.Status.Inventory), Cluster: r.live(), Prune: o.Spec.Prune, Now: r.now(), Asked: rep.askedNow,
 	}
 	if st.failed != nil {
 		in.Doubt = st.failed.message
 	}
 	p := st.plan.Decide(in)
 	rep.plan, rep.refused = &p, sorted(t.set.Refused, p.Denied)
-	rep.strays = sync.Strays(in.Sync, r.marked(in.Sync), p.Inventory, r.live)
+	rep.strays = sync.Strays(in.Sync, r.marked(in.Sync), p.Inventory, in.Cluster)
 	if err := fits(o, p.Inventory); err != nil {
 		rep.outcome, rep.plan = failure(err), nil
 		return nil

@@ -43,6 +43,7 @@ func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Se
 	}
 	took := r.now().Sub(began)
 	st.slow = took >= slowLook
+	st.paced(took)
 	r.metrics.fetched(took, err)
 	if err != nil {
 		out := failure(err)

@@ -77,16 +77,21 @@ func TestAHookWakesThoseThatItIsFor(t *testing.T) {
 	}
 }
 
-func TestHooksWakeOnceASecond(t *testing.T) {
-	s, now := &state{}, time.Now()
-	if after := s.wake(now); after != 0 || !s.takeWake() {
-		t.Errorf("the first waits for %s", after)
-	}
-	if after := s.wake(now.Add(400 * time.Millisecond)); after != 600*time.Millisecond || !s.takeWake() {
-		t.Errorf("the second waits for %s", after)
-	}
-	if after := s.wake(now.Add(time.Second)); after != 0 {
-		t.Errorf("the third waits for %s", after)
+func TestHooksWakeAsOftenAsFetchesLetThem(t *testing.T) {
+	for took, pace := range map[time.Duration]time.Duration{
+		0: 200 * time.Millisecond, 30 * time.Millisecond: 200 * time.Millisecond, 150 * time.Millisecond: 300 * time.Millisecond, time.Minute: time.Second,
+	} {
+		s, now := &state{}, time.Now()
+		s.paced(took)
+		if after := s.wake(now); after != 0 || !s.takeWake() {
+			t.Errorf("a fetch takes %s: the first waits for %s", took, after)
+		}
+		if after := s.wake(now.Add(50 * time.Millisecond)); after != pace-50*time.Millisecond || !s.takeWake() {
+			t.Errorf("a fetch takes %s: the second waits for %s", took, after)
+		}
+		if after := s.wake(now.Add(pace)); after != 0 {
+			t.Errorf("a fetch takes %s: the third waits for %s", took, after)
+		}
 	}
 }
 

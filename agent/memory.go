@@ -12,8 +12,8 @@ import (
 	"github.com/waxwing-io/waxwing/agent/sync"
 )
 
-// wakeEvery is how often a SecretSync is woken by webhooks at the most.
-const wakeEvery = time.Second
+// wakeEvery is how often a SecretSync is woken by webhooks at the most, and wakeRarely where fetches take their time: a server is asked no more than half of it.
+const wakeEvery, wakeRarely = 200 * time.Millisecond, time.Second
 
 // taken is what a good fetch has brought.
 type taken struct {
@@ -58,6 +58,7 @@ type state struct {
 	// offers says that the cluster has something for Git that it had not.
 	offers bool
 	wakes  time.Time                         // when it was woken last
+	pace   time.Duration                     // how long after that it is woken again
 	wants  map[types.NamespacedName]struct{} // the objects of taken
 }
 
@@ -101,11 +102,18 @@ func (s *state) wake(now time.Time) (after time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.woken = true
-	if next := s.wakes.Add(wakeEvery); now.Before(next) {
+	if next := s.wakes.Add(max(s.pace, wakeEvery)); now.Before(next) {
 		return next.Sub(now)
 	}
 	s.wakes = now
 	return 0
+}
+
+// paced has webhooks wake it as often as a fetch that took so long lets them.
+func (s *state) paced(took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pace = min(2*took, wakeRarely)
 }
 
 // ask has the repository asked at the next look.

@@ -12,7 +12,7 @@ import (
 func (r *syncs) observe(st *state, rep *report) {
 	t := st.taken
 	rep.refused = sorted(t.set.Refused)
-	now := sync.Observe(t.set, r.live)
+	now := sync.Observe(t.set, r.live())
 	if now.All() || len(t.set.Objects) == 0 {
 		rep.outcome = outcome{Synced, summary(t, rep)}
 		rep.applied = revision(t.place, t.commit, r.now())
@@ -22,7 +22,7 @@ func (r *syncs) observe(st *state, rep *report) {
 	rep.outcome = outcome{NotApplied, fmt.Sprintf("%d of %d objects are not as in %s@sha1:%s yet: %s",
 		len(now.Other)+len(now.Absent), len(t.set.Objects), placeName(t.place), short(t.commit.ID), firstOf(now))}
 	for _, before := range st.seen { // the newest first
-		if sync.Observe(before.set, r.live).All() {
+		if sync.Observe(before.set, r.live()).All() {
 			rep.applied = revision(before.place, before.commit, r.now())
 			rep.applied.Signer = before.signer
 			return
@@ -41,7 +41,23 @@ func firstOf(o sync.Observation) string {
 	return first(o.Other, "another")
 }
 
-// unowned is what is in the cluster, where the mark of a SecretSync that is not there any more counts as none: what it has left behind is nobody's.
+// owned gives what is in the cluster to one plan after the other, where the mark of a SecretSync that is not there any more counts as none: what it has left behind is
+// nobody's. For one plan it is asked once for each SecretSync whether it is there, however many objects it has.
+func owned(all sync.Cluster, exists func(secretSync string) bool) func() sync.Cluster {
+	return func() sync.Cluster {
+		known := map[string]bool{}
+		return unowned{all, func(name string) bool {
+			there, asked := known[name]
+			if !asked {
+				there = exists(name)
+				known[name] = there
+			}
+			return there
+		}}
+	}
+}
+
+// unowned is what is in the cluster, for one goroutine.
 type unowned struct {
 	sync.Cluster
 	exists func(secretSync string) bool

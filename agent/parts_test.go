@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,11 +11,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 
 	"github.com/waxwing-io/waxwing/agent/forge"
 	"github.com/waxwing-io/waxwing/agent/settings"
 	"github.com/waxwing-io/waxwing/agent/source"
-	"github.com/waxwing-io/waxwing/agent/sync"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
@@ -195,10 +197,50 @@ func TestWhatAGoneSecretSyncHasLeftIsNobodys(t *testing.T) {
 	key := types.NamespacedName{Namespace: "prod", Name: "a"}
 	w.hands.put(key, "x", "y", "team/gone")
 	for exists, want := range map[bool]string{true: "team/gone", false: ""} {
-		u := unowned{w.store, func(string) bool { return exists }}
+		u := owned(w.store, func(string) bool { return exists })()
 		if l, there := u.Live(key); !there || l.Sync != want {
 			t.Errorf("while it exists (%t) the mark is %q", exists, l.Sync)
 		}
 	}
-	var _ sync.Cluster = unowned{}
+}
+
+// TestAPlanAsksOnceForEachSecretSync holds that it does not cost more the more objects a SecretSync has, and that the next plan asks anew.
+func TestAPlanAsksOnceForEachSecretSync(t *testing.T) {
+	w := newWorld(t)
+	var asked []string
+	plan := owned(w.store, func(name string) bool { asked = append(asked, name); return true })
+	for range 2 {
+		u := plan()
+		for _, name := range []string{"a", "b", "c"} {
+			key := types.NamespacedName{Namespace: "prod", Name: name}
+			w.hands.put(key, "x", "y", "team/infra")
+			if l, _ := u.Live(key); l.Sync != "team/infra" {
+				t.Errorf("%s is %q's", name, l.Sync)
+			}
+		}
+	}
+	same(t, "asked for", asked, "team/infra", "team/infra")
+}
+
+// TestTheAPIServerIsNotAskedToCompress holds it for what the agent sends as itself: accounts are made from the same.
+func TestTheAPIServerIsNotAskedToCompress(t *testing.T) {
+	asked := make(chan string, 1)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.Header.Get("Accept-Encoding") }))
+	defer server.Close()
+	to, err := rest.HTTPClientFor(connection(Config{REST: &rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{Insecure: true}}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := to.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got := <-asked; got != "" {
+		t.Errorf("it is asked for %s", got)
+	}
 }

@@ -62,7 +62,7 @@ func (r *syncs) deleted(ctx context.Context, o *v1alpha1.SecretSync, conf *setti
 // retire deletes all objects of a SecretSync. done says that none is left.
 func (r *syncs) retire(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state) (done bool, out outcome) {
 	inventory := inventoried(o.Status.Inventory)
-	now, left := sync.Retire(keyOf(o).String(), inventory, r.live)
+	now, left := sync.Retire(keyOf(o).String(), inventory, r.live())
 	if len(now)+len(left) == 0 {
 		return true, outcome{}
 	}
@@ -79,7 +79,7 @@ func (r *syncs) retire(ctx context.Context, o *v1alpha1.SecretSync, conf *settin
 			return false, outcome{DeletionFailed, fmt.Sprintf("%s cannot be deleted: %s; with spec.deletionPolicy Retain it stays", res.Key, describe(res.Failure))}
 		}
 	}
-	_, left = sync.Retire(keyOf(o).String(), inventory, r.live)
+	_, left = sync.Retire(keyOf(o).String(), inventory, r.live())
 	if len(left) > 0 {
 		return false, outcome{DeletionFailed, fmt.Sprintf("%d objects are not gone yet; the first: %s", len(left), left[0])}
 	}

@@ -94,11 +94,7 @@ func newManager(cfg Config, logger logr.Logger, room *live.Room) (ctrl.Manager, 
 		}
 		caches.DefaultNamespaces[name] = cache.Config{}
 	}
-	to := rest.CopyConfig(cfg.REST)
-	to.QPS = -1
-	to.UserAgent = "waxwing-agent/" + cfg.Version
-	to.WarningHandler = rest.NoWarnings{}
-	mgr, err := ctrl.NewManager(to, ctrl.Options{
+	mgr, err := ctrl.NewManager(connection(cfg), ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        logger,
 		Cache:                         caches,
@@ -117,6 +113,16 @@ func newManager(cfg Config, logger logr.Logger, room *live.Room) (ctrl.Manager, 
 		return nil, fmt.Errorf("setting up: %w", unknownKind(err))
 	}
 	return mgr, nil
+}
+
+// connection is how the API server is asked, by the agent and by the accounts that it is.
+func connection(cfg Config) *rest.Config {
+	to := rest.CopyConfig(cfg.REST)
+	to.QPS = -1
+	to.DisableCompression = true // compressing each event of sealed values takes the API server longer than sending them
+	to.UserAgent = "waxwing-agent/" + cfg.Version
+	to.WarningHandler = rest.NoWarnings{}
+	return to
 }
 
 // unknownKind says what to do about a cluster without Waxwing's kinds.
@@ -150,7 +156,7 @@ func add(ctx context.Context, mgr ctrl.Manager, cfg Config, recorder *audit.Reco
 	}
 	r := &syncs{
 		reader: mgr.GetAPIReader(), cluster: mgr.GetClient(), settings: cfg.Settings, credentials: creds, repos: repos,
-		live: unowned{store, existing(mgr.GetCache(), cfg.Namespaces)}, marked: store.Marked, synced: synced, accounts: account, around: surroundingsOf(mgr.GetCache(), mgr.GetAPIReader(), store, cfg), forges: forge.New,
+		live: owned(store, existing(mgr.GetCache(), cfg.Namespaces)), marked: store.Marked, synced: synced, accounts: account, around: surroundingsOf(mgr.GetCache(), mgr.GetAPIReader(), store, cfg), forges: forge.New,
 		memory: known, audit: log, metrics: counters, events: mgr.GetEventRecorder(fieldManager), room: rate.NewLimiter(rate.Every(eventEvery), eventBurst), lane: newLane(cfg.Workers),
 		log: cfg.Log, now: cfg.Now, jitter: cfg.Jitter,
 	}

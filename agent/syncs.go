@@ -31,7 +31,8 @@ type syncs struct {
 	settings    *settings.File
 	credentials credentials // nil: none
 	repos       *repositories
-	live        sync.Cluster
+	// live gives what is in the cluster, to one plan.
+	live func() sync.Cluster
 	// marked are the objects with the mark of a SecretSync, NAMESPACE/NAME, in no order.
 	marked   func(sync string) []types.NamespacedName
 	accounts accounts

@@ -99,7 +99,7 @@ func newWorld(t *testing.T, change ...func(*v1alpha1.SecretSync)) *world {
 		t.Fatal(err)
 	}
 	w.syncs = &syncs{
-		reader: w.kube, cluster: w.kube, settings: conf, repos: repos, live: w.store, marked: w.store.Marked, synced: func() bool { return true },
+		reader: w.kube, cluster: w.kube, settings: conf, repos: repos, live: func() sync.Cluster { return w.store }, marked: w.store.Marked, synced: func() bool { return true },
 		accounts: func(string, types.NamespacedName) (hands, error) { return w.hands, nil },
 		memory:   newMemory(newReader), audit: w.log, metrics: counters, events: w.events, room: rate.NewLimiter(rate.Inf, 1), lane: newLane(2),
 		log: slog.New(slog.DiscardHandler), now: w.now, jitter: func() float64 { return 0 },

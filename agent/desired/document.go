@@ -125,12 +125,8 @@ func (l *looker) sealed(d *manifest.Doc, n int, text span) {
 
 // object is what is kept of a GitSecret.
 func (m *Manifest) object() Object {
-	all, spec := m.Digests()
-	o := Object{
-		Key:    types.NamespacedName{Namespace: m.Metadata.Namespace, Name: m.Metadata.Name},
-		Digest: all, SpecDigest: spec,
-		Envelopes: map[string]string{},
-	}
+	o := Object{Key: types.NamespacedName{Namespace: m.Metadata.Namespace, Name: m.Metadata.Name}, Envelopes: map[string]string{}}
+	o.Digest, o.SpecDigest = m.Digests()
 	keys := map[string]bool{}
 	for _, id := range m.Spec.Referenced() {
 		e := m.Spec.Envelopes[id]

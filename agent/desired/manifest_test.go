@@ -129,3 +129,16 @@ func TestManifestsOfManyDocuments(t *testing.T) {
 		t.Error("what is not there any more is given")
 	}
 }
+
+// TestLabelsAreReadHoweverTheyAreWritten has a file hide the word, which is looked for before the labels are read.
+func TestLabelsAreReadHoweverTheyAreWritten(t *testing.T) {
+	o := newSealer(t).object("prod", "db")
+	none := newCommit().with("x.json", jsonOf(t, o)).wants(t).Objects[0].Digest
+	o["metadata"].(map[string]any)["labels"] = map[string]any{"app": "db"}
+	plain := jsonOf(t, o)
+	want := newCommit().with("x.json", plain).wants(t).Objects[0].Digest
+	hidden := newCommit().with("x.json", strings.Replace(plain, `"labels"`, `"l\u0061bels"`, 1)).wants(t).Objects[0].Digest
+	if want == none || hidden != want {
+		t.Errorf("without labels %s, with %s, hidden %s", none, want, hidden)
+	}
+}
