@@ -198,7 +198,7 @@ func excuses() map[string]string {
 		"agent.syncs.setFinalizers -> " + client + "Writer.Patch":            "the object is a SecretSync, its finalizers alone",
 		// The agent's keys are credentials of Git. None of them opens anything, and what they sign or are shown for is public, or told by the record of the push.
 		"agent.syncs.signingKey -> golang.org/x/crypto/ssh.ParsePrivateKey": "the key signs the agent's commits",
-		"agent.syncs.signers -> golang.org/x/crypto/ssh.Signer.PublicKey":   "the key signs the agent's commits, and it is its public half",
+		"agent.syncs.verifier -> golang.org/x/crypto/ssh.Signer.PublicKey":  "the key signs the agent's commits, and it is its public half",
 		"agent/source.write -> github.com/hiddeco/sshsig.Sign":              "the key signs the agent's commits, each within the intent of its push (agent/writeback.Log)",
 		"agent/writeback.Remote.Push -> agent/writeback.Repository.Commit":  "the key signs the agent's commits, each within the intent of its push (agent/writeback.Log)",
 		"agent/source.sshConfig -> golang.org/x/crypto/ssh.ParsePrivateKey": "the key logs in to a Git server",
