@@ -28,7 +28,7 @@ func intervalOf(o *v1alpha1.SecretSync) time.Duration {
 
 // isDue says whether the repository is to be asked now.
 func (s *state) isDue(o *v1alpha1.SecretSync, now time.Time) bool {
-	woken := s.takeWake()
+	woken := s.takeWake(now)
 	return woken || (s.taken == nil && s.failed == nil) || s.generation != o.Generation || s.asked != o.Annotations[v1alpha1.AnnotationSyncNow] || !now.Before(s.due)
 }
 

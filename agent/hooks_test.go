@@ -67,7 +67,7 @@ func TestAHookWakesThoseThatItIsFor(t *testing.T) {
 			h.wake(c.credentials, c.addresses)
 			var woken []string
 			for _, each := range []string{"app", "open", "other", "web"} {
-				if known.known(types.NamespacedName{Namespace: "team", Name: each}).takeWake() {
+				if known.known(types.NamespacedName{Namespace: "team", Name: each}).takeWake(time.Now()) {
 					woken = append(woken, each)
 				}
 			}
@@ -77,15 +77,34 @@ func TestAHookWakesThoseThatItIsFor(t *testing.T) {
 }
 
 func TestHooksWakeOnceASecond(t *testing.T) {
-	s, now := &state{}, time.Now()
-	if after := s.wake(now); after != 0 || !s.takeWake() {
-		t.Errorf("the first waits for %s", after)
+	s, began := &state{}, time.Now()
+	for _, c := range []struct {
+		at, after time.Duration // -1: no hook comes
+		due       bool
+	}{
+		{0, 0, true},
+		{400 * time.Millisecond, 600 * time.Millisecond, false},
+		{700 * time.Millisecond, -1, false}, // a look for something else is none for the hook
+		{900 * time.Millisecond, 100 * time.Millisecond, false},
+		{time.Second, -1, true},
+		{time.Second, -1, false},
+		{1100 * time.Millisecond, 900 * time.Millisecond, false},
+		{2 * time.Second, -1, true},
+		{3 * time.Second, 0, true},
+	} {
+		now := began.Add(c.at)
+		if c.after >= 0 {
+			if after := s.wake(now); after != c.after {
+				t.Errorf("after %s a hook waits for %s, not %s", c.at, after, c.after)
+			}
+		}
+		if due := s.takeWake(now); due != c.due {
+			t.Errorf("after %s it is due: %t", c.at, due)
+		}
 	}
-	if after := s.wake(now.Add(400 * time.Millisecond)); after != 600*time.Millisecond || !s.takeWake() {
-		t.Errorf("the second waits for %s", after)
-	}
-	if after := s.wake(now.Add(time.Second)); after != 0 {
-		t.Errorf("the third waits for %s", after)
+	s.wake(began.Add(3100 * time.Millisecond))
+	if s.ask(); !s.takeWake(began.Add(3200 * time.Millisecond)) {
+		t.Error("what the agent asks for itself waits")
 	}
 }
 

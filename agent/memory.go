@@ -51,11 +51,12 @@ type state struct {
 	// written is what is remembered of what was put into Git.
 	written written
 
-	mu    gosync.Mutex
-	woken bool
+	mu gosync.Mutex
+	// woken asks for a fetch, hooked for one at wakes, which may be to come.
+	woken, hooked bool
+	wakes         time.Time
 	// offers says that the cluster has something for Git that it had not.
 	offers bool
-	wakes  time.Time                         // when it was woken last
 	wants  map[types.NamespacedName]struct{} // the objects of taken
 }
 
@@ -94,16 +95,19 @@ func (s *state) concerns(key types.NamespacedName) bool {
 	return has
 }
 
-// wake asks for a fetch; false: it was a moment ago, and after says how long it has to wait.
+// wake asks for a fetch for a webhook, and says after which time it is: no two of them are less than wakeEvery apart, whoever sends one again and again.
 func (s *state) wake(now time.Time) (after time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.woken = true
-	if next := s.wakes.Add(wakeEvery); now.Before(next) {
-		return next.Sub(now)
+	s.hooked = true
+	switch next := s.wakes.Add(wakeEvery); {
+	case now.Before(s.wakes): // one is to come
+	case now.Before(next):
+		s.wakes = next
+	default:
+		s.wakes = now
 	}
-	s.wakes = now
-	return 0
+	return s.wakes.Sub(now)
 }
 
 // ask has the repository asked at the next look.
@@ -113,12 +117,13 @@ func (s *state) ask() {
 	s.woken = true
 }
 
-// takeWake says whether a fetch was asked for.
-func (s *state) takeWake() bool {
+// takeWake says whether a fetch was asked for, and is to be now.
+func (s *state) takeWake(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	woken := s.woken
-	s.woken = false
+	hooked := s.hooked && !now.Before(s.wakes)
+	woken := s.woken || hooked
+	s.woken, s.hooked = false, s.hooked && !hooked
 	return woken
 }
 
