@@ -136,7 +136,6 @@ func TestACredentialThatEndsIsReplacedInPlace(t *testing.T) {
 		t.Errorf("an end is told of that nobody has named: %v", err)
 	}
 	w.shows(w.ofSync("sync_ready"), 1)
-	last := w.counted(w.ofSync("sync_last_success_timestamp_seconds"))
 	ended := time.Now().Add(-time.Minute).Truncate(time.Second).UTC()
 	w.configure(map[string]string{"expires": ended.Format(time.RFC3339) + "\n"})
 	w.shows(expiry, float64(ended.Unix()))
@@ -150,8 +149,10 @@ func TestACredentialThatEndsIsReplacedInPlace(t *testing.T) {
 	if n := w.counted(rejected); n < 1 {
 		t.Errorf("%g fetches were counted whose credentials were not taken", n)
 	}
-	if now := w.counted(w.ofSync("sync_last_success_timestamp_seconds")); now != last {
-		t.Errorf("the last success is at %g, and was at %g", now, last)
+	last := w.counted(w.ofSync("sync_last_success_timestamp_seconds"))
+	w.askNow()
+	if now := w.counted(w.ofSync("sync_last_success_timestamp_seconds")); now != last || now == 0 {
+		t.Errorf("the last success is at %f, and was at %f", now, last)
 	}
 	w.stay(before)
 
