@@ -29,12 +29,12 @@ func intervalOf(o *v1alpha1.SecretSync) time.Duration {
 
 // isDue says whether the repository is to be asked now.
 func (s *state) isDue(o *v1alpha1.SecretSync, now time.Time) bool {
-	return s.isWoken() || (s.taken == nil && s.failed == nil) || s.generation != o.Generation || s.asked != o.Annotations[v1alpha1.AnnotationSyncNow] || !now.Before(s.due)
+	return s.isWoken(now) || (s.taken == nil && s.failed == nil) || s.generation != o.Generation || s.asked != o.Annotations[v1alpha1.AnnotationSyncNow] || !now.Before(s.due)
 }
 
 // pull asks the repository for what it has now, and remembers what came of it. fetched is what it had, also if that is not taken.
 func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (fetched *v1alpha1.SyncRevision) {
-	_ = st.takeWake()
+	_ = st.takeWake(r.now())
 	st.generation, st.asked = o.Generation, o.Annotations[v1alpha1.AnnotationSyncNow]
 	began := r.now()
 	got, fetched, err := r.fetch(ctx, o, s, st)

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ func TestWhatIsSaidOfWriteBack(t *testing.T) {
 		"it is to be merged":  {writeback.Report{Found: due}, v1alpha1.WriteBackStatus{PullRequest: "https://git.example.com/team/app/pulls/1"}, nil, metav1.ConditionFalse, "PullRequestOpen"},
 		"something is wrong":  {writeback.Report{Found: due, Messages: []string{"pins differ"}}, v1alpha1.WriteBackStatus{}, nil, metav1.ConditionFalse, "NotWritten"},
 		"the branch is not":   {writeback.Report{}, v1alpha1.WriteBackStatus{}, &source.Error{Reason: source.BranchProtected, Msg: "protected"}, metav1.ConditionFalse, "BranchProtected"},
+		"others push always":  {writeback.Report{Found: due}, v1alpha1.WriteBackStatus{}, fmt.Errorf("main: %w", writeback.ErrBusy), metav1.ConditionFalse, "PushRejected"},
 		"something else":      {writeback.Report{}, v1alpha1.WriteBackStatus{}, errors.New("x"), metav1.ConditionFalse, "FetchFailed"},
 		"it was pushed":       {writeback.Report{Found: due, Pushed: []source.Commit{{}}}, v1alpha1.WriteBackStatus{}, nil, metav1.ConditionTrue, "NothingDue"},
 		"nothing was read":    {writeback.Report{}, v1alpha1.WriteBackStatus{}, nil, metav1.ConditionTrue, "NothingDue"},

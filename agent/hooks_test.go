@@ -68,7 +68,7 @@ func TestAHookWakesThoseThatItIsFor(t *testing.T) {
 			h.wake(c.credentials, c.addresses)
 			var woken []string
 			for _, each := range []string{"app", "open", "other", "web"} {
-				if known.known(types.NamespacedName{Namespace: "team", Name: each}).takeWake() {
+				if known.known(types.NamespacedName{Namespace: "team", Name: each}).takeWake(time.Now()) {
 					woken = append(woken, each)
 				}
 			}
@@ -83,15 +83,48 @@ func TestHooksWakeAsOftenAsFetchesLetThem(t *testing.T) {
 	} {
 		s, now := &state{}, time.Now()
 		s.paced(took)
-		if after := s.wake(now); after != 0 || !s.takeWake() {
+		if after := s.wake(now); after != 0 || !s.takeWake(now) {
 			t.Errorf("a fetch takes %s: the first waits for %s", took, after)
 		}
-		if after := s.wake(now.Add(50 * time.Millisecond)); after != pace-50*time.Millisecond || !s.takeWake() {
+		if after := s.wake(now.Add(50 * time.Millisecond)); after != pace-50*time.Millisecond || s.takeWake(now.Add(pace-1)) || !s.takeWake(now.Add(pace)) {
 			t.Errorf("a fetch takes %s: the second waits for %s", took, after)
 		}
-		if after := s.wake(now.Add(pace)); after != 0 {
+		if after := s.wake(now.Add(2 * pace)); after != 0 {
 			t.Errorf("a fetch takes %s: the third waits for %s", took, after)
 		}
+	}
+}
+
+func TestALookForSomethingElseIsNoneForAHook(t *testing.T) {
+	s, began := &state{}, time.Now()
+	s.paced(time.Minute)
+	for _, c := range []struct {
+		at, after time.Duration // -1: no hook comes
+		due       bool
+	}{
+		{0, 0, true},
+		{400 * time.Millisecond, 600 * time.Millisecond, false},
+		{700 * time.Millisecond, -1, false}, // a look for something else is none for the hook
+		{900 * time.Millisecond, 100 * time.Millisecond, false},
+		{time.Second, -1, true},
+		{time.Second, -1, false},
+		{1100 * time.Millisecond, 900 * time.Millisecond, false},
+		{2 * time.Second, -1, true},
+		{3 * time.Second, 0, true},
+	} {
+		now := began.Add(c.at)
+		if c.after >= 0 {
+			if after := s.wake(now); after != c.after {
+				t.Errorf("after %s a hook waits for %s, not %s", c.at, after, c.after)
+			}
+		}
+		if due := s.takeWake(now); due != c.due {
+			t.Errorf("after %s it is due: %t", c.at, due)
+		}
+	}
+	s.wake(began.Add(3100 * time.Millisecond))
+	if s.ask(); !s.takeWake(began.Add(3200 * time.Millisecond)) {
+		t.Error("what the agent asks for itself waits")
 	}
 }
 

@@ -53,12 +53,13 @@ type state struct {
 	// written is what is remembered of what was put into Git.
 	written written
 
-	mu    gosync.Mutex
-	woken bool
+	mu gosync.Mutex
+	// woken asks for a fetch, hooked for one at wakes, which may be to come.
+	woken, hooked bool
+	wakes         time.Time
 	// offers says that the cluster has something for Git that it had not.
 	offers bool
-	wakes  time.Time                         // when it was woken last
-	pace   time.Duration                     // how long after that it is woken again
+	pace   time.Duration                     // how long after wakes it is woken again
 	wants  map[types.NamespacedName]struct{} // the objects of taken
 }
 
@@ -97,16 +98,19 @@ func (s *state) concerns(key types.NamespacedName) bool {
 	return has
 }
 
-// wake asks for a fetch; false: it was a moment ago, and after says how long it has to wait.
+// wake asks for a fetch for a webhook, and says after which time it is: no two of them are less than wakeEvery apart, whoever sends one again and again.
 func (s *state) wake(now time.Time) (after time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.woken = true
-	if next := s.wakes.Add(max(s.pace, wakeEvery)); now.Before(next) {
-		return next.Sub(now)
+	s.hooked = true
+	switch next := s.wakes.Add(max(s.pace, wakeEvery)); {
+	case now.Before(s.wakes): // one is to come
+	case now.Before(next):
+		s.wakes = next
+	default:
+		s.wakes = now
 	}
-	s.wakes = now
-	return 0
+	return s.wakes.Sub(now)
 }
 
 // paced has webhooks wake it as often as a fetch that took so long lets them.
@@ -123,18 +127,22 @@ func (s *state) ask() {
 	s.woken = true
 }
 
-func (s *state) isWoken() bool {
+// isWoken says whether a fetch was asked for, and is to be now.
+func (s *state) isWoken(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.woken
+	return s.woken || s.isHooked(now)
 }
 
-// takeWake says whether a fetch was asked for. What asks for one from now on asks for another.
-func (s *state) takeWake() bool {
+func (s *state) isHooked(now time.Time) bool { return s.hooked && !now.Before(s.wakes) }
+
+// takeWake says the same, and what asks for one from now on asks for another.
+func (s *state) takeWake(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	woken := s.woken
-	s.woken = false
+	hooked := s.isHooked(now)
+	woken := s.woken || hooked
+	s.woken, s.hooked = false, s.hooked && !hooked
 	return woken
 }
 

@@ -174,10 +174,10 @@ func (w *Writer) fits(ctx context.Context, c source.Commit, more, want map[strin
 // ensureEvery is how often a pull request that should be there is looked after.
 const ensureEvery = 10 * time.Minute
 
-// ensured is a pull request that was looked after.
+// ensured is a pull request that was looked after, while this was due.
 type ensured struct {
-	commit, body, url string
-	at                time.Time
+	commit, body, due, url string
+	at                     time.Time
 }
 
 // ensure has a pull request for the own branch while it has something that the followed branch lacks.
@@ -191,7 +191,8 @@ func (w *Writer) ensure(ctx context.Context, b standing, r *Report) error {
 	}
 	pr := forge.PullRequest{Head: r.Branch, Base: w.Source.Branch, Title: title(b.more), Body: w.body(b.more, r.Found)}
 	now, last := w.Now(), w.ensured
-	if last.commit == b.tip.ID && last.body == pr.Body && now.Sub(last.at) < ensureEvery {
+	// Where something else is due than then, as after a merge that has squashed it, the forge knows more.
+	if last.commit == b.tip.ID && last.body == pr.Body && last.due == r.Found.Digest && now.Sub(last.at) < ensureEvery {
 		r.PullRequest = last.url
 		return nil
 	}
@@ -202,7 +203,7 @@ func (w *Writer) ensure(ctx context.Context, b standing, r *Report) error {
 	if url == "" && len(r.Found.Due) > 0 {
 		r.Messages = append(r.Messages, "the pull request was closed: what is due is not merged")
 	}
-	w.ensured = ensured{b.tip.ID, pr.Body, url, now}
+	w.ensured = ensured{b.tip.ID, pr.Body, r.Found.Digest, url, now}
 	r.PullRequest = url
 	return nil
 }

@@ -90,6 +90,12 @@ func TestASquashedMergeIsNoneOfItsCommits(t *testing.T) {
 	w.repo.Git("merge", "--quiet", "--squash", "origin/"+own)
 	squashed := w.repo.Commit("chore: squashed")
 	w.repo.Push()
+	open := w.forge.url
+	w.forge.url = "" // merged
+	if r := w.good(in); r.PullRequest != "" || len(r.Pushed)+len(r.Messages) > 0 {
+		t.Errorf("it is merged, and not told of as that: %+v", r)
+	}
+	w.forge.url = open
 	k.rotate()
 	in = writeback.Cluster{Keyrings: []writeback.Keyring{k.shows()}, Objects: []writeback.Object{live(t, w.file("main", "db.yaml"), k)}}
 	r := w.good(in)

@@ -107,8 +107,8 @@ const (
 	maxPushes = 32
 )
 
-// ErrBusy says that others push all the time.
-var ErrBusy = errors.New("others have pushed to the branch each time: it is tried again")
+// ErrBusy says that others push all the time. It is a source.Error, so that its reason is PushRejected.
+var ErrBusy error = &source.Error{Reason: source.PushRejected, Msg: "others have pushed to the branch each time: it is tried again"}
 
 func (w *Writer) sync() string { return w.Namespace + "/" + w.Name }
 

@@ -3,9 +3,9 @@ package agent_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -126,21 +126,47 @@ func TestWhatIsGoneTakesNothingAlong(t *testing.T) {
 	w.stay(before)
 }
 
-// TestACredentialThatEndsIsReplacedInPlace revokes the agent's token, and puts another into its file.
+// TestACredentialThatEndsIsReplacedInPlace has the agent's token end, as its file expires says: status and metrics tell of it, and nothing in the cluster goes. Another one is put into
+// the file while the agent runs.
 func TestACredentialThatEndsIsReplacedInPlace(t *testing.T) {
 	w, _ := begun(t, nil, "db")
 	before := w.uids("db")
+	const expiry = `waxwing_agent_credentials_expiry_timestamp_seconds{credentials="` + credentials + `"}`
+	if _, ok, err := w.metric(w.ctx, expiry); ok || err != nil {
+		t.Errorf("an end is told of that nobody has named: %v", err)
+	}
+	w.shows(w.ofSync("sync_ready"), 1)
+	ended := time.Now().Add(-time.Minute).Truncate(time.Second).UTC()
+	w.configure(map[string]string{"expires": ended.Format(time.RFC3339) + "\n"})
+	w.shows(expiry, float64(ended.Unix()))
+
 	w.bot.Revoke("sync")
 	w.askNow()
-	w.comesTo(string(source.AuthenticationFailed))
+	if s := w.comesTo(string(source.AuthenticationFailed), "credentials"); !is(s, v1alpha1.ConditionStalled) || is(s, v1alpha1.ConditionReconciling) {
+		t.Errorf("it does not say that somebody has to do something: %+v", s.Status.Conditions)
+	}
+	w.shows(w.ofSync("sync_ready"), 0)
+	if n := w.counted(rejected); n < 1 {
+		t.Errorf("%g fetches were counted whose credentials were not taken", n)
+	}
+	last := w.counted(w.ofSync("sync_last_success_timestamp_seconds"))
+	w.askNow()
+	if now := w.counted(w.ofSync("sync_last_success_timestamp_seconds")); now != last || now == 0 {
+		t.Errorf("the last success is at %f, and was at %f", now, last)
+	}
 	w.stay(before)
+
 	w.sealed("prod/api.yaml", "api")
 	commit := w.clone.Commit("feat: one more")
 	w.clone.Push()
-	w.configure(w.token("another"))
+	files, until := w.token("another"), ended.Add(24*time.Hour)
+	files["expires"] = until.Format(time.RFC3339)
+	w.configure(files)
 	w.askNow()
 	w.applied(commit)
 	w.secret("api")
+	w.shows(expiry, float64(until.Unix()))
+	w.shows(w.ofSync("sync_ready"), 1)
 }
 
 // TestAServerThatGoesAwayComesBack kills the forge: what is in the cluster stays, and the agent goes on by itself when it is there again.
@@ -196,42 +222,4 @@ func (w *world) publish(message string) (commit string) {
 	w.clone.Push()
 	w.askNow()
 	return commit
-}
-
-// TestAPersonPushesWhileTheAgentDoes has somebody push again and again while a rotation is written back: nothing of theirs is lost, and the rewrap is in the end.
-func TestAPersonPushesWhileTheAgentDoes(t *testing.T) {
-	w, _ := begun(t, func(s *v1alpha1.SecretSyncSpec) { s.WriteBack = &v1alpha1.WriteBack{Strategy: v1alpha1.WritePush} }, "db", "api")
-	old := w.active().ID
-	w.seal("keys", "rotate", "--keyring", w.keyring)
-	var mine []string
-	w.eventually("the rewrap is pushed", func(context.Context) error {
-		w.clone.Write(map[string]string{fmt.Sprintf("notes/%d.txt", len(mine)): "something of mine\n"})
-		w.clone.Commit(fmt.Sprintf("docs: note %d", len(mine)))
-		for {
-			if _, err := w.clone.Try("push", "--quiet", "origin", "HEAD"); err == nil {
-				break
-			}
-			w.clone.Git("pull", "--quiet", "--rebase", "origin", "main")
-		}
-		mine = append(mine, w.clone.Git("rev-parse", "HEAD"))
-		if log := w.clone.Git("log", "--format=%s"); !strings.Contains(log, "chore(seal): rewrap") {
-			return errors.New(log)
-		}
-		return nil
-	})
-	w.clone.Git("fetch", "--quiet", "origin", "main")
-	for _, id := range mine {
-		if _, err := w.clone.Try("merge-base", "--is-ancestor", id, "FETCH_HEAD"); err != nil {
-			t.Errorf("a commit of a person is lost: %v", err)
-		}
-	}
-	w.askNow()
-	w.until("the branch does not name the old key", func(s *v1alpha1.SecretSync) bool {
-		for _, id := range s.Status.Keys {
-			if id == old {
-				return false
-			}
-		}
-		return len(s.Status.Keys) > 0
-	})
 }

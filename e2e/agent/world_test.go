@@ -50,8 +50,10 @@ type world struct {
 	ctl       *harness.Process // the controller
 	dir, safe string           // the agent's folder, and one of what people keep elsewhere
 	hookURL   string
-	replica   string // the agent's
-	agentLog  string // folders of the audit logs
+	metrics   string   // where the agent's are
+	elsewhere []string // addresses besides the forge's that the agent's credentials are for
+	replica   string   // the agent's
+	agentLog  string   // folders of the audit logs
 	ctlLog    string
 }
 
@@ -93,10 +95,11 @@ func (w *world) controller() *harness.Process {
 	return p
 }
 
-// agent starts the agent and waits until it is ready. Its credentials are the token's, with the forge's certificate.
+// agent starts the agent and waits until it is ready.
 func (w *world) agent() *harness.Process {
 	w.t.Helper()
-	health, hook := freeAddress(w.t), freeAddress(w.t)
+	health, hook, metrics := freeAddress(w.t), freeAddress(w.t), freeAddress(w.t)
+	w.metrics = "http://" + metrics + "/metrics"
 	if w.hookURL == "" {
 		w.hookURL = "http://" + hook + "/hook"
 	}
@@ -106,7 +109,7 @@ func (w *world) agent() *harness.Process {
 		Args: []string{
 			"--kubeconfig", w.ServiceAccountKubeconfig(w.t, home, "waxwing-agent"), "--namespace", home, "--replica", w.replica, "--leader-elect=false",
 			"--config", filepath.Join(w.dir, "config.yaml"), "--credentials", filepath.Join(w.dir, "credentials"), "--cache", filepath.Join(w.dir, "cache"), "--audit-log", w.agentLog,
-			"--hook-bind-address", hook, "--metrics-bind-address", "0", "--health-bind-address", health, "--audit-bind-address", "0",
+			"--hook-bind-address", hook, "--metrics-bind-address", metrics, "--health-bind-address", health, "--audit-bind-address", "0",
 		},
 	})
 	w.recorded(w.agentLog)
@@ -123,11 +126,15 @@ func (w *world) recorded(log string) {
 	})
 }
 
-// configure writes the agent's configuration, and credentials with these files.
+// configure writes the agent's configuration, and credentials with these files; others stay as they are.
 func (w *world) configure(files map[string]string) {
 	w.t.Helper()
-	config := fmt.Sprintf("credentials: [{name: %s, urls: [%q], namespaces: [%s]}]\nimpersonate: [{namespace: %s, serviceAccount: %s}]\n",
-		credentials, w.forge.URL+"/"+w.alice.Name+"/", w.team, w.team, account)
+	var urls []string
+	for _, server := range append([]string{w.forge.URL, "ssh://git@" + w.forge.SSH}, w.elsewhere...) {
+		urls = append(urls, fmt.Sprintf("%q", server+"/"+w.alice.Name+"/"))
+	}
+	config := fmt.Sprintf("credentials: [{name: %s, urls: [%s], namespaces: [%s]}]\nimpersonate: [{namespace: %s, serviceAccount: %s}]\n",
+		credentials, strings.Join(urls, ", "), w.team, w.team, account)
 	for name, text := range files {
 		w.file(filepath.Join("credentials", credentials, name), text)
 	}
@@ -149,11 +156,37 @@ func (w *world) file(name, text string) {
 	}
 }
 
-// token are credentials with a token of the bot, and a secret for webhooks.
+// token are credentials with a token of the bot, for Git over HTTPS and for pull requests, and a secret for webhooks.
 func (w *world) token(name string) map[string]string {
 	w.t.Helper()
 	token := w.bot.Token(name, "write:repository")
 	return map[string]string{"username": w.bot.Name, "token": token, "forge-token": token, "ca.crt": w.forge.CA, "hook-secret": hookSecret}
+}
+
+// sshKey are credentials with a key of the bot, for Git over SSH, a token for pull requests, and a secret for webhooks.
+func (w *world) sshKey() map[string]string {
+	w.t.Helper()
+	return map[string]string{
+		"identity": w.bot.SSHKey("sync"), "known_hosts": w.forge.KnownHosts, "forge-token": w.bot.Token("forge", "write:repository"), "ca.crt": w.forge.CA, "hook-secret": hookSecret,
+	}
+}
+
+// newKey makes an SSH key that nobody knows.
+func (w *world) newKey(name string) (private string) {
+	w.t.Helper()
+	path := filepath.Join(w.safe, name)
+	harness.Run(w.t, harness.Command{Path: "ssh-keygen", Args: []string{"-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path}})
+	b, err := os.ReadFile(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// deployKey are credentials with a key that is for the repository alone, and a secret for webhooks. There is nothing for pull requests among them.
+func (w *world) deployKey() map[string]string {
+	w.t.Helper()
+	return map[string]string{"identity": w.repo.DeployKey("sync", false), "known_hosts": w.forge.KnownHosts, "hook-secret": hookSecret}
 }
 
 // hookSecret is what the forge signs webhooks with.
@@ -241,7 +274,15 @@ func (w *world) run(program string, args ...string) string {
 
 func (w *world) try(program string, args ...string) *harness.Process {
 	w.t.Helper()
-	return harness.StartProcess(w.t, harness.Command{Path: program, Args: args, Dir: w.clone.Dir, Env: []string{"KUBECONFIG=" + w.Kubeconfig(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1"}})
+	return w.started(w.Kubeconfig(), "", program, args...)
+}
+
+// started runs a program with a kubeconfig and what it reads.
+func (w *world) started(kubeconfig, stdin, program string, args ...string) *harness.Process {
+	w.t.Helper()
+	return harness.StartProcess(w.t, harness.Command{
+		Path: program, Args: args, Dir: w.clone.Dir, Stdin: strings.NewReader(stdin), Env: []string{"KUBECONFIG=" + kubeconfig, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1"},
+	})
 }
 
 func (w *world) seal(args ...string) string {
@@ -265,10 +306,22 @@ func (w *world) sealed(path string, names ...string) {
 	w.seal("-w", path)
 }
 
-// initialise has the clone know the keyring.
-func (w *world) initialise() {
+// renewed puts another value into a sealed file of the clone.
+func (w *world) renewed(path, key, value string) {
 	w.t.Helper()
-	w.seal("init", "--keyring", w.keyring)
+	if p := w.started(w.Kubeconfig(), value, harness.BuildBinary(w.t, "./cmd/seal"), "set", path, key); p.Wait(w.t) != 0 {
+		w.t.Fatalf("seal set: %s: %s", p.State(), p.Stderr())
+	}
+}
+
+// initialise has the clone know the keyring, and others.
+func (w *world) initialise(others ...string) {
+	w.t.Helper()
+	args := []string{"init", "--keyring", w.keyring}
+	for _, name := range others {
+		args = append(args, "--keyring", name)
+	}
+	w.seal(args...)
 }
 
 func (w *world) named(name string) types.NamespacedName {

@@ -21,6 +21,14 @@ func (g *Gitea) hostKey(address string) (knownHosts string) {
 	return fmt.Sprintf("[%s]:%s %s\n", host, port, public)
 }
 
+// ChangeHostKey has the SSH server come back with another key; KnownHosts is its line from then on.
+func (g *Gitea) ChangeHostKey() {
+	g.t.Helper()
+	g.Stop()
+	g.KnownHosts = g.hostKey(g.SSH)
+	g.StartAgain()
+}
+
 // newSSHKey makes an Ed25519 key, in OpenSSH's forms.
 func newSSHKey(t testing.TB) (private, public string) {
 	t.Helper()
