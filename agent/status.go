@@ -97,8 +97,8 @@ func (r *report) conditions(next *v1alpha1.SecretSyncStatus, generation int64, n
 	if r.taken == nil {
 		return
 	}
-	set(v1alpha1.ConditionRefused, len(r.refused) > 0, metav1.ConditionTrue, "NotTaken", refusedMessage(r.refused))
-	set(v1alpha1.ConditionRewritten, r.taken.rewritten != "", metav1.ConditionTrue, "NoDescendant", r.taken.rewritten)
+	set(v1alpha1.ConditionRefused, len(r.refused) > 0, metav1.ConditionTrue, NotTaken, refusedMessage(r.refused))
+	set(v1alpha1.ConditionRewritten, r.taken.rewritten != "", metav1.ConditionTrue, NoDescendant, r.taken.rewritten)
 	reason, message := incomplete(r.taken.set)
 	set(v1alpha1.ConditionKeysIncomplete, reason != "", metav1.ConditionTrue, reason, message)
 }
@@ -107,9 +107,9 @@ func (r *report) conditions(next *v1alpha1.SecretSyncStatus, generation int64, n
 func incomplete(set *desired.Set) (reason, message string) {
 	switch {
 	case set.MoreKeys:
-		return "TooManyKeys", fmt.Sprintf("files may be wrapped for more keys than the %d that status.keys has room for", desired.MaxKeys)
+		return TooManyKeys, fmt.Sprintf("files may be wrapped for more keys than the %d that status.keys has room for", desired.MaxKeys)
 	case set.Unknown():
-		return "FilesRefused", "files were refused that may hold objects: which keys they need is not known"
+		return FilesRefused, "files were refused that may hold objects: which keys they need is not known"
 	}
 	return "", ""
 }

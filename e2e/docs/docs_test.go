@@ -336,7 +336,8 @@ func TestReadme(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "git", "version").CombinedOutput(); err != nil {
 		t.Fatalf("the demo needs git: %v %s", err, out)
 	}
-	demo(t, "demo", "Unsealed", "Tampered", "api-token=demo-token-not-a-secret", "The Secret is the same", "exit status 3", "is destroyed", "Nothing is left running")
+	demo(t, "demo", "Unsealed", "Tampered", "api-token=demo-token-not-a-secret", "The Secret is the same", "exit status 3", "is destroyed",
+		"secretsync.waxwing.io/team condition met", "pushed-not-a-secret", "chore(seal): rewrap 2 objects", "the Secrets are the same", "sync.pushed", "ok: 2 logs verified", "Nothing is left running")
 }
 
 func TestDemoOfVault(t *testing.T) {
