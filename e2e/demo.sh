@@ -19,7 +19,7 @@ cleanup() {
   trap - EXIT INT TERM
   if [ "${KEEP:-}" = 1 ] && [ "$status" = 0 ]; then
     say "KEEP=1: everything stays up."
-    echo "export KUBECONFIG=$work/kubeconfig PATH=$work/bin:\$PATH"
+    echo "export KUBECONFIG=$work/kubeconfig GIT_SSL_CAINFO=$GIT_SSL_CAINFO PATH=$work/bin:\$PATH"
     echo "cd $work/repo"
     echo "stop it with: kill $agent $controller $gitserver $cluster; rm -rf $work"
     exit 0
@@ -154,7 +154,7 @@ head -c 18 /dev/urandom | base64 >"$work/credentials/team/password"
 gitserver=$!
 until_true 'grep -q https "$work/git.url"' "the Git server"
 url=$(cat "$work/git.url")
-git config "http.$url/.sslCAInfo" "$work/credentials/team/ca.crt"
+export GIT_SSL_CAINFO="$work/credentials/team/ca.crt" # which wins over everybody's settings
 git config "http.$url/.extraHeader" "Authorization: Basic $(printf 'agent:%s' "$(cat "$work/credentials/team/password")" | base64 | tr -d '\n')"
 run "git remote add origin $url/team.git && git push -q origin main"
 echo "An administrator says as whom the agent may apply, and who may use which credentials for which addresses:"
