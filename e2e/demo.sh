@@ -206,10 +206,10 @@ rewrapped=$(git rev-parse HEAD)
 until_true "kubectl get secretsync team -n prod -o jsonpath='{.status.applied.revision}' | grep -q $rewrapped" "the agent's own commit to be applied"
 until_true "kubectl get gitsecrets -n prod -o jsonpath='{.items[*].status.keys[*].id}' | grep -q . && ! kubectl get gitsecrets -n prod -o jsonpath='{.items[*].status.keys[*].id}' | grep -q '$second'" "the new key to open both"
 test "$before" = "$(kubectl get secret db web -n prod -o jsonpath='{.items[*].metadata.resourceVersion}')"
-echo "The cluster has that commit, and the Secrets are the same. Nobody is known to need the second key any more, neither in the cluster nor in Git:"
+echo "The cluster has that commit, and the Secrets are the same. The second key goes if nobody is known to need it, neither in the cluster nor in Git; the controller counts:"
 echo "${dim}\$ seal keys destroy $second --yes --reason 'all is rewrapped'${off}"
 until_true "seal keys destroy $second --yes --reason 'all is rewrapped' >$work/destroyed 2>&1" "the second key to be without use"
-cat "$work/destroyed"
+tail -n 1 "$work/destroyed"
 run seal keys list --cluster
 
 say "14. What the audit logs say, and that it is all of it: verified against what the cluster keeps outside of the logs' volumes"
