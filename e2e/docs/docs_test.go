@@ -126,9 +126,9 @@ func TestEveryPageWithCommandsIsRunHere(t *testing.T) {
 }
 
 // order is that of the names, but first come install.md, which begins with an empty cluster, rotation.md, where no object of another page needs a key, and recovery.md,
-// which takes all of it down.
+// which takes all of it down, and then rewrap.md, which shows the first rotation of the keyring default; agent.md has it rotate too.
 func order() []string {
-	first := []string{"install.md", "rotation.md", "recovery.md"}
+	first := []string{"install.md", "rotation.md", "recovery.md", "rewrap.md"}
 	return append(first, slices.DeleteFunc(slices.Sorted(maps.Keys(pages())), func(name string) bool { return slices.Contains(first, name) })...)
 }
 
