@@ -46,7 +46,7 @@ prerequisites: ## install tmux and ssh-keygen with apt-get where they are missin
 	    || { echo "install$$missing by hand, then run make again"; exit 1; }; }
 
 .PHONY: demo
-demo: build tools ## seal, commit, apply, change, tamper and rotate on a real control plane (KEEP=1 leaves it up)
+demo: build tools ## seal, commit, apply, change, tamper and rotate on a real control plane, by hand and by the agent (KEEP=1 leaves it up)
 	@./e2e/demo.sh
 
 .PHONY: demo-vault

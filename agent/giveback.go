@@ -84,20 +84,20 @@ func (r *syncs) giveBack(ctx context.Context, o *v1alpha1.SecretSync, conf *sett
 
 // writtenBack is the condition of that name.
 func writtenBack(report *writeback.Report, status *v1alpha1.WriteBackStatus, err error) *metav1.Condition {
-	c := &metav1.Condition{Type: v1alpha1.ConditionWrittenBack, Status: metav1.ConditionFalse, Reason: "Waiting", Message: status.Message}
+	c := &metav1.Condition{Type: v1alpha1.ConditionWrittenBack, Status: metav1.ConditionFalse, Reason: Waiting, Message: status.Message}
 	switch {
 	case err != nil:
 		c.Reason = failure(err).reason
 	case len(report.Messages) > 0:
-		c.Reason = "NotWritten"
+		c.Reason = NotWritten
 	case status.PullRequest != "":
-		c.Reason, c.Message = "PullRequestOpen", status.PullRequest+" is to be merged"
+		c.Reason, c.Message = PullRequestOpen, status.PullRequest+" is to be merged"
 	case report.Found != nil && len(report.Found.Due) > 0 && len(report.Pushed) == 0:
 		c.Message = "a rotation is under way: what it offers is put into Git once nothing new has come for a while, or its branch is to be merged"
 	case report.Later > 0:
 		c.Message = fmt.Sprintf("%d objects have offers that there is no room for before others are in Git", report.Later)
 	default:
-		c.Status, c.Reason, c.Message = metav1.ConditionTrue, "NothingDue", "Git has all that rotations have offered"
+		c.Status, c.Reason, c.Message = metav1.ConditionTrue, NothingDue, "Git has all that rotations have offered"
 	}
 	return c
 }

@@ -24,6 +24,21 @@ const (
 	DeletionFailed   = "DeletionFailed"   // it is being deleted, and its objects cannot be
 )
 
+// Reasons of the other conditions.
+const (
+	NotTaken     = "NotTaken"     // of Refused: something of the commit was not taken
+	NoDescendant = "NoDescendant" // of Rewritten: the commit does not descend from the one before
+	TooManyKeys  = "TooManyKeys"  // of KeysIncomplete: there are more than status.keys has room for
+	FilesRefused = "FilesRefused" // of KeysIncomplete: files were refused that may hold objects
+	NotRead      = "NotRead"      // of KeysIncomplete: what the repository has now was not read
+	NotGrown     = "NotGrown"     // of CheckpointsRefused: an audit log does not extend what Git has of it
+
+	NothingDue      = "NothingDue"      // of WrittenBack, True: Git has all that rotations have offered
+	Waiting         = "Waiting"         // of WrittenBack: a rotation is under way
+	PullRequestOpen = "PullRequestOpen" // of WrittenBack: a person is to merge it
+	NotWritten      = "NotWritten"      // of WrittenBack: something is in the way of what is due
+)
+
 // outcome is what came of a look at a SecretSync.
 type outcome struct {
 	reason, message string

@@ -112,28 +112,28 @@ func (r *report) conditions(next *v1alpha1.SecretSyncStatus, generation int64, n
 		set(v1alpha1.ConditionWrittenBack, true, r.written.Status, r.written.Reason, r.written.Message)
 	}
 	if r.anchored {
-		set(v1alpha1.ConditionCheckpointsRefused, len(r.notGrown) > 0, metav1.ConditionTrue, "NotGrown", strings.Join(r.notGrown, "; "))
+		set(v1alpha1.ConditionCheckpointsRefused, len(r.notGrown) > 0, metav1.ConditionTrue, NotGrown, strings.Join(r.notGrown, "; "))
 	}
 	reason, message := r.incomplete()
 	set(v1alpha1.ConditionKeysIncomplete, reason != "", metav1.ConditionTrue, reason, message)
 	if r.taken == nil {
 		return
 	}
-	set(v1alpha1.ConditionRefused, len(r.refused) > 0, metav1.ConditionTrue, "NotTaken", refusedMessage(r.refused))
-	set(v1alpha1.ConditionRewritten, r.taken.rewritten != "", metav1.ConditionTrue, "NoDescendant", r.taken.rewritten)
+	set(v1alpha1.ConditionRefused, len(r.refused) > 0, metav1.ConditionTrue, NotTaken, refusedMessage(r.refused))
+	set(v1alpha1.ConditionRewritten, r.taken.rewritten != "", metav1.ConditionTrue, NoDescendant, r.taken.rewritten)
 }
 
 // incomplete says why status.keys may lack some; an empty reason: it does not. The keys that are there stay, whatever they are of: a use that is not one any more does no harm.
 func (r *report) incomplete() (reason, message string) {
 	switch {
 	case r.taken == nil:
-		return "NotRead", "which keys the files need that are followed now is not known, and status.keys may be of others: " + r.message
+		return NotRead, "which keys the files need that are followed now is not known, and status.keys may be of others: " + r.message
 	case r.unread != "":
-		return "NotRead", "which keys the files need that the repository has now is not known, and status.keys are those of the commit before: " + r.unread
+		return NotRead, "which keys the files need that the repository has now is not known, and status.keys are those of the commit before: " + r.unread
 	case r.taken.set.MoreKeys:
-		return "TooManyKeys", fmt.Sprintf("files may be wrapped for more keys than the %d that status.keys has room for", desired.MaxKeys)
+		return TooManyKeys, fmt.Sprintf("files may be wrapped for more keys than the %d that status.keys has room for", desired.MaxKeys)
 	case r.taken.set.Unknown():
-		return "FilesRefused", "files were refused that may hold objects: which keys they need is not known"
+		return FilesRefused, "files were refused that may hold objects: which keys they need is not known"
 	}
 	return "", ""
 }

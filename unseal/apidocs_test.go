@@ -205,6 +205,7 @@ func TestThePageOfTheKindsHasAHeadingForEverything(t *testing.T) {
 		"Conditions of SecretSync": append(ofSync, v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled),
 		"Reasons of SecretSync":    syncReasons,
 		"Refusals of files":        refusals,
+		"Files without new wraps":  constantsOf(t, "../agent/writeback/reasons.go", func(name, _ string) bool { return strings.HasPrefix(name, "because") }),
 		"Reasons of GitSecret":     reasons,
 		"Reasons of Keyring":       append(constants(t, "../keyring", "Reason"), slices.DeleteFunc(constants(t, "../api/v1alpha1", "Reason"), func(r string) bool { return r == v1alpha1.ReasonKeyCompromised })...),
 		"Events of GitSecret":      append(constants(t, ".", "Event"), constants(t, "../controller", "Event")...),

@@ -75,7 +75,7 @@ func (l *look) rotateFile(ctx context.Context, f *file, due *Due) error {
 	}
 	changed, err := l.edit(f, data, n, due)
 	if err != nil {
-		l.unhelped(f, 0, "NotEditable", err.Error())
+		l.unhelped(f, 0, becauseNotEditable, err.Error())
 		return nil
 	}
 	if changed != nil {
@@ -94,11 +94,11 @@ func (l *look) unpinned(f *file, holder string) {
 	}
 	switch {
 	case errors.Is(f.err, repo.ErrNoSettings):
-		l.unhelped(f, 0, "NotPinned", "no .seal.yaml pins a statement key for it: seal init --keyring "+holder+" writes one")
+		l.unhelped(f, 0, becauseNotPinned, "no .seal.yaml pins a statement key for it: seal init --keyring "+holder+" writes one")
 	case f.err != nil:
-		l.unhelped(f, 0, "NotPinned", f.err.Error())
+		l.unhelped(f, 0, becauseNotPinned, f.err.Error())
 	case f.news != nil:
-		l.unhelped(f, 0, "NotPinned", fmt.Sprintf("by its settings, %s is no keyring that it is sealed for", holder))
+		l.unhelped(f, 0, becauseNotPinned, fmt.Sprintf("by its settings, %s is no keyring that it is sealed for", holder))
 	}
 }
 
@@ -138,12 +138,12 @@ func (l *look) object(f *file, text *manifest.File, d *manifest.Doc, n *heard) (
 	at := int32(slices.IndexFunc(text.Docs(), d.SameText) + 1)
 	b, err := d.JSON()
 	if err != nil {
-		l.unhelped(f, at, "InvalidFormat", err.Error())
+		l.unhelped(f, at, becauseInvalidFormat, err.Error())
 		return c, nil
 	}
 	doc, err := seal.ParseDocument(b)
 	if err != nil {
-		l.unhelped(f, at, "InvalidFormat", fmt.Sprintf("%s: %v", d.Label(), err))
+		l.unhelped(f, at, becauseInvalidFormat, fmt.Sprintf("%s: %v", d.Label(), err))
 		return c, nil
 	}
 	c = rewrap.Change{Doc: d, Reads: doc}
@@ -181,16 +181,16 @@ func reasonOf(err error) string {
 		err  error
 		word string
 	}{
-		{rewrap.ErrNotThere, "NotInCluster"}, {rewrap.ErrHasNewKeys, "OtherCopy"}, {rewrap.ErrNotYet, "NotOffered"}, {rewrap.ErrOlderOffer, "OlderOffer"},
-		{rewrap.ErrNewerOffer, "NewerOffer"}, {rewrap.ErrOtherKeys, "OtherKeys"}, {rewrap.ErrOtherCommit, "OtherEnvelope"}, {rewrap.ErrOtherClass, "OtherClass"},
-		{rewrap.ErrTooOften, "TooOften"},
+		{rewrap.ErrNotThere, becauseNotInCluster}, {rewrap.ErrHasNewKeys, becauseOtherCopy}, {rewrap.ErrNotYet, becauseNotOffered}, {rewrap.ErrOlderOffer, becauseOlderOffer},
+		{rewrap.ErrNewerOffer, becauseNewerOffer}, {rewrap.ErrOtherKeys, becauseOtherKeys}, {rewrap.ErrOtherCommit, becauseOtherEnvelope}, {rewrap.ErrOtherClass, becauseOtherClass},
+		{rewrap.ErrTooOften, becauseTooOften},
 	} {
 		if errors.Is(err, known.err) {
 			return known.word
 		}
 	}
 	if errors.As(err, &closed) {
-		return "NotOpened"
+		return becauseNotOpened
 	}
-	return "NotOffered"
+	return becauseNotOffered
 }

@@ -36,9 +36,10 @@ type intent struct {
 	action audit.Action
 }
 
-// begun is a term that a log says has begun.
+// begun is a term of a Lease that a log says has begun.
 type begun struct {
 	at     where
+	lease  string
 	number int64
 	holder string
 }
@@ -234,7 +235,7 @@ func (j *judge) began(at where, r *audit.Record) {
 		j.limit(at, fmt.Sprintf("more than %d terms: those from here on are not compared with other logs", maxTerms))
 		return
 	}
-	j.terms = append(j.terms, begun{at, t.Number, t.Holder})
+	j.terms = append(j.terms, begun{at, r.Operation.Object.Name, t.Number, t.Holder})
 }
 
 // endRun reports the intents that have no outcome yet.

@@ -58,7 +58,13 @@ func outcome(n int, term *int64) audit.Record {
 }
 
 func began(n int, number int64, holder string, others ...string) audit.Record {
-	return aNote(n, term(number), audit.Operation{Action: audit.ActionTermBegan, Term: &audit.Term{Number: number, Holder: holder, Others: others}})
+	return beganOf("controller", n, number, holder, others...)
+}
+
+// beganOf is the beginning of a term of a Lease.
+func beganOf(lease string, n int, number int64, holder string, others ...string) audit.Record {
+	op := audit.Operation{Action: audit.ActionTermBegan, Object: audit.Object{Kind: "Lease", Name: lease}, Term: &audit.Term{Number: number, Holder: holder, Others: others}}
+	return aNote(n, term(number), op)
 }
 
 func raws(t testing.TB, all ...audit.Record) [][]byte {
@@ -400,6 +406,28 @@ func TestLogsAreComparedWithOneAnother(t *testing.T) {
 				t.Errorf("%s\n%v", diff, r.Findings)
 			}
 		})
+	}
+}
+
+// TestTermsOfTwoLeasesAreTwoThings has the logs of the controller and of the agent, which count their leaders by Leases of their own.
+func TestTermsOfTwoLeasesAreTwoThings(t *testing.T) {
+	started := raw(t, aNote(0, nil, audit.Operation{Action: audit.ActionLogStarted}))
+	verified := func(leases ...string) []finding {
+		var logs []verify.Log
+		for n, lease := range leases {
+			l, name, key := files{}, fmt.Sprintf("test/replica-%d", n), audittest.Key(t)
+			forged(t, name, 1, key, append([][]byte{started}, raw(t, beganOf(lease, 1, 3, name))), l)
+			logs = append(logs, verify.Log{Name: name, Dir: l.dir(), Key: vkey(t, name, key)})
+		}
+		r, err := verify.Verify(t.Context(), logs, verify.Options{})
+		must(t, err)
+		return slices.DeleteFunc(found(r), func(f finding) bool { return f.Kind == verify.KindNoAnchor })
+	}
+	if got := verified("waxwing-controller", "waxwing-agent"); len(got) > 0 {
+		t.Errorf("the agent's term is taken for one of the controller's: %v", got)
+	}
+	if diff := cmp.Diff([]finding{{verify.KindTerm, 1, 1}}, verified("waxwing-agent", "waxwing-agent")); diff != "" {
+		t.Error(diff)
 	}
 }
 

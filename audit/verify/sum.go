@@ -5,18 +5,22 @@ import (
 	"slices"
 )
 
-// terms compares the terms of all logs: a number belongs to one holder.
+// terms compares the terms of all logs: of a Lease, a number belongs to one holder. The controller and the agent count each by a Lease of its own.
 func (v *verifier) terms() {
+	type term struct {
+		lease  string
+		number int64
+	}
 	type owner struct {
 		log    *logCheck
 		holder string
 	}
-	first := map[int64]owner{}
+	first := map[term]owner{}
 	for _, l := range v.logs {
 		for _, t := range l.judge.terms {
-			o, known := first[t.number]
+			o, known := first[term{t.lease, t.number}]
 			if !known {
-				first[t.number] = owner{l, t.holder}
+				first[term{t.lease, t.number}] = owner{l, t.holder}
 				continue
 			}
 			if o.log != l && o.holder != t.holder {

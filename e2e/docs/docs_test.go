@@ -126,9 +126,9 @@ func TestEveryPageWithCommandsIsRunHere(t *testing.T) {
 }
 
 // order is that of the names, but first come install.md, which begins with an empty cluster, rotation.md, where no object of another page needs a key, and recovery.md,
-// which takes all of it down.
+// which takes all of it down, and then rewrap.md, which shows the first rotation of the keyring default; agent.md has it rotate too.
 func order() []string {
-	first := []string{"install.md", "rotation.md", "recovery.md"}
+	first := []string{"install.md", "rotation.md", "recovery.md", "rewrap.md"}
 	return append(first, slices.DeleteFunc(slices.Sorted(maps.Keys(pages())), func(name string) bool { return slices.Contains(first, name) })...)
 }
 
@@ -336,7 +336,8 @@ func TestReadme(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "git", "version").CombinedOutput(); err != nil {
 		t.Fatalf("the demo needs git: %v %s", err, out)
 	}
-	demo(t, "demo", "Unsealed", "Tampered", "api-token=demo-token-not-a-secret", "The Secret is the same", "exit status 3", "is destroyed", "Nothing is left running")
+	demo(t, "demo", "Unsealed", "Tampered", "api-token=demo-token-not-a-secret", "The Secret is the same", "exit status 3", "is destroyed",
+		"secretsync.waxwing.io/team condition met", "pushed-not-a-secret", "chore(seal): rewrap 2 objects", "the Secrets are the same", "sync.pushed", "ok: 2 logs verified", "Nothing is left running")
 }
 
 func TestDemoOfVault(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -36,6 +37,7 @@ type Server struct {
 	CA   []byte // PEM of what its certificate is signed by; nil without TLS
 	root string
 	home string
+	http *httptest.Server
 
 	mu       sync.Mutex
 	requests []string
@@ -44,10 +46,21 @@ type Server struct {
 // Start serves until the test ends.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{root: t.TempDir(), home: t.TempDir()}
+	s, err := New(t.TempDir(), t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// New serves the repositories in the folder root, which have to be bare and named NAME.git, on a free port of loopback until Close. home is where git finds its user's
+// files, of which it reads none.
+func New(root, home string, o Options) (*Server, error) {
+	s := &Server{root: root, home: home}
 	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
-		t.Fatalf("git --exec-path: %v", err)
+		return nil, fmt.Errorf("git --exec-path: %w", err)
 	}
 	quiet := log.New(io.Discard, "", 0)
 	var handler http.Handler = &cgi.Handler{
@@ -59,18 +72,20 @@ func Start(t testing.TB, o Options) *Server {
 	if o.Wrap != nil {
 		handler = o.Wrap(handler)
 	}
-	server := httptest.NewUnstartedServer(s.guard(o, handler))
-	server.Config.ErrorLog = quiet
+	s.http = httptest.NewUnstartedServer(s.guard(o, handler))
+	s.http.Config.ErrorLog = quiet
 	if o.TLS {
-		server.StartTLS()
-		s.CA = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+		s.http.StartTLS()
+		s.CA = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
 	} else {
-		server.Start()
+		s.http.Start()
 	}
-	t.Cleanup(server.Close)
-	s.URL = server.URL
-	return s
+	s.URL = s.http.URL
+	return s, nil
 }
+
+// Close ends the server once what is under way has been answered.
+func (s *Server) Close() { s.http.Close() }
 
 // guard keeps a record of requests, and wants credentials.
 func (s *Server) guard(o Options, next http.Handler) http.Handler {
