@@ -269,7 +269,7 @@ func TestAnotherFolder(t *testing.T) {
 	w.look()
 	same(t, "there", w.hands.there(), "b")
 	w.push(map[string]string{"apps/prod/b.json": ""})
-	w.ready(w.due(), PathNotFound)
+	w.ready(w.due(), PathNotFound, `no folder "apps/prod"`)
 	same(t, "there", w.hands.there(), "b")
 }
 
