@@ -114,6 +114,14 @@ func incomplete(set *desired.Set) (reason, message string) {
 	return "", ""
 }
 
+// counted is a number with the word for one, or for more.
+func counted(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + more
+}
+
 func refusedMessage(all []desired.Refusal) string {
 	if len(all) == 0 {
 		return ""

@@ -21,6 +21,7 @@ func TestEveryRightIsNeeded(t *testing.T) {
 
 	var namespaces []string
 	t.Run("with all of them", func(t *testing.T) {
+		w.afresh(t) // other tests have had controllers
 		ctl := w.controller(t)
 		w.recipients(t)
 		ns := w.prepare(t)
