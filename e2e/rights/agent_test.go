@@ -105,7 +105,9 @@ func TestTheAgentUsesEachOfItsRightsAndNeedsNoOther(t *testing.T) {
 	f.follow(t)
 	f.rival(t)
 	unused, calls := agentRights(t, f.values), 0
-	harness.Eventually(t.Context(), t, "every right has been used", func(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // pruning alone takes half a minute
+	defer cancel()
+	harness.Eventually(ctx, t, "every right has been used", func(ctx context.Context) error {
 		if calls++; calls%every == 1 {
 			if err := f.poke(ctx, t, calls); err != nil {
 				return harness.Permanent(err)
@@ -148,7 +150,7 @@ func (f *followed) agent(t *testing.T) {
 			"--kubeconfig", f.ServiceAccountKubeconfig(t, home, agentAccount), "--namespace", home, "--replica", f.AgentReplica(t), "--config", filepath.Join(dir, "config.yaml"),
 			"--cache", filepath.Join(dir, "cache"), "--audit-log", filepath.Join(dir, "audit"), "--audit-bind-address", f.audit,
 			"--metrics-bind-address", "0", "--health-bind-address", "0", "--hook-bind-address", "0",
-			"--leader-elect-lease-duration", "4s", "--leader-elect-renew-deadline", "3s", "--leader-elect-retry-period", "500ms",
+			"--leader-elect-lease-duration", "30s", "--leader-elect-renew-deadline", "25s", "--leader-elect-retry-period", "500ms", // a busy machine ends no term
 		},
 	})
 }
@@ -198,7 +200,7 @@ func (f *followed) rival(t *testing.T) {
 			_ = f.Patch(ctx, o, client.RawPatch(types.MergePatchType, []byte(change)), client.FieldOwner("rival")) // it may not be there yet
 			select {
 			case <-ctx.Done():
-			case <-time.After(15 * time.Millisecond):
+			case <-time.After(30 * time.Millisecond):
 			}
 		}
 	}()

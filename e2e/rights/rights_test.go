@@ -49,6 +49,7 @@ func TestEveryRightIsNeeded(t *testing.T) {
 		ctl.Kill()
 	})
 	// What the runs below work on is made by a controller with all rights.
+	w.afresh(t)
 	ctl := w.controller(t)
 	w.recipients(t)
 	for range rights {
