@@ -103,7 +103,7 @@ soak: ## kill -9 the audit log's writers KILLS times (default 1000) under load, 
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
-	@for pkg in $$(go list ./audit/... ./cli/trail/... ./controller/wire ./crypto/... ./manifest/... ./repo/...); do \
+	@for pkg in $$(go list ./agent/... ./audit/... ./cli ./cli/trail/... ./controller/wire ./crypto/... ./manifest/... ./repo/... ./unseal); do \
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 

@@ -139,13 +139,13 @@ func (r *syncs) carried(st *state, rep *report, results []sync.Result) {
 	case len(failed) > 0:
 		rep.outcome = outcome{ApplyFailed, fmt.Sprintf("%d of %d objects could not be written; the first: %s", len(failed), len(t.set.Objects), failed[0].Message)}
 	case left > 0:
-		rep.outcome = outcome{ApplyFailed, fmt.Sprintf("%d objects are not written yet", left)}
+		rep.outcome = outcome{ApplyFailed, counted(left, "object is", "objects are") + " not written yet"}
 	case slices.ContainsFunc(p.Fights, func(f sync.Fight) bool { return f.Again }):
 		rep.outcome = outcome{ApplyFailed, contested(p.Fights)}
 	case len(p.Fights) > 0: // a change that comes so soon may be the only one: that is a wait, and nothing has failed
-		rep.outcome = outcome{Progressing, fmt.Sprintf("%d objects were changed just after they had been applied, and are applied again in a few seconds; the first: %s", len(p.Fights), p.Fights[0].Key)}
+		rep.outcome = outcome{Progressing, fmt.Sprintf("%s changed just after being applied, and applied again in a few seconds; the first: %s", counted(len(p.Fights), "object was", "objects were"), p.Fights[0].Key)}
 	case len(p.Waiting) > 0:
-		rep.outcome = outcome{Progressing, fmt.Sprintf("%d objects are being deleted by somebody, and applied after that; the first: %s", len(p.Waiting), p.Waiting[0])}
+		rep.outcome = outcome{Progressing, fmt.Sprintf("%s being deleted by somebody, and applied after that; the first: %s", counted(len(p.Waiting), "object is", "objects are"), p.Waiting[0])}
 	default:
 		rep.outcome = outcome{Synced, summary(t, rep)}
 		rep.applied = revision(t.place, t.commit, r.now())
@@ -174,12 +174,13 @@ func contested(fights []sync.Fight) string {
 	if by == "" {
 		by = "somebody"
 	}
-	return fmt.Sprintf("%d objects were changed by others just after they had been applied, again and again, and are applied again in a while, later each time; the first: %s, by %s", len(fights), fights[0].Key, quoted(by))
+	return fmt.Sprintf("%s changed by others just after being applied, again and again, and applied again in a while, later each time; the first: %s, by %s",
+		counted(len(fights), "object was", "objects were"), fights[0].Key, quoted(by))
 }
 
 // summary is what the status says of a commit that the cluster has.
 func summary(t *taken, rep *report) string {
-	text := fmt.Sprintf("%s@sha1:%s: %d objects", placeName(t.place), short(t.commit.ID), len(t.set.Objects))
+	text := fmt.Sprintf("%s@sha1:%s: %s", placeName(t.place), short(t.commit.ID), counted(len(t.set.Objects), "object", "objects"))
 	if t.signer != "" {
 		text += ", signed by " + quoted(t.signer)
 	}
@@ -187,7 +188,7 @@ func summary(t *taken, rep *report) string {
 		text += fmt.Sprintf("; %d refused", n)
 	}
 	if rep.plan != nil && rep.plan.Held != "" {
-		text += fmt.Sprintf("; %d to be deleted wait: %s", len(rep.plan.Gone), rep.plan.Held)
+		text += fmt.Sprintf("; %s to be deleted: %s", counted(len(rep.plan.Gone), "waits", "wait"), rep.plan.Held)
 	}
 	if n := len(rep.strays); n > 0 {
 		text += fmt.Sprintf("; %d have its mark and are not its own, see status.strays; the first: %s", n, rep.strays[0])

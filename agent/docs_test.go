@@ -61,8 +61,8 @@ func TestEveryReasonSaysWhatToDo(t *testing.T) {
 		t.Fatal("docs/agent.md has no such part")
 	}
 	table, _, _ = strings.Cut(table, "\n## ")
-	// What Refused and Rewritten say is told with the files, and by HistoryRewritten.
-	told := []string{NotTaken, NoDescendant}
+	// What Refused, Rewritten and CheckpointsRefused say is told with the files, by HistoryRewritten, and in their message.
+	told := []string{NotTaken, NoDescendant, NotGrown}
 	constant := regexp.MustCompile(`(?m)^\t[A-Z][A-Za-z]+ +(?:Reason +)?= "([A-Za-z]+)"`)
 	n := 0
 	for _, file := range []string{"reasons.go", "source/source.go"} {

@@ -99,7 +99,7 @@ func (r *syncs) fetchWithin(ctx context.Context, o *v1alpha1.SecretSync, s *sett
 	}
 	folder := o.Spec.Source.Path
 	if len(files) > 0 && !anyBelow(folder, files) {
-		return nil, fetched, refuse(PathNotFound, fmt.Sprintf("commit %s has no folder spec.source.path", short(got.commit.ID)))
+		return nil, fetched, refuse(PathNotFound, fmt.Sprintf("commit %s has no folder %q, which spec.source.path names", short(got.commit.ID), folder))
 	}
 	if got.set, err = st.reader.Read(ctx, folder, files, repo.Read); err != nil {
 		return nil, fetched, err

@@ -81,7 +81,7 @@ func (r *syncs) retire(ctx context.Context, o *v1alpha1.SecretSync, conf *settin
 	}
 	_, left = sync.Retire(keyOf(o).String(), inventory, r.live())
 	if len(left) > 0 {
-		return false, outcome{DeletionFailed, fmt.Sprintf("%d objects are not gone yet; the first: %s", len(left), left[0])}
+		return false, outcome{DeletionFailed, fmt.Sprintf("%s not gone yet; the first: %s", counted(len(left), "object is", "objects are"), left[0])}
 	}
 	return true, outcome{}
 }

@@ -138,6 +138,14 @@ func (r *report) incomplete() (reason, message string) {
 	return "", ""
 }
 
+// counted is a number with the word for one, or for more.
+func counted(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + more
+}
+
 func refusedMessage(all []desired.Refusal) string {
 	if len(all) == 0 {
 		return ""

@@ -96,6 +96,7 @@ func TestWhatGitLacksIsDeletedAfterASecondFetch(t *testing.T) {
 	if o.Status.Pruning == nil || o.Status.Pruning.Count != 1 || o.Status.Pruning.Since == nil || o.Status.Pruning.Held == "" {
 		t.Fatalf("pruning is %+v", o.Status.Pruning)
 	}
+	w.ready(o, Synced, ": 2 objects; 1 waits to be deleted: ")
 	same(t, "deleted", w.hands.deleted)
 	if st := w.memory.known(w.key); st.due.Sub(w.now()) != sync.Settle+time.Second {
 		t.Errorf("the second fetch is after %s", st.due.Sub(w.now()))
@@ -114,7 +115,7 @@ func TestAFailedFetchChangesNothing(t *testing.T) {
 	w.push(map[string]string{"a.json": w.sealed("a"), "b.json": w.sealed("b")})
 	w.look()
 	w.push(map[string]string{"b.json": ""})
-	w.due()
+	w.ready(w.due(), Synced, ": 1 object; 1 waits")
 	w.repo.Push("HEAD:refs/heads/other")
 	w.repo.Git("-C", w.repo.Bare, "config", "receive.denyDeleteCurrent", "ignore")
 	w.repo.Push("--delete", "main")
@@ -280,7 +281,7 @@ func TestAnotherFolder(t *testing.T) {
 	w.look()
 	same(t, "there", w.hands.there(), "b")
 	w.push(map[string]string{"apps/prod/b.json": ""})
-	w.ready(w.due(), PathNotFound)
+	w.ready(w.due(), PathNotFound, `no folder "apps/prod"`)
 	same(t, "there", w.hands.there(), "b")
 }
 

@@ -5,10 +5,12 @@
 package settings
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -59,6 +61,9 @@ type Limits struct {
 	Files     int   `json:"files,omitempty"`
 }
 
+// maxLimit bounds each of Limits, so that none has too many bytes for a number.
+const maxLimit = 1 << 30
+
 // MaxSettings is the size of a configuration file in bytes.
 const MaxSettings = 1 << 20
 
@@ -69,9 +74,33 @@ func Parse(data []byte) (*Settings, error) {
 	}
 	s := &Settings{}
 	if err := yaml.UnmarshalStrict(data, s); err != nil {
-		return nil, errors.New(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "error unmarshaling JSON: "), "while decoding JSON: "))
+		return nil, plain(err)
 	}
 	return s, s.check()
+}
+
+// plain says what is wrong with a file in words of the file, not of this program.
+func plain(err error) error {
+	var kind *json.UnmarshalTypeError
+	if !errors.As(err, &kind) {
+		text := err.Error()
+		for _, prefix := range []string{"error converting YAML to JSON: ", "error unmarshaling JSON: ", "while decoding JSON: ", "json: ", "yaml: "} {
+			text = strings.TrimPrefix(text, prefix)
+		}
+		return errors.New(text)
+	}
+	words := map[reflect.Kind]string{
+		reflect.Slice: "a list", reflect.Struct: "a map of fields", reflect.String: "a text", reflect.Bool: "true or false", reflect.Int: "a whole number", reflect.Int64: "a whole number",
+	}
+	is := map[string]string{"array": "a list", "object": "a map of fields", "string": "a text", "bool": "true or false"}[kind.Value]
+	if is == "" {
+		is = kind.Value // such as "number 1.5"
+	}
+	field := kind.Field
+	if field == "" {
+		field = "the file"
+	}
+	return fmt.Errorf("%s: has to be %s, and is %s", field, words[kind.Type.Kind()], is)
 }
 
 var (
@@ -97,8 +126,8 @@ func (s *Settings) check() error {
 		}
 	}
 	for _, n := range []int64{s.Limits.PackMiB, s.Limits.ObjectMiB, s.Limits.TotalMiB, s.Limits.CacheMiB, s.Limits.Objects, int64(s.Limits.Files)} {
-		if n < 0 {
-			return errors.New("limits: none is below 0; leave one out to have its default")
+		if n < 0 || n > maxLimit {
+			return fmt.Errorf("limits: none is below 0 or above %d; leave one out to have its default", maxLimit)
 		}
 	}
 	if s.Proxy != "" {

@@ -97,8 +97,16 @@ func TestAConfigurationIsReadStrictly(t *testing.T) {
 		"credentials: [{name: a, urls: ['https://h/'], namespaces: ['[a']}]":                                                "credentials[0]: namespaces[0]",
 		"credentials: [{name: a, urls: ['https://h/'], namespaces: [a]}, {name: a, urls: ['https://h/'], namespaces: [b]}]": "credentials[1]: a is there twice",
 		"impersonate: [{namespace: team}]":                                                                                  "impersonate[0]",
-		"limits: {files: -1}":                                                                                               "limits",
-		"proxy: http://user:pass@host:1":                                                                                    "proxy",
+		"limits: {packMiB: 1073741825}":                                                                                     "limits: none is below 0 or above 1073741824",
+		"impersonate: {}":                                                                                                   "impersonate: has to be a list, and is a map of fields",
+		"limits: {packMiB: large}":                                                                                          "limits.packMiB: has to be a whole number, and is a text",
+		"limits: {files: 1.5}":                                                                                              "limits.files: has to be a whole number, and is number 1.5",
+		"insecureHTTP: [true]":                                                                                              "insecureHTTP: has to be true or false, and is a list",
+		"credentials: [{name: a, urls: ['https://h/'], namespaces: a}]":                                                     "credentials.namespaces: has to be a list, and is a text",
+		"[]":                             "the file: has to be a map of fields, and is a list",
+		"a: b: c":                        "mapping values are not allowed",
+		"limits: {files: -1}":            "limits",
+		"proxy: http://user:pass@host:1": "proxy",
 	} {
 		if _, err := settings.Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q in it", text, err, want)

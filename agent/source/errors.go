@@ -73,13 +73,21 @@ func explain(err error, auth Auth, limits Limits) error {
 	case errors.Is(err, pack.ErrTorn), errors.Is(err, pack.ErrNoObject), errors.Is(err, errCache):
 		return &Error{Reason: FetchFailed, Msg: fmt.Sprintf("what it sends is not whole: %v", err), Err: errCache}
 	case untrusted(err):
-		return fail(HostUnknown, "its certificate is not one of those that are trusted: %s", clean(err.Error()))
+		return fail(HostUnknown, "its certificate is not one of those that are trusted: %s%s", clean(err.Error()), remedy(err))
 	}
 	var slow net.Error
 	if errors.As(err, &slow) && slow.Timeout() {
 		return fail(TimedOut, "it does not answer: %s", clean(auth.scrub(err.Error())))
 	}
 	return fail(FetchFailed, "%s", clean(auth.scrub(err.Error())))
+}
+
+// remedy is what to do about a certificate, if something is known to help.
+func remedy(err error) string {
+	if authority := (x509.UnknownAuthorityError{}); errors.As(err, &authority) {
+		return "; the file ca.crt of the credentials can name its authority"
+	}
+	return ""
 }
 
 // untrusted says whether an error is about a certificate.

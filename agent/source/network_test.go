@@ -39,7 +39,7 @@ func TestHTTPSWithCredentials(t *testing.T) {
 	refused(t, try(source.Auth{CA: server.CA}), source.AuthenticationFailed, "wants credentials")
 	refused(t, try(source.Auth{CA: server.CA, Username: "robot", Password: "expired"}), source.AuthenticationFailed, "does not take the credentials: who are you?")
 	refused(t, try(source.Auth{CA: server.CA, Token: password}), source.AuthenticationFailed, "does not take")
-	refused(t, try(source.Auth{Username: "robot", Password: password}), source.HostUnknown, "certificate")
+	refused(t, try(source.Auth{Username: "robot", Password: password}), source.HostUnknown, "ca.crt of the credentials can name its authority")
 	refused(t, try(source.Auth{CA: []byte("none"), Username: "robot", Password: password}), source.HostUnknown, "ca.crt")
 	token := githttp.Start(t, githttp.Options{Username: "x-access-token", Password: password}).Repo(t, "infra")
 	commits(token, "a", 1)

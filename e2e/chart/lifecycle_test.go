@@ -236,15 +236,20 @@ func TestNotes(t *testing.T) {
 	for values, wants := range map[string][]string{
 		"fullnameOverride: seals": {"-n default rollout status statefulset/seals-controller", "--controller-namespace default", "WARNING: Private keys lie in default", "--clusterrole seals-auditor"},
 		"replicas: 0":             {"WARNING: replicas is 0"},
-		"namespaces: [prod]\npersistence: {enabled: false}": {"these namespaces only: prod", "WARNING: persistence.enabled is false"},
-		"agent: {enabled: true}":                            {"The sync agent runs as notes-waxwing-agent", "WARNING: agent.accounts is empty"},
-		teamsOfAgent:                                        {"create secret generic git-infra --from-file=DIR"},
+		"namespaces: [prod]\npersistence: {enabled: false}":   {"these namespaces only: prod", "WARNING: persistence.enabled is false"},
+		"agent: {enabled: true}":                              {"The sync agent runs as notes-waxwing-agent", "WARNING: agent.accounts is empty"},
+		teamsOfAgent:                                          {"create secret generic git-infra --from-file=DIR"},
+		teamsOfAgent + "  proxy: http://proxy:3128":           {"WARNING: agent.git.ports lacks the port of http://proxy:3128"},
+		strings.Replace(teamsOfAgent, "com/", "com:8443/", 1): {"WARNING: agent.git.ports lacks the port of https://git.example.com:8443/team/"},
 	} {
 		out := h.run(t, values, "install", "notes", chartDir, "--dry-run=client", "--namespace", corev1.NamespaceDefault)
 		for _, want := range wants {
 			if !strings.Contains(out, want) {
 				t.Errorf("no %q in: %s", want, out)
 			}
+		}
+		if values == teamsOfAgent && strings.Contains(out, "agent.git.ports") {
+			t.Errorf("a warning without a reason: %s", out)
 		}
 	}
 }

@@ -143,6 +143,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"agent: {credentials: [{name: a, secretName: a, urls: [], namespaces: [a]}]}":                                     {"agent/credentials/0/urls", "minItems: got 0, want 1"},
 		"agent: {credentials: [{name: a, secretName: a, urls: [git@a:b], namespaces: [a]}]}":                              {"agent/credentials/0/urls/0", "does not match pattern"},
 		"agent: {proxy: \"http://user@proxy\"}":                                                                           {"agent/proxy", "does not match pattern"},
+		"agent: {limits: {packMiB: 1073741825}}":                                                                          {"agent/limits/packMiB", "maximum: got 1.073741825"},
 		"agent: {limits: {packMiB: 0}}":                                                                                   {"agent/limits/packMiB", "minimum: got 0, want 1"},
 		"agent: {enabled: true, accounts: [{namespace: waxwing-system, name: a}]}":                                        {"waxwing-system/a is of waxwing-system, which is the controller's own namespace"},
 		"agent: {enabled: true, accounts: [{namespace: a, name: a, targets: [waxwing-system]}]}":                          {"a/a is of waxwing-system, which is the controller's own namespace"},
@@ -150,6 +151,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"agent: {enabled: true, namespaces: [a], accounts: [{namespace: a, name: a, targets: [b]}]}":                      {"a/a is of b, which agent.namespaces does not name"},
 		"agent: {enabled: true, namespaces: [waxwing-system]}":                                                            {"agent.namespaces names waxwing-system"},
 		"agent: {enabled: true, credentials: [{name: a, secretName: a, urls: [\"http://a/\"], namespaces: [a]}]}":         {"http://a/ sends all in the clear"},
+		"agent: {enabled: true, proxy: \"http://proxy:port\"}":                                                            {"agent.proxy: http://proxy:port has no host, or one that is none"},
 		"agent: {enabled: true, extraArgs: [--credentials=/tmp]}":                                                         {"agent.extraArgs has --credentials: set the value agent.credentials"},
 		"agent: {enabled: true, extraArgs: [--audit-key=/tmp/key]}":                                                       {"agent.extraArgs has --audit-key"},
 	} {

@@ -103,8 +103,11 @@ func TestTheAgentUsesEachOfItsRightsAndNeedsNoOther(t *testing.T) {
 	f.agent(t)
 	f.push(t, 0)
 	f.follow(t)
+	f.rival(t)
 	unused, calls := agentRights(t, f.values), 0
-	harness.Eventually(t.Context(), t, "every right has been used", func(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // pruning alone takes half a minute
+	defer cancel()
+	harness.Eventually(ctx, t, "every right has been used", func(ctx context.Context) error {
 		if calls++; calls%every == 1 {
 			if err := f.poke(ctx, t, calls); err != nil {
 				return harness.Permanent(err)
@@ -147,7 +150,7 @@ func (f *followed) agent(t *testing.T) {
 			"--kubeconfig", f.ServiceAccountKubeconfig(t, home, agentAccount), "--namespace", home, "--replica", f.AgentReplica(t), "--config", filepath.Join(dir, "config.yaml"),
 			"--cache", filepath.Join(dir, "cache"), "--audit-log", filepath.Join(dir, "audit"), "--audit-bind-address", f.audit,
 			"--metrics-bind-address", "0", "--health-bind-address", "0", "--hook-bind-address", "0",
-			"--leader-elect-lease-duration", "4s", "--leader-elect-renew-deadline", "3s", "--leader-elect-retry-period", "500ms",
+			"--leader-elect-lease-duration", "30s", "--leader-elect-renew-deadline", "25s", "--leader-elect-retry-period", "500ms", // a busy machine ends no term
 		},
 	})
 }
@@ -183,6 +186,28 @@ func (f *followed) follow(t *testing.T) {
 	if err := f.Create(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// rival changes what the agent applies all the time, in a part that is not the agent's: what it writes over is newer than what it has seen.
+func (f *followed) rival(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 0; ctx.Err() == nil; n++ {
+			o := &v1alpha1.GitSecret{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: "stays"}}
+			change := fmt.Sprintf(`{"metadata": {"annotations": {"example.com/rival": "%d"}}}`, n)
+			_ = f.Patch(ctx, o, client.RawPatch(types.MergePatchType, []byte(change)), client.FieldOwner("rival")) // it may not be there yet
+			select {
+			case <-ctx.Done():
+			case <-time.After(30 * time.Millisecond):
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-done
+	})
 }
 
 // poke gives the agent one more reason for everything that it ever does.

@@ -21,6 +21,7 @@ func TestEveryRightIsNeeded(t *testing.T) {
 
 	var namespaces []string
 	t.Run("with all of them", func(t *testing.T) {
+		w.afresh(t) // other tests have had controllers
 		ctl := w.controller(t)
 		w.recipients(t)
 		ns := w.prepare(t)
@@ -48,6 +49,7 @@ func TestEveryRightIsNeeded(t *testing.T) {
 		ctl.Kill()
 	})
 	// What the runs below work on is made by a controller with all rights.
+	w.afresh(t)
 	ctl := w.controller(t)
 	w.recipients(t)
 	for range rights {

@@ -71,7 +71,7 @@ func (w *world) controller(t *testing.T) *harness.Process {
 		Args: []string{
 			"--kubeconfig", w.ServiceAccountKubeconfig(t, home, account), "--namespace", home, "--service-account", account, "--audit-log", log, "--replica", harness.ReplicaOf(log),
 			"--metrics-bind-address", "0", "--health-bind-address", "0", "--recipients-bind-address", "0", "--audit-bind-address", w.audit,
-			"--leader-elect-lease-duration", "4s", "--leader-elect-renew-deadline", "3s", "--leader-elect-retry-period", "500ms",
+			"--leader-elect-lease-duration", "30s", "--leader-elect-renew-deadline", "25s", "--leader-elect-retry-period", "500ms", // a busy machine ends no term
 		},
 	})
 }

@@ -39,14 +39,52 @@ app.kubernetes.io/component: agent
 {{- end -}}
 {{- $_ := set $seen .name true -}}
 {{- range .urls -}}
+{{- with include "waxwing.agent.url" . -}}{{- fail (printf "agent.credentials: %s" .) -}}{{- end -}}
 {{- if and (hasPrefix "http://" .) (not $.Values.agent.insecureHTTP) -}}
 {{- fail (printf "agent.credentials: %s sends all in the clear: use https://, or set agent.insecureHTTP" .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- with .Values.agent.proxy -}}
+{{- with include "waxwing.agent.url" . -}}{{- fail (printf "agent.proxy: %s" .) -}}{{- end -}}
+{{- end -}}
 {{- if has .Release.Namespace .Values.agent.namespaces -}}
 {{- fail (printf "agent.namespaces names %s, which is the controller's own: who could write a SecretSync there needs none" .Release.Namespace) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* What the agent would refuse about an address, and not start; nothing: it takes it (agent/settings). */}}
+{{- define "waxwing.agent.url" -}}
+{{- $place := regexReplaceAll "^[a-z]+://([^/]*).*$" . "${1}" -}}
+{{- $path := regexReplaceAll "^[a-z]+://[^/]*" . "" -}}
+{{- if and (contains "@" $place) (not (hasPrefix "ssh://" .)) -}}
+{{ regexReplaceAll "^([a-z]+://)[^/]*@" . "${1}…@" }} has a user in it: put it into the credentials, as their file username
+{{- else if regexMatch ":[^@]*@" $place -}}
+{{ regexReplaceAll "^([a-z]+://)[^/]*@" . "${1}…@" }} has a password in it: SSH takes a key, the credentials' file identity
+{{- else if not (regexMatch "^([^@:]+@)?([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?$" $place) -}}
+{{ . }} has no host, or one that is none: it is as git.example.com or git.example.com:8443
+{{- else if or (regexMatch "//|\\\\" $path) (regexMatch "/\\.\\.?(/|$)" $path) -}}
+{{ . }} has //, \, . or .. in its path
+{{- end -}}
+{{- end -}}
+
+{{/* The addresses that the agent connects to, going by the values: JSON. A proxy stands before all but SSH. */}}
+{{- define "waxwing.agent.addresses" -}}
+{{- $all := list -}}
+{{- range .Values.agent.credentials -}}
+{{- range .urls -}}
+{{- if or (not $.Values.agent.proxy) (hasPrefix "ssh://" .) -}}{{- $all = append $all . -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.agent.proxy -}}{{- $all = append $all . -}}{{- end -}}
+{{- uniq $all | toJson -}}
+{{- end -}}
+
+{{/* The port of an address. */}}
+{{- define "waxwing.agent.port" -}}
+{{- $place := regexReplaceAll "^[a-z]+://([^/]*).*$" . "${1}" -}}
+{{- $own := dict "https" "443" "http" "80" "ssh" "22" -}}
+{{- regexFind ":[0-9]+$" $place | trimPrefix ":" | default (get $own (splitList ":" . | first)) -}}
 {{- end -}}
 
 {{/* The agent's configuration file. Its fields are those of agent/settings. */}}

@@ -22,6 +22,11 @@ const (
 
 // build compiles the tool and puts it in place.
 func (b *Builder) build(ctx context.Context, r recipe, binary string) error {
+	if r.Cgo {
+		if err := b.compiler(ctx, r); err != nil {
+			return err
+		}
+	}
 	tmp, err := os.MkdirTemp(b.toolsDir(), unfinished)
 	if err != nil {
 		return err

@@ -130,6 +130,48 @@ func TestATool(t *testing.T) {
 	})
 }
 
+const helloInC = `package main
+
+// static const char *words(void) { return "hello in C"; }
+import "C"
+
+import "os"
+
+func main() { os.Stdout.WriteString(C.GoString(C.words())) }
+`
+
+func TestAToolThatNeedsC(t *testing.T) {
+	needsC := func(t *testing.T) *toolcache.Builder {
+		b := repository(t)
+		b.Tools[0].Cgo, b.Tools[0].LDFlags = true, nil
+		write(t, filepath.Join(b.Root, "tool", "main.go"), helloInC)
+		return b
+	}
+	t.Run("is built with cgo, whatever is set outside", func(t *testing.T) {
+		t.Setenv("CGO_ENABLED", "0")
+		if diff := cmp.Diff("hello in C", output(t, path(t, needsC(t)))); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("says that there is no compiler, and leaves nothing", func(t *testing.T) {
+		t.Setenv("CC", "no-such-compiler -O2")
+		b := needsC(t)
+		_, err := b.Path(t.Context(), "hello")
+		if err == nil || !strings.Contains(err.Error(), "building hello: it takes a C compiler") || !strings.Contains(err.Error(), `"no-such-compiler"`) {
+			t.Errorf("got error %v", err)
+		}
+		if diff := cmp.Diff([]string{"lock"}, entries(t, b)); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("without which others are built", func(t *testing.T) {
+		t.Setenv("CC", "no-such-compiler")
+		if diff := cmp.Diff("hello v1.2.3", output(t, path(t, repository(t)))); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestTheKeyOfATool(t *testing.T) {
 	cases := map[string]struct {
 		change  func(t *testing.T, b *toolcache.Builder)
@@ -169,6 +211,10 @@ func TestTheKeyOfATool(t *testing.T) {
 		},
 		"changes with the build tags": {
 			change:  func(_ *testing.T, b *toolcache.Builder) { b.Tools[0].Tags = []string{"minimal"} },
+			another: true,
+		},
+		"changes with cgo": {
+			change:  func(_ *testing.T, b *toolcache.Builder) { b.Tools[0].Cgo = true },
 			another: true,
 		},
 		"changes with the build flags": {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"io/fs"
@@ -83,6 +84,24 @@ func (b *Builder) environment(ctx context.Context, r recipe) (environment, error
 		return env, fmt.Errorf("asking go for its environment: %w", err)
 	}
 	return env, nil
+}
+
+// compiler is nil if there is the C compiler that the go command would run. Otherwise a build fails late, and among many lines of what it has to do with.
+func (b *Builder) compiler(ctx context.Context, r recipe) error {
+	cmd := exec.CommandContext(ctx, b.goCommand(), "env", "CC")
+	cmd.Dir, cmd.Env = r.dir, buildEnv(os.Environ(), r.Cgo)
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("asking go for the C compiler: %w", err)
+	}
+	words := strings.Fields(string(out))
+	if len(words) == 0 {
+		return errors.New("it takes a C compiler, and CC names none")
+	}
+	if _, err := exec.LookPath(words[0]); err != nil {
+		return fmt.Errorf("it takes a C compiler: install one (apt-get install gcc libc6-dev), or name one in CC: %w", err)
+	}
+	return nil
 }
 
 // buildEnv keeps a developer's workspace and flags from changing what is built. Without cgo, unless the tool needs it, so that the tools share compiled packages with `make`.
