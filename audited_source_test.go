@@ -22,6 +22,7 @@ type program struct {
 	pkgs   []*source
 	byPath map[string]*source
 	bodies map[*types.Func]*ast.BlockStmt
+	named  map[string][]*types.Func // the methods of bodies, by name
 	funcs  map[string]*function
 	needy  map[string]bool
 }
@@ -81,7 +82,7 @@ func clusterPackages(t *testing.T) *packages {
 // nothing but the log. change may give other text for a file, by its path in the module.
 func load(t *testing.T, ps *packages, change func(path, text string) string) *program {
 	t.Helper()
-	p := &program{byPath: map[string]*source{}, bodies: map[*types.Func]*ast.BlockStmt{}}
+	p := &program{byPath: map[string]*source{}, bodies: map[*types.Func]*ast.BlockStmt{}, named: map[string][]*types.Func{}}
 	root, err := filepath.Abs(".")
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +126,11 @@ func (p *program) check(t *testing.T, ps *packages, root string, l listed, chang
 	for _, f := range s.files {
 		for _, d := range f.Decls {
 			if fd, ok := d.(*ast.FuncDecl); ok {
-				p.bodies[s.info.Defs[fd.Name].(*types.Func)] = fd.Body
+				m := s.info.Defs[fd.Name].(*types.Func)
+				p.bodies[m] = fd.Body
+				if fd.Recv != nil && fd.Body != nil {
+					p.named[m.Name()] = append(p.named[m.Name()], m)
+				}
 			}
 		}
 	}
@@ -165,8 +170,8 @@ func (p *program) mayBe(f *types.Func) []string {
 		return nil
 	}
 	var all []string
-	for m, body := range p.bodies {
-		if recv := m.Signature().Recv(); body != nil && recv != nil && m.Name() == f.Name() && types.Implements(recv.Type(), iface) {
+	for _, m := range p.named[f.Name()] {
+		if types.Implements(m.Signature().Recv().Type(), iface) {
 			all = append(all, nameOf(m))
 		}
 	}

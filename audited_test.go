@@ -35,11 +35,11 @@ func unaudited(t *testing.T, p *program) []string {
 				continue
 			}
 			switch {
-			case it.callee != "" && !p.needs(it.callee):
+			case it.callee != "" && !p.needy[it.callee]:
 			case len(it.actions) > 0:
 				maps.Copy(actions, it.actions)
 			default:
-				for action := range p.coverage(name, nil) {
+				for action := range p.coverage(name) {
 					actions[action] = true
 				}
 			}
@@ -93,42 +93,51 @@ type ref struct {
 	actions map[string]bool
 }
 
-// needs says whether a function touches something without an intent of its own, so that its callers have to have one.
-func (p *program) needs(name string) bool {
-	if known, ok := p.needy[name]; ok {
-		return known
-	}
-	p.needy[name] = false // ends circles; what is in one is needy by something else
-	for _, it := range p.funcs[name].items {
-		if len(it.actions) > 0 {
-			continue
-		}
-		_, excused := excuses()[name+" -> "+it.what]
-		if it.callee == "" && !excused || it.callee != "" && p.needs(it.callee) {
+// spread notes which functions touch something without an intent of their own, so that their callers have to have one.
+func (p *program) spread() {
+	var todo []string
+	note := func(name string) {
+		if !p.needy[name] {
 			p.needy[name] = true
-			return true
+			todo = append(todo, name)
 		}
 	}
-	delete(p.needy, name) // it may have been asked within a circle
-	return false
+	for name, f := range p.funcs {
+		for _, it := range f.items {
+			if _, excused := excuses()[name+" -> "+it.what]; it.callee == "" && !excused && len(it.actions) == 0 {
+				note(name)
+			}
+		}
+	}
+	for len(todo) > 0 {
+		refs := p.funcs[todo[0]].refs
+		todo = todo[1:]
+		for _, r := range refs {
+			if len(r.actions) == 0 {
+				note(r.from)
+			}
+		}
+	}
 }
 
 // coverage are the actions under which a function is reached; none where there is a way without.
-func (p *program) coverage(name string, way []string) map[string]bool {
-	all := map[string]bool{}
-	if slices.Contains(way, name) {
-		return all
-	}
-	refs := p.funcs[name].refs
-	if len(refs) == 0 {
-		all[none] = true
-	}
-	for _, r := range refs {
-		if len(r.actions) > 0 {
-			maps.Copy(all, r.actions)
-			continue
+func (p *program) coverage(name string) map[string]bool {
+	all, seen := map[string]bool{}, map[string]bool{name: true}
+	for todo := []string{name}; len(todo) > 0; {
+		refs := p.funcs[todo[0]].refs
+		todo = todo[1:]
+		if len(refs) == 0 {
+			all[none] = true
 		}
-		maps.Copy(all, p.coverage(r.from, append(slices.Clone(way), name)))
+		for _, r := range refs {
+			switch {
+			case len(r.actions) > 0:
+				maps.Copy(all, r.actions)
+			case !seen[r.from]:
+				seen[r.from] = true
+				todo = append(todo, r.from)
+			}
+		}
 	}
 	return all
 }
@@ -137,7 +146,7 @@ func (p *program) coverage(name string, way []string) map[string]bool {
 func (p *program) story(name string) string {
 	var touches, users []string
 	for _, it := range p.funcs[name].items {
-		if it.callee == "" || p.needs(it.callee) {
+		if it.callee == "" || p.needy[it.callee] {
 			touches = append(touches, it.what)
 		}
 	}
@@ -174,6 +183,7 @@ func (p *program) find(t *testing.T) {
 			}
 		}
 	}
+	p.spread()
 }
 
 // look collects the items of one declaration.
