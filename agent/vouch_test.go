@@ -48,7 +48,7 @@ func TestTheAgentsSignatureCountsForItsOwnSecretSyncAlone(t *testing.T) {
 		})
 		w.configure(configuration + fmt.Sprintf("credentials: [{name: infra, urls: [%q], namespaces: [team]}]\n", w.git.URL+"/"))
 		w.credentials = oneCredentials{SigningKey: pem.EncodeToMemory(block)}
-		w.around = surroundingsOf(w.kube, w.kube, nil, Config{})
+		w.around = surroundingsOf(w.kube, w.kube, w.store, Config{})
 		parent := w.push(map[string]string{"a.json": w.sealed("a")})
 		repo, err := openSource(filepath.Join(t.TempDir(), "other"), source.Limits{})
 		if err != nil {
