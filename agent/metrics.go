@@ -52,7 +52,7 @@ func newMetrics(reg prometheus.Registerer, conf *settings.File, creds credential
 		objects:  gauge("objects", "GitSecrets that the commit of a SecretSync has."),
 		refusals: gauge("refusals", "Files, or objects of files, that were not taken of the commit of a SecretSync."),
 	}
-	for _, result := range []string{"taken", "refused", "malformed", "elsewhere"} {
+	for _, result := range []string{"taken", "refused", "malformed", "busy", "elsewhere"} {
 		m.hooked.WithLabelValues(result)
 	}
 	m.fetches.WithLabelValues(ok)
