@@ -100,9 +100,9 @@ func TestACommitThatIsNotTakenIsRecorded(t *testing.T) {
 	w.due()
 	same(t, "records", w.recorded(),
 		"sync.applied intent prod/a", "sync.applied outcome", "sync.synced note",
-		"sync.denied note CommitNotSigned", "sync.denied note CommitNotSigned",
+		"sync.denied note  CommitNotSigned", "sync.denied note  CommitNotSigned",
 		"sync.applied intent prod/a", "sync.applied outcome", "sync.synced note",
-		"sync.denied note AccountRefused")
+		"sync.denied note  AccountRefused")
 }
 
 // TestARefusedRewriteIsToldByItsCondition holds what the condition Rewritten says of a commit that was not taken.
