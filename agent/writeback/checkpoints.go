@@ -125,7 +125,9 @@ func (w *Writer) anchorIn(ctx context.Context, f source.File) ([]byte, *Kept, er
 }
 
 // fileable says whether the name of a log can be that of a file.
-func fileable(origin string) bool { return originRE.MatchString(origin) && !strings.Contains(origin, "..") }
+func fileable(origin string) bool {
+	return originRE.MatchString(origin) && !strings.Contains(origin, "..")
+}
 
 // originOf is the log whose checkpoints are kept in a file.
 func (w *Writer) originOf(name string) string {

@@ -67,26 +67,32 @@ func (f *file) stale(n *heard) bool { return n.good() && f.claims.stale(n.Holder
 
 // window finds the files that are edited in this look: those from Input.Begin on, as far as they are not too much. What is due in the others comes when nothing is due in these.
 func (l *look) window() {
-	if l.from = l.in.Begin; l.from >= len(l.files) {
-		l.from = 0
-	}
-	size, most := int64(0), cmp.Or(l.in.Edited, maxEdited)
-	for l.to = l.from; l.to < len(l.files); l.to++ {
-		f := &l.files[l.to]
+	all, most := int64(0), cmp.Or(l.in.Edited, maxEdited)
+	sizes := make([]int64, len(l.files)) // of what is to be parsed, once for each holder
+	for i := range l.files {
+		f := &l.files[i]
 		for _, n := range f.news {
 			if f.stale(n) {
-				size += f.Size
+				sizes[i] += f.Size
 			}
 		}
-		if size > most && l.to > l.from {
-			l.found.Next = l.to
+		all += sizes[i]
+	}
+	if l.to = len(l.files); all <= most {
+		return
+	}
+	if l.in.Begin < len(l.files) {
+		l.from = l.in.Begin
+	}
+	size := int64(0)
+	for i := l.from; i < len(l.files); i++ {
+		if size += sizes[i]; size > most && i > l.from {
+			l.to, l.found.Next = i, i
 			break
 		}
 	}
-	if n := l.to - l.from; n < len(l.files) {
-		l.problem("the files with wraps for old keys have more than the %d MiB that are looked into at a time: these are %d of %d files, from %s on; the others come when nothing is due in these",
-			most>>20, n, len(l.files), shown(l.files[l.from].Path))
-	}
+	l.problem("the files with wraps for old keys have more than the %d MiB that are looked into at a time: these are %d of %d files, from %s on; the others come when nothing is due in these",
+		most>>20, l.to-l.from, len(l.files), shown(l.files[l.from].Path))
 }
 
 // rotateFile finds what is due in one file.
