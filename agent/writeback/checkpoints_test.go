@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waxwing-io/waxwing/agent/writeback"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -67,6 +68,7 @@ func TestWhatIsMergedOfCheckpointsIsNotPutBack(t *testing.T) {
 	b.write(2)
 	w.clock = w.clock.Add(writeback.AnchorEvery)
 	newer := string(keep(t, []byte(old), b.now(), w.clock))
+	w.clock = w.clock.Add(time.Hour)
 	a.write(3)
 	head := w.person("main", map[string]string{fileB: newer, "audit/test/replica-z.json": "{}\n"})
 	r := w.good(logs())
