@@ -156,7 +156,7 @@ func (r *Repository) download(ctx context.Context, next *content, place Place, a
 		return tip{}, err
 	}
 	defer func() { _ = a.Close() }()
-	p, err := r.folder.receive(ctx, a)
+	p, err := r.folder.receive(ctx, a, auth)
 	if err != nil {
 		return tip{}, err
 	}
