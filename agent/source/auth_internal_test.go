@@ -31,9 +31,13 @@ func TestWhatIsShownOfATextWithSecrets(t *testing.T) {
 	if got := (Auth{}).show((Auth{}).whole(x, most)); got != x {
 		t.Errorf("without credentials %q is shown", got)
 	}
-	one := Auth{Password: "open", Token: "open sesame"}
-	if got := one.scrub("open sesame"); got != "[redacted]" {
-		t.Errorf("of a secret that begins with another one %q is left", got)
+	for secret, auth := range map[string]Auth{
+		"open sesame":    {Password: "open", Token: "open sesame"}, // one begins with the other
+		"open  \tsesame": {Token: "open  \tsesame"},
+	} {
+		if got := auth.show("it was " + secret); got != "it was [redacted]" {
+			t.Errorf("of %q is shown %q", secret, got)
+		}
 	}
 }
 

@@ -78,6 +78,9 @@ func TestEndsOfTheHistoryAreLookedAtWithinBounds(t *testing.T) {
 	const many, most = 10_050, 10_000
 	r := &raw{}
 	ids := r.line(many, "")
+	// One names a parent thousands of times.
+	parents := r.add(pack.Commit, fmt.Appendf(nil, "tree %s\n%sauthor A <a@example.com> 1 +0000\ncommitter A <a@example.com> 1 +0000\n\nm\n", r.tree(),
+		strings.Repeat("parent "+ids[0]+"\n", 5000))).String()
 	repo, _ := open(t, source.Limits{})
 	fetch(t, repo, r.ending(t))
 	if n, err := repo.Move(t.Context(), ids[:most]); err != nil || n != 0 {
@@ -87,8 +90,11 @@ func TestEndsOfTheHistoryAreLookedAtWithinBounds(t *testing.T) {
 		t.Errorf("%d ends are believed, which are not looked at (%v)", n, err)
 	}
 	for _, most := range []int{0, 1, 2, 100} {
-		if _, err := repo.Move(&looks{t.Context(), most, 0}, ids); !errors.Is(err, context.Canceled) {
-			t.Errorf("after %d looks it goes on: %v", most, err)
+		for what, ends := range map[string][]string{"ends": ids, "parents": {parents}} {
+			l := &looks{t.Context(), most, 0}
+			if _, err := repo.Move(l, ends); !errors.Is(err, context.Canceled) || l.had > most+2 {
+				t.Errorf("%s: after %d looks there are %d more (%v)", what, most, l.had-most, err)
+			}
 		}
 	}
 }
