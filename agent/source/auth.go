@@ -1,9 +1,11 @@
 package source
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -39,14 +41,39 @@ func (a Auth) basic() (username, password string) {
 	}
 }
 
+// secrets are what a server is sent and must not be shown, the longest first: one may be the beginning of another.
+func (a Auth) secrets() []string {
+	var all []string
+	username, password := a.basic()
+	if username != "" || password != "" {
+		// As HTTP sends it.
+		all = append(all, base64.StdEncoding.EncodeToString([]byte(username+":"+password)))
+	}
+	all = slices.DeleteFunc(append(all, a.Password, a.Token), func(s string) bool { return s == "" })
+	slices.SortFunc(all, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	return all
+}
+
 // scrub takes out of a text from outside what must not be shown: a server may say back what it was sent.
 func (a Auth) scrub(text string) string {
-	username, password := a.basic()
-	// As HTTP sends it, too.
-	for _, secret := range []string{base64.StdEncoding.EncodeToString([]byte(username + ":" + password)), a.Password, a.Token} {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "[redacted]")
-		}
+	for _, secret := range a.secrets() {
+		text = strings.ReplaceAll(text, secret, "[redacted]")
+	}
+	return text
+}
+
+// show makes one line of what a server says, without secrets. It is cut last of all, so that no beginning of a secret is left.
+func (a Auth) show(text string) string {
+	// As one line it may have a secret in it again, whose spaces were other ones.
+	return cut(a.scrub(oneLine(a.scrub(text))))
+}
+
+// whole scrubs a text of which no more than some bytes were read: where there may have been more, it takes off as much of the end as the beginning of a secret may have.
+func (a Auth) whole(text string, most int) string {
+	more := len(text) >= most
+	text = a.scrub(text)
+	if secrets := a.secrets(); more && len(secrets) > 0 {
+		text = text[:max(0, len(text)-len(secrets[0]))]
 	}
 	return text
 }

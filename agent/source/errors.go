@@ -37,8 +37,10 @@ func fail(reason Reason, format string, args ...any) *Error {
 	return &Error{Reason: reason, Msg: fmt.Sprintf(format, args...)}
 }
 
-// clean makes one line of a text from outside.
-func clean(text string) string {
+// clean makes one line of a text from outside, and cuts it. What a server says is for Auth.show.
+func clean(text string) string { return cut(oneLine(text)) }
+
+func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\r' || r == '\t':
@@ -49,11 +51,20 @@ func clean(text string) string {
 			return r
 		}
 	}, text)
-	text = strings.Join(strings.Fields(text), " ")
+	return strings.Join(strings.Fields(text), " ")
+}
+
+func cut(text string) string {
 	if runes := []rune(text); len(runes) > maxSaid {
-		text = string(runes[:maxSaid]) + "…"
+		return string(runes[:maxSaid]) + "…"
 	}
 	return text
+}
+
+// tooLarge says whether an error is about a limit of a repository.
+func tooLarge(err error) bool {
+	var known *Error
+	return errors.As(explain(err, Auth{}, Limits{}), &known) && known.Reason == RepositoryTooLarge
 }
 
 // explain is the Error for whatever went wrong on the way to a server and back. Only ends of contexts stay behind it, so that what a server has said is shown in one form alone.
@@ -75,13 +86,13 @@ func explain(err error, auth Auth, limits Limits) error {
 	case errors.Is(err, pack.ErrTorn), errors.Is(err, pack.ErrNoObject), errors.Is(err, errCache):
 		return &Error{Reason: FetchFailed, Msg: fmt.Sprintf("what it sends is not whole: %v", err), Err: errCache}
 	case untrusted(err):
-		return fail(HostUnknown, "its certificate is not one of those that are trusted: %s%s", clean(err.Error()), remedy(err))
+		return fail(HostUnknown, "its certificate is not one of those that are trusted: %s%s", auth.show(err.Error()), remedy(err))
 	}
 	var slow net.Error
 	if errors.As(err, &slow) && slow.Timeout() {
-		return fail(TimedOut, "it does not answer: %s", clean(auth.scrub(err.Error())))
+		return fail(TimedOut, "it does not answer: %s", auth.show(err.Error()))
 	}
-	return fail(FetchFailed, "%s", clean(auth.scrub(err.Error())))
+	return fail(FetchFailed, "%s", auth.show(err.Error()))
 }
 
 // remedy is what to do about a certificate, if something is known to help.

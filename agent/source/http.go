@@ -55,18 +55,18 @@ func dialHTTP(a address, auth Auth, service string) (*httpService, error) {
 		t.Proxy = http.ProxyURL(proxy)
 	}
 	h := &httpService{service: service, base: strings.TrimRight(a.url.String(), "/"), auth: auth, idle: t.CloseIdleConnections}
-	h.client = &http.Client{Transport: t, CheckRedirect: checkRedirect}
+	h.client = &http.Client{Transport: t, CheckRedirect: h.checkRedirect}
 	return h, nil
 }
 
 // checkRedirect keeps requests, and with them credentials, on the server that they are for.
-func checkRedirect(next *http.Request, before []*http.Request) error {
+func (h *httpService) checkRedirect(next *http.Request, before []*http.Request) error {
 	first := before[0].URL
 	switch {
 	case before[0].Method != http.MethodGet:
 		return fail(FetchFailed, "it redirects where it should answer")
 	case next.URL.Scheme != first.Scheme || !strings.EqualFold(next.URL.Host, first.Host) || next.URL.User != nil:
-		return fail(FetchFailed, "it redirects to another server (%s): give the address there", clean(next.URL.Scheme+"://"+next.URL.Host))
+		return fail(FetchFailed, "it redirects to another server (%s): give the address there", h.auth.show(next.URL.Scheme+"://"+next.URL.Host))
 	case len(before) >= 5:
 		return fail(FetchFailed, "it redirects in a circle")
 	default:
@@ -154,7 +154,7 @@ func (h *httpService) refused(res *http.Response) error {
 	said := ""
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") {
 		page, err := io.ReadAll(io.LimitReader(res.Body, maxPage))
-		if text := clean(h.auth.scrub(string(page))); err == nil && text != "" {
+		if text := h.auth.show(h.auth.whole(string(page), maxPage)); err == nil && text != "" {
 			said = ": " + text
 		}
 	}

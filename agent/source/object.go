@@ -24,20 +24,33 @@ func fields(text []byte) (head []field, body []byte, err error) {
 		case !whole:
 			return nil, nil, badObject("its head has no end")
 		case len(line) == 0:
+			for i := range head {
+				head[i].split()
+			}
 			return head, after, nil
 		case line[0] == ' ':
 			if len(head) == 0 {
 				return nil, nil, badObject("its head begins with a space")
 			}
 			last := &head[len(head)-1]
-			last.value += "\n" + string(line[1:])
 			last.raw = text[len(text)-len(rest)-len(last.raw) : len(text)-len(after)]
 		default:
-			key, value, _ := bytes.Cut(line, []byte(" "))
-			head = append(head, field{key: string(key), value: string(value), raw: rest[:len(line)+1]})
+			head = append(head, field{raw: rest[:len(line)+1]})
 		}
 		rest = after
 	}
+}
+
+// split reads key and value out of a field's lines. It is done once all of them are known: half a million may continue one, and a value that grew by each would be copied as often.
+func (f *field) split() {
+	lines := strings.ReplaceAll(string(f.raw[:len(f.raw)-1]), "\n ", "\n")
+	first, _, _ := strings.Cut(lines, "\n")
+	key, _, has := strings.Cut(first, " ")
+	at := len(key)
+	if has {
+		at++
+	}
+	f.key, f.value = key, lines[at:]
 }
 
 func badObject(format string, args ...any) error {

@@ -68,13 +68,13 @@ func (r *Repository) push(ctx context.Context, place Place, auth Auth, draft *Dr
 	in.Progress = told
 	report := packp.NewReportStatus()
 	if err := report.Decode(in); err != nil {
-		return rejected(told.text(), said(err), auth)
+		return rejected(auth.whole(told.text(), maxComplaint), said(err, auth), auth)
 	}
 	if len(report.CommandStatuses) != 1 || report.CommandStatuses[0].ReferenceName != plumbing.ReferenceName(name) {
 		return fail(FetchFailed, "it does not say what became of the push")
 	}
 	if err := report.Error(); err != nil {
-		err = rejected(told.text(), err, auth)
+		err = rejected(auth.whole(told.text(), maxComplaint), err, auth)
 		if known := (*Error)(nil); report.UnpackStatus == "ok" && errors.As(err, &known) && known.Reason == FetchFailed {
 			known.Err = ErrNotTaken
 		}
@@ -89,7 +89,7 @@ func rejected(told string, err error, auth Auth) error {
 		return err
 	}
 	all := strings.ToLower(told + " " + err.Error())
-	says := clean(auth.scrub(err.Error() + " " + told))
+	says := auth.show(err.Error() + " " + told)
 	has := func(any ...string) bool {
 		return slices.ContainsFunc(any, func(s string) bool { return strings.Contains(all, s) })
 	}

@@ -13,10 +13,10 @@ import (
 )
 
 // receive writes a pack to the disk, as far as it may be large, looks through all of it, and has it ready to be read. It is nil where nothing is in it.
-func (f *folder) receive(ctx context.Context, in io.Reader) (*held, error) {
+func (f *folder) receive(ctx context.Context, in io.Reader, auth Auth) (*held, error) {
 	name := temporary + "receive"
 	defer func() { _ = f.root.Remove(name + packEnd); _ = f.root.Remove(name + indexEnd) }()
-	if err := f.write(name+packEnd, func(w io.Writer) error { return f.copy(ctx, w, in) }); err != nil {
+	if err := f.write(name+packEnd, func(w io.Writer) error { return f.copy(ctx, w, in, auth) }); err != nil {
 		return nil, err
 	}
 	file, err := f.root.Open(name + packEnd)
@@ -28,13 +28,13 @@ func (f *folder) receive(ctx context.Context, in io.Reader) (*held, error) {
 }
 
 // copy takes a pack from the network.
-func (f *folder) copy(ctx context.Context, w io.Writer, in io.Reader) error {
+func (f *folder) copy(ctx context.Context, w io.Writer, in io.Reader, auth Auth) error {
 	n, err := io.Copy(w, io.LimitReader(&contextReader{ctx, in}, f.limits.PackBytes+1))
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return said(err)
+		return said(err, auth)
 	case n > f.limits.PackBytes:
 		return fail(RepositoryTooLarge, "what it sends is larger than %d MiB", f.limits.PackBytes/mib)
 	default:

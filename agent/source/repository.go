@@ -13,9 +13,6 @@ import (
 	"github.com/waxwing-io/waxwing/agent/source/pack"
 )
 
-// maxBoundaries is how many commits without parents a cache may have before it is made anew.
-const maxBoundaries = 10_000
-
 // Repository is a repository as it was fetched last. It is safe for concurrent use; fetches and pushes wait for each other.
 type Repository struct {
 	dir    string
@@ -120,8 +117,7 @@ func (r *Repository) fetch(ctx context.Context, base content, place Place, auth 
 func (r *Repository) update(ctx context.Context, next *content, place Place, auth Auth) (tip, error) {
 	first := len(next.packs) == 0
 	t, err := r.download(ctx, next, place, auth, request{depth: firstDepth})
-	var known *Error
-	if first && errors.As(explain(err, auth, r.limits), &known) && known.Reason == RepositoryTooLarge && ctx.Err() == nil {
+	if first && tooLarge(err) && ctx.Err() == nil {
 		// It may be so because of its history alone.
 		return r.download(ctx, next, place, auth, request{depth: 1})
 	}
@@ -156,15 +152,14 @@ func (r *Repository) download(ctx context.Context, next *content, place Place, a
 		return tip{}, err
 	}
 	defer func() { _ = a.Close() }()
-	p, err := r.folder.receive(ctx, a)
+	p, err := r.folder.receive(ctx, a, auth)
 	if err != nil {
 		return tip{}, err
 	}
 	if p != nil {
 		next.packs = append([]*held{p}, next.packs...)
 	}
-	next.move(a.boundary.Shallows, a.boundary.Unshallows)
-	return t, nil
+	return t, next.move(ctx, a.boundary.Shallows, a.boundary.Unshallows)
 }
 
 // whole makes sure that all files of a commit are there.
@@ -178,29 +173,6 @@ func (r *Repository) whole(ctx context.Context, c content, commit Commit) error 
 	}
 	r.listed.Store(&listing{commit.ID, files})
 	return nil
-}
-
-// deepen fetches more history until it is known how a commit stands to those that were seen. That it cannot be had is no failure: how they stand stays unknown.
-func (r *Repository) deepen(ctx context.Context, next *content, place Place, auth Auth, t tip, c Commit, seen []string) {
-	unknown := func() bool {
-		return slices.ContainsFunc(seen, func(old string) bool {
-			relation, err := next.relation(ctx, old, c.ID, r.limits.Depth)
-			return err == nil && relation == Unknown
-		})
-	}
-	if r.deepened == t.id {
-		return
-	}
-	for depth := firstDepth * deeper; len(next.Boundary) > 0 && unknown(); depth *= deeper {
-		_, err := r.download(ctx, next, place, auth, request{depth: min(depth, r.limits.Depth), only: t.id})
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil || depth >= r.limits.Depth {
-			r.deepened = t.id
-			return
-		}
-	}
 }
 
 // use has next be read from now on.
@@ -248,42 +220,10 @@ func (c content) complete(id plumbing.Hash) bool {
 
 func (c content) haves() []plumbing.Hash { return hashes(slices.Collect(maps.Values(c.Tips))) }
 
-func (c content) boundary() []plumbing.Hash { return hashes(c.Boundary) }
-
 func hashes(ids []string) []plumbing.Hash {
 	all := make([]plumbing.Hash, len(ids))
 	for i, id := range ids {
 		all[i] = plumbing.NewHash(id)
 	}
 	return all
-}
-
-// move notes where the history ends now.
-func (c *content) move(ends, goesOn []plumbing.Hash) {
-	all := map[string]bool{}
-	for _, id := range c.Boundary {
-		all[id] = true
-	}
-	for _, id := range ends {
-		// A server counts from the newest commit, and tells of an end even where older commits are there.
-		if !c.goesOn(pack.ID(id)) {
-			all[id.String()] = true
-		}
-	}
-	for _, id := range goesOn {
-		delete(all, id.String())
-	}
-	c.Boundary = slices.Sorted(maps.Keys(all))
-}
-
-// goesOn says whether all parents of a commit are there.
-func (c content) goesOn(id pack.ID) bool {
-	commit, err := c.commit(id)
-	return err == nil && !slices.ContainsFunc(commit.Parent, func(parent string) bool {
-		of, err := pack.ParseID(parent)
-		if err == nil {
-			_, _, err = c.entry(of)
-		}
-		return err != nil
-	})
 }

@@ -35,6 +35,7 @@ type service interface {
 // session is a service whose branches and tags are known. Messages are go-git's matter.
 type session struct {
 	service
+	auth Auth
 	refs *packp.AdvRefs
 }
 
@@ -60,16 +61,16 @@ func (r *Repository) dial(ctx context.Context, place Place, auth Auth, name stri
 	}
 	if err != nil && !errors.Is(err, packp.ErrEmptyAdvRefs) {
 		_ = s.Close()
-		return nil, said(err)
+		return nil, said(err, auth)
 	}
-	return &session{service: s, refs: refs}, nil
+	return &session{service: s, auth: auth, refs: refs}, nil
 }
 
 // said is the Error for what a server answers instead of what it was asked for.
-func said(err error) error {
+func said(err error, auth Auth) error {
 	var line *pktline.ErrorLine
 	if errors.As(err, &line) {
-		return fail(FetchFailed, "it says: %s", clean(line.Text))
+		return fail(FetchFailed, "it says: %s", auth.show(line.Text))
 	}
 	// What stands behind 40 digits is no space then.
 	if strings.Contains(err.Error(), "no space after hash") {
@@ -128,7 +129,7 @@ func (s *session) fetch(ctx context.Context, want wanted) (*answer, error) {
 	}
 	if err != nil {
 		_ = body.Close()
-		return nil, said(err)
+		return nil, said(err, s.auth)
 	}
 	before.left = math.MaxInt64 // the pack has a limit of its own
 	a.Reader = sideband.NewDemuxer(band, in)

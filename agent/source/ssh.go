@@ -26,6 +26,7 @@ type sshService struct {
 	session *ssh.Session
 	in      io.WriteCloser
 	out     *bufio.Reader
+	auth    Auth
 	said    *complaint
 	wait    sync.Once // a session can be waited for once
 	asked   bool
@@ -50,7 +51,7 @@ func dialSSH(ctx context.Context, a address, auth Auth, service, folder string) 
 		_ = raw.Close()
 		return nil, sshRefused(ctx, err)
 	}
-	s := &sshService{conn: ssh.NewClient(conn, channels, requests), said: &complaint{}, release: release}
+	s := &sshService{conn: ssh.NewClient(conn, channels, requests), auth: auth, said: &complaint{}, release: release}
 	if err := s.start(service, a.path); err != nil {
 		_ = s.Close()
 		return nil, ended(ctx, err)
@@ -171,7 +172,7 @@ func (s *sshService) Close() error {
 
 // complained is the Error for a service that ended: what it wrote to standard error, if it did.
 func (s *sshService) complained(err error) error {
-	said := clean(s.said.text())
+	said := s.auth.show(s.auth.whole(s.said.text(), maxComplaint))
 	lower := strings.ToLower(said)
 	switch {
 	case said == "":

@@ -20,6 +20,7 @@ const (
 type builder struct {
 	body  bytes.Buffer
 	count int
+	light bool // contents are so small that nothing is gained by compressing them
 }
 
 // at is where the next object begins.
@@ -30,7 +31,11 @@ func (b *builder) raw(t pack.Type, size int64, before, content []byte) int64 {
 	at := b.at()
 	b.body.Write(pack.EntryHead(t, size))
 	b.body.Write(before)
-	b.body.Write(deflate(content))
+	if b.light {
+		b.body.Write(stored(content))
+	} else {
+		b.body.Write(deflate(content))
+	}
 	b.count++
 	return at
 }

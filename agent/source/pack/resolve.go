@@ -69,10 +69,6 @@ func (r *resolver) walk() error {
 			r.drop(top)
 			r.path = r.path[:len(r.path)-1]
 		}
-		// An object that is there twice has the same deltas wait for it twice.
-		if r.entries[child].typ != 0 {
-			continue
-		}
 		r.entries[child].base = entry
 		if depth > maxChain {
 			return malformed("it has more than %d deltas upon each other", maxChain)

@@ -203,12 +203,15 @@ type waiting struct{ offset, offsetEnd, id, idEnd int }
 
 func (w waiting) none() bool { return w.offset == w.offsetEnd && w.id == w.idEnd }
 
-// waitingFor finds them. The entry has its id.
+// waitingFor finds them. The entry has its id. An object may be there many times, and as many deltas may name it by its id: they wait for the first that is found alone. As those
+// that wait by id are taken first, the first of them is resolved before another copy can ask, whatever lies between.
 func (s *scan) waitingFor(e int32) waiting {
 	w := s.waitingAt(e)
 	id := s.entries[e].id
 	w.id = sort.Search(len(s.ids), func(i int) bool { return bytes.Compare(s.ids[i].base[:], id[:]) >= 0 })
-	for w.idEnd = w.id; w.idEnd < len(s.ids) && s.ids[w.idEnd].base == id; w.idEnd++ {
+	w.idEnd = w.id
+	if w.id < len(s.ids) && s.ids[w.id].base == id && s.entries[s.ids[w.id].child].typ == 0 {
+		w.idEnd += sort.Search(len(s.ids)-w.id, func(i int) bool { return s.ids[w.id+i].base != id })
 	}
 	return w
 }
@@ -221,14 +224,14 @@ func (s *scan) waitingAt(e int32) waiting {
 	return w
 }
 
-// take takes one of them.
+// take takes one of them; those that wait by id first, which waitingFor counts on.
 func (s *scan) take(w *waiting) (child int32) {
-	if w.offset < w.offsetEnd {
-		child = s.offsets[w.offset].child
-		w.offset++
+	if w.id < w.idEnd {
+		child = s.ids[w.id].child
+		w.id++
 		return child
 	}
-	child = s.ids[w.id].child
-	w.id++
+	child = s.offsets[w.offset].child
+	w.offset++
 	return child
 }
