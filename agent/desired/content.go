@@ -42,7 +42,7 @@ func (s span) of(text []byte) []byte {
 }
 
 // look reads a file's content. It never fails: what cannot be read is refused.
-func look(data []byte, json bool) (c *content) {
+func look(data []byte, json bool, parse parser) (c *content) {
 	defer func() {
 		// The parsers are not all ours, and what they are given is hostile.
 		if recover() != nil {
@@ -51,7 +51,7 @@ func look(data []byte, json bool) (c *content) {
 			c.weigh()
 		}
 	}()
-	l := &looker{content: &content{}}
+	l := &looker{content: &content{}, parse: parse}
 	l.look(data, json)
 	c = l.content
 	if c.weigh(); c.weight > maxWeight {
@@ -83,6 +83,7 @@ func (c *content) weigh() {
 // looker reads one content.
 type looker struct {
 	*content
+	parse  parser
 	others passedOver
 }
 
@@ -111,7 +112,7 @@ func (l *looker) look(data []byte, json bool) {
 	if json {
 		name = "f.json" // errors are then about JSON
 	}
-	file, err := manifest.Parse(name, data)
+	file, err := l.parse(name, data)
 	if err != nil {
 		l.refuse(0, InvalidYAML, parseMessage(err), false)
 		return
