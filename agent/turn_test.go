@@ -15,26 +15,33 @@ import (
 func TestSecretSyncsShareOneTurn(t *testing.T) {
 	all := newMemory(newReader)
 	one, other := all.of(types.NamespacedName{Namespace: "team", Name: "one"}, "1"), all.of(types.NamespacedName{Namespace: "team", Name: "other"}, "2")
-	large := []byte("# GitSecret\nx: [" + strings.Repeat("1,", 10_000) + "]\n")
-	texts := map[string][]byte{"large": large, "small": []byte("# GitSecret\nx: y\n")}
-	done, err := one.turn.Take(t.Context(), large)
+	large := "# GitSecret\nx: [" + strings.Repeat("1,", 10_000) + "]\n"
+	reads := 0
+	// read has the other one read a file, and wait no longer than until then if it says so.
+	read := func(text string, wait bool) error {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		_, err := other.reader.Read(ctx, "", []source.File{{Path: "x.yaml", Kind: source.Regular, Size: int64(len(text)), Blob: text}}, func(context.Context, string) ([]byte, error) {
+			if reads++; !wait {
+				cancel()
+			}
+			return []byte(text), nil
+		})
+		return err
+	}
+	done, err := one.turn.Take(t.Context(), []byte(large))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer done()
-	for name, want := range map[string]error{"large": context.Canceled, "small": nil} {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		read := func(_ context.Context, blob string) ([]byte, error) {
-			if name == "large" {
-				cancel() // it would wait for ever
-			}
-			return texts[blob], nil
-		}
-		files := []source.File{{Path: name + ".yaml", Kind: source.Regular, Size: int64(len(texts[name])), Blob: name}}
-		if _, err := other.reader.Read(ctx, "", files, read); !errors.Is(err, want) {
-			t.Errorf("%s: %v", name, err)
-		}
+	if err := read("# GitSecret\nx: y\n", true); err != nil {
+		t.Errorf("what is small: %v", err)
+	}
+	if err := read(large, false); !errors.Is(err, context.Canceled) {
+		t.Errorf("what is large: %v", err)
+	}
+	done()
+	if err := read(large, true); err != nil || reads != 3 {
+		t.Errorf("what is large was parsed in spite of the turn: there were %d reads (%v)", reads, err)
 	}
 	if other.turn != one.turn {
 		t.Error("write-back has another turn")

@@ -85,16 +85,16 @@ func TestOnlyDearFilesWait(t *testing.T) {
 		t.Errorf("the small one: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if m, err := all.Manifest(ctx, set.Objects[0]); !errors.Is(err, context.Canceled) {
+	ends := func(ctx context.Context, blob string) ([]byte, error) { // once it is read
+		defer cancel()
+		return c.read(ctx, blob)
+	}
+	if m, err := cache.Manifests(ends).Manifest(ctx, set.Objects[0]); !errors.Is(err, context.Canceled) {
 		t.Errorf("the large one did not wait: %+v, %v", m, err)
 	}
 	fresh := desired.NewCache(desired.Limits{Turn: turn})
 	ctx, cancel = context.WithCancel(t.Context())
-	if _, err := desired.Read(ctx, "", c.files[:1], func(ctx context.Context, blob string) ([]byte, error) {
-		defer cancel()
-		return c.read(ctx, blob)
-	}, fresh); !errors.Is(err, context.Canceled) {
+	if _, err := desired.Read(ctx, "", c.files[:1], ends, fresh); !errors.Is(err, context.Canceled) {
 		t.Errorf("reading did not wait: %v", err)
 	}
 	if n, _ := fresh.Kept(); n != 0 {
