@@ -31,11 +31,11 @@ type content struct {
 	over          bool
 }
 
-// span is a piece of a text; nothing of it stands for all.
-type span struct{ from, to int }
+// span is a piece of a text, of which a parser takes 16 MiB at the most; nothing of it stands for all.
+type span struct{ from, to int32 }
 
 func (s span) of(text []byte) []byte {
-	if s.to == 0 || s.to > len(text) || s.from > s.to {
+	if s.to == 0 || int(s.to) > len(text) || s.from > s.to {
 		return text
 	}
 	return text[s.from:s.to]
@@ -123,7 +123,7 @@ func (l *looker) look(data []byte, json bool) {
 	}
 	for i, d := range file.Docs() {
 		next := at + len(d.Bytes())
-		l.document(d, i+1, span{at, next}, 0)
+		l.document(d, i+1, span{int32(at), int32(next)}, 0)
 		at = next
 	}
 	l.others.refuse(l.content)
