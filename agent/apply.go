@@ -148,8 +148,7 @@ func (r *syncs) carried(st *state, rep *report, results []sync.Result) {
 		rep.outcome = outcome{Progressing, fmt.Sprintf("%s being deleted by somebody, and applied after that; the first: %s", counted(len(p.Waiting), "object is", "objects are"), p.Waiting[0])}
 	default:
 		rep.outcome = outcome{Synced, summary(t, rep)}
-		rep.applied = revision(t.place, t.commit, r.now())
-		rep.applied.Signer = t.signer
+		rep.applied = t.revision(r.now())
 	}
 }
 

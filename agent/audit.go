@@ -87,8 +87,24 @@ func (r *syncs) away(ctx context.Context, o *v1alpha1.SecretSync, what string, e
 	return refuse(AuditUnavailable, "the audit log cannot be written, so nothing else is: see the agent's log")
 }
 
+// deny records that a commit is not taken, or not applied, as a whole, if somebody has to change something first. known is what was recorded last: it is not told again.
+func (r *syncs) deny(ctx context.Context, o *v1alpha1.SecretSync, t *taken, out outcome, known *string) error {
+	what := t.commit.ID + " " + out.reason
+	if out.then() != stalled || *known == what {
+		return nil
+	}
+	if err := r.note(ctx, o, operation(audit.ActionSyncDenied, o, t, nil), audit.Outcome{Reason: out.reason, Message: out.message}); err != nil {
+		return err
+	}
+	*known = what
+	return nil
+}
+
 // noted records what was refused of a commit, once each, and that the commit was taken. What the log does not take is noted at the next look.
 func (r *syncs) noted(ctx context.Context, o *v1alpha1.SecretSync, st *state, rep *report) error {
+	if err := r.deny(ctx, o, rep.taken, rep.outcome, &st.notApplied); err != nil {
+		return err
+	}
 	t, news, told := rep.taken, map[string]bool{}, 0
 	for _, f := range rep.refused {
 		what := fmt.Sprintf("%s %s %d %s", f.Reason, f.Path, f.Document, f.Message)
@@ -116,7 +132,7 @@ func (r *syncs) noted(ctx context.Context, o *v1alpha1.SecretSync, st *state, re
 	if err := r.note(ctx, o, operation(audit.ActionSyncSynced, o, t, nil), audit.Outcome{OK: true, Message: rep.message}); err != nil {
 		return err
 	}
-	st.told = t.commit.ID
+	st.told, st.notApplied = t.commit.ID, ""
 	return nil
 }
 

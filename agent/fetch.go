@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -32,27 +33,45 @@ func (s *state) isDue(o *v1alpha1.SecretSync, now time.Time) bool {
 	return s.isWoken(now) || (s.taken == nil && s.failed == nil) || s.generation != o.Generation || s.asked != o.Annotations[v1alpha1.AnnotationSyncNow] || !now.Before(s.due)
 }
 
-// pull asks the repository for what it has now, and remembers what came of it. fetched is what it had, also if that is not taken.
-func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (fetched *v1alpha1.SyncRevision) {
+// errSlow is that of a look which took too long for one that has no place among the slow ones. It has changed nothing, and the next one has.
+var errSlow = errors.New("it takes its time")
+
+// pull asks the repository for what it has now, and remembers what came of it. An error is errSlow, or one of ctx: the agent is being stopped.
+func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state, patient bool) error {
 	_ = st.takeWake(r.now())
-	st.generation, st.asked = o.Generation, o.Annotations[v1alpha1.AnnotationSyncNow]
+	if st.generation != o.Generation {
+		st.found = findings{}
+	}
 	began := r.now()
-	got, fetched, err := r.fetch(ctx, o, s, st)
+	got, err := r.fetch(ctx, o, s, st, patient)
 	if ctx.Err() != nil {
-		return fetched // the agent is being stopped
+		return ctx.Err()
 	}
 	took := r.now().Sub(began)
-	st.slow = took >= slowLook
+	st.slow = took >= slowLook || st.slow && err != nil // one that fails at once, now and then, does not become quick by that
+	if errors.Is(err, errSlow) {
+		st.slow, st.due = true, r.now()
+		return err
+	}
+	st.generation, st.asked = o.Generation, o.Annotations[v1alpha1.AnnotationSyncNow]
 	st.paced(took)
 	r.metrics.fetched(took, err)
+	if got != nil {
+		st.found.fetched = got.revision(got.at)
+	}
 	if err != nil {
 		out := failure(err)
+		if got != nil {
+			if err := r.deny(ctx, o, got, out, &st.notTaken); err != nil {
+				out = failure(err)
+			}
+		}
 		st.failed = &out
 		st.failures++
 		st.due = r.now().Add(backoff(st.failures, intervalOf(o), r.jitter()))
-		return fetched
+		return nil
 	}
-	st.failed, st.failures = nil, 0
+	st.failed, st.failures, st.notTaken = nil, 0, ""
 	st.due = r.now().Add(pause(intervalOf(o), r.jitter()))
 	switch {
 	case st.taken == nil || st.taken.generation != got.generation:
@@ -62,7 +81,7 @@ func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Se
 		st.seen = append([]*taken{st.taken}, st.seen[:min(len(st.seen), maxSeen-1)]...)
 	}
 	st.take(got)
-	return fetched
+	return nil
 }
 
 // maxSeen is how many commits before the newest are remembered, to say of which one the cluster's objects are.
@@ -72,51 +91,57 @@ const maxSeen = 4
 // for the worker. What was read is remembered, so that a slow disk gets there with the next tries.
 const maxPatience = 5 * time.Minute
 
-// fetch gets a commit that is one to take, and reads it.
-func (r *syncs) fetch(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (*taken, *v1alpha1.SyncRevision, error) {
+// fetch gets a commit that is one to take, and reads it. With an error, got is what the repository has, if it is known: it is not to be taken.
+func (r *syncs) fetch(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state, patient bool) (got *taken, err error) {
 	limit := cmp.Or(r.patience, maxPatience)
+	if quick := cmp.Or(r.quick, slowLook); quick < limit && !patient {
+		limit = quick
+	} else {
+		patient = true
+	}
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	got, fetched, err := r.fetchWithin(within, o, s, st)
-	if err != nil && within.Err() != nil && ctx.Err() == nil {
-		err = refuse(string(source.TimedOut), fmt.Sprintf("it took longer than %s to fetch, verify and read a commit; what was read is remembered, and the next try goes on from there", limit))
+	got, err = r.fetchWithin(within, o, s, st)
+	switch {
+	case err == nil || within.Err() == nil || ctx.Err() != nil:
+		return got, err
+	case !patient:
+		return nil, errSlow
 	}
-	return got, fetched, err
+	return got, refuse(string(source.TimedOut), fmt.Sprintf("it took longer than %s to fetch, verify and read a commit; what was read is remembered, and the next try goes on from there", limit))
 }
 
-func (r *syncs) fetchWithin(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (*taken, *v1alpha1.SyncRevision, error) {
-	got, fetched, err := r.commit(ctx, o, s, st)
+func (r *syncs) fetchWithin(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (*taken, error) {
+	got, err := r.commit(ctx, o, s, st)
 	if err != nil {
-		return nil, fetched, err
+		return got, err
 	}
 	repo, err := r.repos.of(o.UID)
 	if err != nil {
-		return nil, fetched, err
+		return got, err
 	}
 	files, err := repo.Files(ctx, got.commit)
 	if err != nil {
-		return nil, fetched, err
+		return got, err
 	}
 	folder := o.Spec.Source.Path
 	if len(files) > 0 && !anyBelow(folder, files) {
-		return nil, fetched, refuse(PathNotFound, fmt.Sprintf("commit %s has no folder %q, which spec.source.path names", short(got.commit.ID), folder))
+		return got, refuse(PathNotFound, fmt.Sprintf("commit %s has no folder %q, which spec.source.path names", short(got.commit.ID), folder))
 	}
-	if got.set, err = st.reader.Read(ctx, folder, files, repo.Read); err != nil {
-		return nil, fetched, err
-	}
-	return got, fetched, nil
+	got.set, err = st.reader.Read(ctx, folder, files, repo.Read)
+	return got, err
 }
 
-// commit gets a commit, and makes sure that it is one to take. fetched is what the repository has, also if that is not.
-func (r *syncs) commit(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (got *taken, fetched *v1alpha1.SyncRevision, err error) {
+// commit gets a commit, and makes sure that it is one to take. With an error, got is one that is not, or nil.
+func (r *syncs) commit(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Settings, st *state) (got *taken, err error) {
 	place := placeOf(o)
 	auth, err := r.auth(s, o.Namespace, o.Spec.Source.Credentials, place.URL)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	repo, err := r.repos.of(o.UID)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	before := st.before(o, place)
 	var seen []string
@@ -125,21 +150,19 @@ func (r *syncs) commit(ctx context.Context, o *v1alpha1.SecretSync, s *settings.
 	}
 	c, err := repo.Fetch(ctx, place, auth, seen...)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	got = &taken{place: place, generation: o.Generation, commit: c, at: r.now()}
-	fetched = revision(place, c, got.at)
 	if got.signer, err = r.verified(ctx, s, o, repo, c, place, before); err != nil {
-		return nil, fetched, err
+		return got, err
 	}
-	fetched.Signer = got.signer
 	if got.rewritten, err = descends(o, repo, before, c.ID); err != nil {
-		return nil, fetched, err
+		return got, err
 	}
 	if got.rewritten == "" && st.taken != nil && st.taken.commit.ID == c.ID {
 		got.rewritten = st.taken.rewritten
 	}
-	return got, fetched, nil
+	return got, nil
 }
 
 // before is the commit that was taken before, of the same place; empty: there is none. After a start the status says it, if it speaks of the object as it is: only the agent writes it.
@@ -197,6 +220,9 @@ func placeName(p source.Place) string {
 	return p.Branch
 }
 
-func revision(p source.Place, c source.Commit, at time.Time) *v1alpha1.SyncRevision {
-	return &v1alpha1.SyncRevision{Revision: placeName(p) + "@sha1:" + c.ID, At: metav1.NewTime(at)}
+// revision is the commit as a status has it, at a time.
+func (t *taken) revision(at time.Time) *v1alpha1.SyncRevision {
+	return &v1alpha1.SyncRevision{Revision: t.name(), At: metav1.NewTime(at), Signer: t.signer}
 }
+
+func (t *taken) name() string { return placeName(t.place) + "@sha1:" + t.commit.ID }

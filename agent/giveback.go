@@ -47,7 +47,7 @@ func (r *syncs) giveBack(ctx context.Context, o *v1alpha1.SecretSync, conf *sett
 		*w = written{}
 		return 0
 	}
-	// Nothing is made upon a commit that is not taken, nor before the cluster has what it has.
+	// Nothing is made upon a commit that is not taken.
 	if st.failed != nil || rep.reason == AuditUnavailable {
 		return 0
 	}
@@ -71,15 +71,23 @@ func (r *syncs) giveBack(ctx context.Context, o *v1alpha1.SecretSync, conf *sett
 	case report.Later > 0:
 		w.due = r.now().Add(giveBackRetry)
 	}
-	rep.writeBack = report.Status(o.Status.WriteBack, r.now(), err)
-	rep.anchored, rep.notGrown = report.Anchored, report.NotGrown
-	rep.written = writtenBack(&report, rep.writeBack, err)
+	st.reported(&report, o.Status.WriteBack, r.now(), err)
 	r.metrics.pushed(report.Pushed, err)
 	if len(report.Pushed) > 0 && report.Branch == o.Spec.Source.Branch {
 		st.ask() // so that it is applied at once
 		return time.Millisecond
 	}
 	return w.due.Sub(r.now())
+}
+
+// reported has the status be told what came of a run. before is what it says; what it was not told yet is in between.
+func (s *state) reported(report *writeback.Report, before *v1alpha1.WriteBackStatus, now time.Time, err error) {
+	f := &s.found
+	f.writeBack = report.Status(cmp.Or(f.writeBack, before), now, err)
+	f.written = writtenBack(report, f.writeBack, err)
+	if report.Anchored {
+		f.anchored, f.notGrown = true, report.NotGrown
+	}
 }
 
 // writtenBack is the condition of that name.

@@ -46,13 +46,17 @@ type state struct {
 	generation int64
 	asked      string
 	due        time.Time
-	// slow says that the repository took long when it was asked last, heavy that what was to be applied did.
+	// slow says that the repository took long when it was asked, and has not answered well in less since; heavy that what was to be applied did.
 	slow, heavy bool
+	// found is what the status has not been told yet.
+	found findings
 
 	plan sync.Memory
 	// denied are the refusals that the audit log has, told the commit that it has as synced.
 	denied map[string]bool
 	told   string
+	// notTaken and notApplied are what the audit log has as denied as a whole: the commit, and why.
+	notTaken, notApplied string
 	// written is what is remembered of what was put into Git.
 	written written
 

@@ -15,16 +15,14 @@ func (r *syncs) observe(st *state, rep *report) {
 	now := sync.Observe(t.set, r.live())
 	if now.All() || len(t.set.Objects) == 0 {
 		rep.outcome = outcome{Synced, summary(t, rep)}
-		rep.applied = revision(t.place, t.commit, r.now())
-		rep.applied.Signer = t.signer
+		rep.applied = t.revision(r.now())
 		return
 	}
 	rep.outcome = outcome{NotApplied, fmt.Sprintf("%d of %d objects are not as in %s@sha1:%s yet: %s",
 		len(now.Other)+len(now.Absent), len(t.set.Objects), placeName(t.place), short(t.commit.ID), firstOf(now))}
 	for _, before := range st.seen { // the newest first
 		if sync.Observe(before.set, r.live()).All() {
-			rep.applied = revision(before.place, before.commit, r.now())
-			rep.applied.Signer = before.signer
+			rep.applied = before.revision(r.now())
 			return
 		}
 	}

@@ -49,11 +49,16 @@ func TestCachesOfWhatIsGoneAreRemoved(t *testing.T) {
 	if err := repos.forget("b"); err != nil {
 		t.Error(err)
 	}
-	if err := repos.sweep(map[types.UID]bool{"a": true}); err != nil {
+	for _, uid := range []string{"kept", "old"} { // from before the start
+		if err := os.Mkdir(filepath.Join(dir, uid), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := repos.sweep(map[types.UID]bool{"a": true, "kept": true}); err != nil {
 		t.Error(err)
 	}
 	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 1 || left[0].Name() != "a" {
+	if err != nil || len(left) != 3 || left[0].Name() != "a" || left[1].Name() != "c" || left[2].Name() != "kept" {
 		t.Errorf("%v, %v", left, err)
 	}
 }

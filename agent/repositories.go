@@ -80,7 +80,7 @@ func (r *repositories) forget(uid types.UID) error {
 	return errors.Join(err, r.root.RemoveAll(string(uid)))
 }
 
-// sweep removes what is there of SecretSyncs that are not any more.
+// sweep removes what is there of SecretSyncs that are not any more. One that is open is of one that has come since keep was made.
 func (r *repositories) sweep(keep map[types.UID]bool) error {
 	entries, err := os.ReadDir(r.dir)
 	if err != nil {
@@ -88,10 +88,20 @@ func (r *repositories) sweep(keep map[types.UID]bool) error {
 	}
 	for _, e := range entries {
 		if uid := types.UID(e.Name()); folderRE.MatchString(e.Name()) && e.IsDir() && !keep[uid] {
-			err = errors.Join(err, r.forget(uid))
+			err = errors.Join(err, r.drop(uid))
 		}
 	}
 	return err
+}
+
+// drop removes a cache that is not open.
+func (r *repositories) drop(uid types.UID) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all[uid] != nil {
+		return nil
+	}
+	return r.root.RemoveAll(string(uid))
 }
 
 // Close lets go of all of them.

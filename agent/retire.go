@@ -62,8 +62,8 @@ func (r *syncs) deleted(ctx context.Context, o *v1alpha1.SecretSync, conf *setti
 // retire deletes all objects of a SecretSync. done says that none is left.
 func (r *syncs) retire(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state) (done bool, out outcome) {
 	inventory := inventoried(o.Status.Inventory)
-	now, left := sync.Retire(keyOf(o).String(), inventory, r.live())
-	if len(now)+len(left) == 0 {
+	now, left, unseen := sync.Retire(keyOf(o).String(), inventory, r.live())
+	if len(now)+len(left)+len(unseen) == 0 {
 		return true, outcome{}
 	}
 	as, err := r.account(ctx, o, conf, namespacesIn(now))
@@ -79,7 +79,11 @@ func (r *syncs) retire(ctx context.Context, o *v1alpha1.SecretSync, conf *settin
 			return false, outcome{DeletionFailed, fmt.Sprintf("%s cannot be deleted: %s; with spec.deletionPolicy Retain it stays", res.Key, describe(res.Failure))}
 		}
 	}
-	_, left = sync.Retire(keyOf(o).String(), inventory, r.live())
+	_, left, unseen = sync.Retire(keyOf(o).String(), inventory, r.live())
+	if len(unseen) > 0 {
+		return false, outcome{DeletionFailed, fmt.Sprintf("%s cannot be deleted: the agent does not look into namespace %s: have its --namespaces name that, or set spec.deletionPolicy to Retain, with which it stays",
+			unseen[0], unseen[0].Namespace)}
+	}
 	if len(left) > 0 {
 		return false, outcome{DeletionFailed, fmt.Sprintf("%s not gone yet; the first: %s", counted(len(left), "object is", "objects are"), left[0])}
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/waxwing-io/waxwing/agent/desired"
+	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/agent/sync"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
@@ -28,8 +29,7 @@ const (
 // report is what came of a look at a SecretSync, all that its status is made from.
 type report struct {
 	outcome
-	// fetched is what the repository had; nil: it was not asked, or did not answer.
-	fetched *v1alpha1.SyncRevision
+	findings
 	// taken is the commit that the cluster is to have; nil: none was taken since the start.
 	taken *taken
 	// applied is the commit that the cluster has now; nil: as before.
@@ -45,6 +45,12 @@ type report struct {
 	asked string
 	// askedNow says that it is carried out just now.
 	askedNow bool
+}
+
+// findings are what one look has found and the next will not find again, so they are kept until a status tells of them.
+type findings struct {
+	// fetched is what the repository had; nil: it was not asked, or did not answer.
+	fetched *v1alpha1.SyncRevision
 	// writeBack is nil where spec.writeBack is not set, or nothing was tried.
 	writeBack *v1alpha1.WriteBackStatus
 	written   *metav1.Condition
@@ -116,11 +122,15 @@ func (r *report) conditions(next *v1alpha1.SecretSyncStatus, generation int64, n
 	}
 	reason, message := r.incomplete()
 	set(v1alpha1.ConditionKeysIncomplete, reason != "", metav1.ConditionTrue, reason, message)
-	if r.taken == nil {
-		return
+	if r.taken != nil {
+		set(v1alpha1.ConditionRefused, len(r.refused) > 0, metav1.ConditionTrue, NotTaken, refusedMessage(r.refused))
 	}
-	set(v1alpha1.ConditionRefused, len(r.refused) > 0, metav1.ConditionTrue, NotTaken, refusedMessage(r.refused))
-	set(v1alpha1.ConditionRewritten, r.taken.rewritten != "", metav1.ConditionTrue, NoDescendant, r.taken.rewritten)
+	switch {
+	case r.reason == string(source.HistoryRewritten):
+		set(v1alpha1.ConditionRewritten, true, metav1.ConditionTrue, NoDescendant, r.message)
+	case r.taken != nil:
+		set(v1alpha1.ConditionRewritten, r.taken.rewritten != "", metav1.ConditionTrue, NoDescendant, r.taken.rewritten)
+	}
 }
 
 // incomplete says why status.keys may lack some; an empty reason: it does not. The keys that are there stay, whatever they are of: a use that is not one any more does no harm.
@@ -229,7 +239,7 @@ func pruning(p *sync.Plan, t *taken) *v1alpha1.SyncPruning {
 		out.Since = &at
 	}
 	if t != nil {
-		out.Revision = placeName(t.place) + "@sha1:" + t.commit.ID
+		out.Revision = t.name()
 	}
 	return out
 }

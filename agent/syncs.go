@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -50,8 +51,8 @@ type syncs struct {
 	log     *slog.Logger
 	now     func() time.Time
 	jitter  func() float64
-	// patience is how long a commit may take; 0: maxPatience.
-	patience time.Duration
+	// patience is how long a commit may take; 0: maxPatience. quick is how long where it has no place among the slow ones; 0: slowLook.
+	patience, quick time.Duration
 }
 
 // Reconcile looks at one SecretSync. An error is one of the API server; everything about the object itself is in its status.
@@ -77,24 +78,31 @@ func (r *syncs) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 	if err != nil {
 		r.log.ErrorContext(ctx, "the configuration file is not valid; the one before stays in force", "error", err)
 	}
-	if o.DeletionTimestamp != nil {
+	gone := o.DeletionTimestamp != nil
+	patient := st.heavy || !gone && st.slow && (st.isDue(o, r.now()) || o.Spec.WriteBack != nil)
+	leave, free := r.lane.enter(patient)
+	if !free {
+		return reconcile.Result{RequeueAfter: laneRetry}, nil
+	}
+	defer leave()
+	if gone {
 		return r.deleted(ctx, o, conf, st)
 	}
 	if err := r.finalizer(ctx, o); err != nil {
 		return r.later(err)
 	}
-	leave, free := r.lane.enter(st.heavy || st.slow && (st.isDue(o, r.now()) || o.Spec.WriteBack != nil))
-	if !free {
-		return reconcile.Result{RequeueAfter: laneRetry}, nil
+	rep, again, err := r.look(ctx, o, conf, st, patient)
+	if errors.Is(err, errSlow) {
+		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
 	}
-	defer leave()
-	rep, again, err := r.look(ctx, o, conf, st)
 	if err == nil {
+		rep.findings = st.found
 		err = r.tell(ctx, o, rep)
 	}
 	if err != nil {
 		return r.later(err)
 	}
+	st.found = findings{}
 	if rep.reason == AuditUnavailable {
 		again = auditRetry
 	}
@@ -121,17 +129,16 @@ func (r *syncs) forget(req reconcile.Request) error {
 	return nil
 }
 
-// look has the repository asked if it is time, and the cluster have what it has. again is when to look again.
-func (r *syncs) look(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state) (rep *report, again time.Duration, err error) {
+// look has the repository asked if it is time, and the cluster have what it has. again is when to look again. Where the look is not a patient one, the error may be errSlow.
+func (r *syncs) look(ctx context.Context, o *v1alpha1.SecretSync, conf *settings.Settings, st *state, patient bool) (rep *report, again time.Duration, err error) {
 	if o.Spec.Suspend {
 		return &report{outcome: outcome{Suspended, "spec.suspend is set: all stays as it is"}, unread: "spec.suspend is set"}, 0, nil
 	}
 	rep = &report{}
 	rep.askedNow = st.asked != o.Annotations[v1alpha1.AnnotationSyncNow]
 	if st.isDue(o, r.now()) {
-		rep.fetched = r.pull(ctx, o, conf, st)
-		if ctx.Err() != nil {
-			return nil, 0, ctx.Err()
+		if err := r.pull(ctx, o, conf, st, patient); err != nil {
+			return nil, 0, err
 		}
 	}
 	rep.asked = st.asked

@@ -220,11 +220,17 @@ func TestServersThatDoNotTakeAPush(t *testing.T) {
 			}
 			err = r.Push(t.Context(), mainOf(repo), auth, draft, base.ID, false)
 			refused(t, err, x.reason, x.says)
+			if is := errors.Is(err, source.ErrNotTaken); is != (x.reason == source.FetchFailed) {
+				t.Errorf("that the server does not take it is said: %t", is)
+			}
 			if strings.Contains(fmt.Sprint(err), password) {
 				t.Errorf("the password is in %q", err)
 			}
 			auth.Password = "expired"
-			refused(t, r.Push(t.Context(), mainOf(repo), auth, draft, base.ID, false), source.AuthenticationFailed, "does not take")
+			err = r.Push(t.Context(), mainOf(repo), auth, draft, base.ID, false)
+			if refused(t, err, source.AuthenticationFailed, "does not take"); errors.Is(err, source.ErrNotTaken) {
+				t.Error("credentials that do not count are taken for a push that is not taken")
+			}
 		})
 	}
 }

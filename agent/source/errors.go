@@ -21,6 +21,8 @@ var (
 	ErrNoBlob = errors.New("its content was not fetched")
 	// ErrNothingChanged says that a commit would change nothing.
 	ErrNothingChanged = errors.New("nothing would change")
+	// ErrNotTaken is behind the Error of a push that a server has understood and does not take, for a reason that is not known.
+	ErrNotTaken = errors.New("it does not take the push")
 	// ErrHistory says that the history that was fetched does not reach so far.
 	ErrHistory = errors.New("the history that was fetched does not reach so far")
 

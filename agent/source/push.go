@@ -74,7 +74,11 @@ func (r *Repository) push(ctx context.Context, place Place, auth Auth, draft *Dr
 		return fail(FetchFailed, "it does not say what became of the push")
 	}
 	if err := report.Error(); err != nil {
-		return rejected(told.text(), err, auth)
+		err = rejected(told.text(), err, auth)
+		if known := (*Error)(nil); report.UnpackStatus == "ok" && errors.As(err, &known) && known.Reason == FetchFailed {
+			known.Err = ErrNotTaken
+		}
+		return err
 	}
 	return nil
 }

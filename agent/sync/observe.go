@@ -36,19 +36,21 @@ func Observe(set *desired.Set, c Cluster) Observation {
 }
 
 // Retire gives the objects to delete when a SecretSync with deletionPolicy Delete goes: all of its inventory that is still its own, by key. left are those of them that are being
-// deleted already, or of which nothing is known.
-func Retire(sync string, inventory []types.NamespacedName, c Cluster) (now []Delete, left []types.NamespacedName) {
+// deleted already, unseen those of which nothing is known.
+func Retire(sync string, inventory []types.NamespacedName, c Cluster) (now []Delete, left, unseen []types.NamespacedName) {
 	for _, key := range inventory {
 		live, there := c.Live(key)
 		switch {
-		case !c.Sees(key.Namespace), there && live.Sync == sync && live.Deleting:
+		case !c.Sees(key.Namespace):
+			unseen = append(unseen, key)
+		case there && live.Sync == sync && live.Deleting:
 			left = append(left, key)
 		case there && live.Sync == sync:
 			now = append(now, Delete{key, live})
 		}
 	}
 	slices.SortFunc(now, func(a, b Delete) int { return compareKeys(a.Key, b.Key) })
-	return now, left
+	return now, left, unseen
 }
 
 // Strays are, of the objects that carry the mark of a SecretSync, those that its inventory does not have, by key: of one of the same name that was deleted and has left them

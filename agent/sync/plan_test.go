@@ -287,11 +287,11 @@ func TestObserving(t *testing.T) {
 func TestWhatGoesWithASecretSync(t *testing.T) {
 	c := cluster{key("a"): {Sync: ours, UID: "u"}, key("b"): {Sync: "team/other"}, key("c"): {}, key("d"): {Sync: ours, Deleting: true}}
 	far := types.NamespacedName{Namespace: "unwatched", Name: "a"}
-	now, left := sync.Retire(ours, []types.NamespacedName{key("d"), key("c"), key("b"), key("a"), key("never"), far}, c)
+	now, left, unseen := sync.Retire(ours, []types.NamespacedName{key("d"), key("c"), key("b"), key("a"), key("never"), far}, c)
 	if len(now) != 1 || now[0].Key != key("a") || now[0].Live.UID != "u" {
 		t.Errorf("deleted: %v", now)
 	}
-	if !slices.Equal(left, []types.NamespacedName{key("d"), far}) {
-		t.Errorf("left: %v", left)
+	if !slices.Equal(left, []types.NamespacedName{key("d")}) || !slices.Equal(unseen, []types.NamespacedName{far}) {
+		t.Errorf("left: %v, unseen: %v", left, unseen)
 	}
 }

@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/verify"
 )
@@ -165,119 +163,4 @@ func closedParts(before, now audit.Anchor) ([]string, error) {
 		all = append(all, last[origin])
 	}
 	return all[max(0, len(all)-audit.MaxClosed):], nil
-}
-
-// anchor puts the checkpoints that are due into a commit of their own. at is the commit whose files are looked at.
-func (w *Writer) anchor(ctx context.Context, in Cluster, at source.Commit, p Push, r *Report) error {
-	if w.Spec.Checkpoints == "" || len(in.Logs) == 0 {
-		return nil
-	}
-	files, err := w.Git.Files(ctx, at)
-	if err != nil {
-		return err
-	}
-	kept := map[string]source.File{}
-	for _, f := range files {
-		if below(w.Spec.Checkpoints, f.Path) {
-			kept[f.Path] = f
-		}
-	}
-	r.Anchored = true
-	changes := map[string][]byte{}
-	var names []string
-	for _, log := range in.Logs {
-		if log.Anchor.Checkpoint == "" {
-			continue // it has just begun
-		}
-		name, next, err := w.keep(ctx, kept, log)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			message := fmt.Sprintf("the checkpoint of audit log %s is not put into Git: %s: %v", clean(log.Anchor.Origin), shown(name), err)
-			r.Messages = append(r.Messages, message)
-			if !unread(err) && !errors.Is(err, errNoFile) {
-				r.NotGrown = append(r.NotGrown, message)
-			}
-		case next != nil:
-			changes[name] = next
-			names = append(names, log.Anchor.Origin)
-		}
-	}
-	if len(changes) == 0 {
-		return nil
-	}
-	slices.Sort(names)
-	return w.pushAnchors(ctx, names, changes, p, r)
-}
-
-// keep says what is due for one log.
-func (w *Writer) keep(ctx context.Context, kept map[string]source.File, log AuditLog) (name string, next []byte, err error) {
-	if !originRE.MatchString(log.Anchor.Origin) || strings.Contains(log.Anchor.Origin, "..") {
-		return w.Spec.Checkpoints, nil, errNoFile
-	}
-	name = path.Join(w.Spec.Checkpoints, log.Anchor.Origin+".json")
-	var old []byte
-	if f, ok := kept[name]; ok {
-		if f.Kind != source.Regular || f.Size > maxKept {
-			return name, nil, errors.New("it holds no anchor of this log: remove it, or put back what was there")
-		}
-		if old, err = w.Git.Read(ctx, f.Blob); err != nil {
-			return name, nil, err
-		}
-		if old == nil {
-			old = []byte{}
-		}
-	}
-	if old != nil && log.Dir == nil && log.Open != nil {
-		if _, due, err := dueFor(old, log.Anchor, w.Now()); err != nil || !due {
-			return name, nil, err
-		}
-		if last := w.unread[name]; last.err != nil && w.Now().Sub(last.at).Abs() < UnreadRest {
-			return name, nil, last.err
-		}
-		dir, release, err := log.Open(ctx)
-		if err != nil {
-			return name, nil, w.rest(name, fmt.Errorf("%w: %w", ErrUnread, err))
-		}
-		defer release()
-		log.Dir = dir
-	}
-	next, err = Keep(old, log, w.Now())
-	return name, next, w.rest(name, err)
-}
-
-// unreadable is a log that could not be read.
-type unreadable struct {
-	err error
-	at  time.Time
-}
-
-// rest remembers that a log could not be read, so that not every look waits for an endpoint that has gone.
-func (w *Writer) rest(name string, err error) error {
-	if err == nil || !unread(err) {
-		delete(w.unread, name)
-		return err
-	}
-	if w.unread == nil {
-		w.unread = map[string]unreadable{}
-	}
-	w.unread[name] = unreadable{err, w.Now()}
-	return err
-}
-
-func (w *Writer) pushAnchors(ctx context.Context, names []string, changes map[string][]byte, p Push, r *Report) error {
-	what := fmt.Sprintf("%d audit logs", len(names))
-	if len(names) == 1 {
-		what = "an audit log"
-	}
-	p.Changes, p.When = changes, w.Now()
-	p.Message = fmt.Sprintf("chore(seal): keep the checkpoints of %s\n\nEach log contains what was kept of it before. seal audit verify --anchor reads the files.\n\n%s: %s\n", what, trailerSync, w.sync())
-	op := audit.Operation{Action: audit.ActionSyncAnchored, Object: w.object(), Items: names}
-	c, err := w.record(ctx, op, p)
-	if err != nil {
-		return err
-	}
-	r.Pushed = append(r.Pushed, c)
-	return nil
 }

@@ -32,8 +32,14 @@ type auditLog struct {
 
 func newAuditLog(t testing.TB, key ed25519.PrivateKey, records int) *auditLog {
 	t.Helper()
+	return newAuditLogOf(t, audittest.Origin, key, records)
+}
+
+func newAuditLogOf(t testing.TB, origin string, key ed25519.PrivateKey, records int) *auditLog {
+	t.Helper()
 	l := &auditLog{t: t, dir: audittest.Dir(t), key: key}
 	l.config = audittest.Config(t, l.dir)
+	l.config.Origin = origin
 	l.config.Key = func(context.Context) (ed25519.PrivateKey, error) { return l.key, nil }
 	l.write(records)
 	return l
@@ -56,9 +62,9 @@ func (l *auditLog) now() writeback.AuditLog {
 	l.t.Helper()
 	checkpoint, err := os.ReadFile(filepath.Join(l.dir, "0001", "checkpoint"))
 	must(l.t, err)
-	key, err := note.NewEd25519VerifierKey(audittest.Origin, l.key.Public().(ed25519.PublicKey))
+	key, err := note.NewEd25519VerifierKey(l.config.Origin, l.key.Public().(ed25519.PublicKey))
 	must(l.t, err)
-	return writeback.AuditLog{Anchor: audit.Anchor{Origin: audittest.Origin, Key: key, Part: 1, Checkpoint: string(checkpoint)}, Dir: os.DirFS(l.dir)}
+	return writeback.AuditLog{Anchor: audit.Anchor{Origin: l.config.Origin, Key: key, Part: 1, Checkpoint: string(checkpoint)}, Dir: os.DirFS(l.dir)}
 }
 
 // copied is a copy of its files, as they are now.

@@ -26,6 +26,10 @@ func (w *Writer) aside(ctx context.Context, in Cluster, head source.Commit, r *R
 	if err != nil {
 		return false, err
 	}
+	if w.Spec.Strategy == v1alpha1.WritePush && (b.open() || len(r.Found.Due) > 0) {
+		r.Remarks = append(r.Remarks, fmt.Sprintf("branch %s does not let itself be pushed to: what is due goes to branch %s, until a push is tried again at %s",
+			shown(w.Source.Branch), shown(r.Branch), w.protected.Add(ProtectedRest).UTC().Format(time.RFC3339)))
+	}
 	due, p, err := w.next(ctx, in, head, b, r)
 	if err != nil {
 		return false, err
@@ -45,7 +49,7 @@ func (w *Writer) aside(ctx context.Context, in Cluster, head source.Commit, r *R
 		at = b.tip
 	}
 	if b.open() && b.ours && len(r.Found.Due) == 0 {
-		// What else it has was merged, or is an older checkpoint.
+		// What else it has was merged, but for checkpoints: those that were not go along.
 		p = Push{Branch: r.Branch, Base: head, Old: b.tip.ID, Replace: true}
 	}
 	if b.open() && !b.vouched && !p.Replace {

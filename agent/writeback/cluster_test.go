@@ -33,6 +33,7 @@ type world struct {
 
 	mu     sync.Mutex
 	before func() // is called once before a push gets to git
+	status int    // is what the next push is answered with, instead of by git
 }
 
 func newWorld(t testing.TB, files tree) *world {
@@ -63,11 +64,15 @@ func (w *world) wrap(git http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/git-receive-pack") {
 			w.mu.Lock()
-			do := w.before
-			w.before = nil
+			do, status := w.before, w.status
+			w.before, w.status = nil, 0
 			w.mu.Unlock()
 			if do != nil {
 				do()
+			}
+			if status != 0 {
+				http.Error(rw, "the gateway has no answer", status)
+				return
 			}
 		}
 		git.ServeHTTP(rw, r)
@@ -140,6 +145,7 @@ type fakeForge struct {
 	commits   []string
 	url       string
 	protected bool
+	wondered  int // how often it was asked whether a branch is protected
 }
 
 func (f *fakeForge) Ensure(_ context.Context, pr forge.PullRequest, commit string) (string, error) {
@@ -147,7 +153,10 @@ func (f *fakeForge) Ensure(_ context.Context, pr forge.PullRequest, commit strin
 	return f.url, nil
 }
 
-func (f *fakeForge) Protected(context.Context, string) (bool, error) { return f.protected, nil }
+func (f *fakeForge) Protected(context.Context, string) (bool, error) {
+	f.wondered++
+	return f.protected, nil
+}
 
 // memoryLog keeps records in memory.
 type memoryLog struct {

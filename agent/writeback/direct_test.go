@@ -3,9 +3,13 @@ package writeback_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/agent/writeback"
@@ -160,5 +164,49 @@ func TestAProtectedBranchGetsAPullRequest(t *testing.T) {
 	w.writer.Forge = nil
 	if _, err := w.run(in); err == nil || !strings.Contains(err.Error(), "name spec.writeBack.forge") {
 		t.Errorf("without a forge: %v", err)
+	}
+}
+
+// TestAFailedPushSaysNothingOfTheBranch has a gateway break a push: the forge is not asked whether the branch is protected, because GitHub says so also where these credentials are let
+// through, and the next push goes there again.
+func TestAFailedPushSaysNothingOfTheBranch(t *testing.T) {
+	w, k, in := rotated(t)
+	w.forge.protected, w.status = true, http.StatusBadGateway
+	if r, err := w.run(in); err == nil || len(r.Pushed) > 0 || w.forge.wondered > 0 {
+		t.Errorf("%+v, %v, asked %d times", r, err, w.forge.wondered)
+	}
+	if r := w.good(in); r.Branch != "main" || len(r.Pushed) != 1 || !k.opens(w.file("main", "db.yaml")) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestAProtectedBranchIsTriedAgainAfterADay has the protection of a branch end.
+func TestAProtectedBranchIsTriedAgainAfterADay(t *testing.T) {
+	w, k, in := rotated(t)
+	w.protect("main", "no entry")
+	w.forge.protected, w.forge.url = true, "https://git.example.com/team/infra/pulls/1"
+	r := w.good(in)
+	if s := r.Status(nil, w.clock, nil); r.Branch != own || len(r.Messages) > 0 || !strings.Contains(s.Message, "branch main does not let itself be pushed to") {
+		t.Errorf("%+v", r)
+	}
+	must(t, os.Remove(filepath.Join(w.repo.Bare, "hooks", "pre-receive")))
+	w.clock = w.clock.Add(writeback.ProtectedRest - time.Minute)
+	if r := w.good(in); len(r.Pushed) > 0 {
+		t.Errorf("within the day: %+v", r)
+	}
+	w.clock = w.clock.Add(time.Minute)
+	r = w.good(in)
+	if s := r.Status(nil, w.clock, nil); r.Branch != "main" || len(r.Pushed) != 1 || s.Message != "" || !k.opens(w.file("main", "db.yaml")) {
+		t.Errorf("after a day: %+v", r)
+	}
+}
+
+// TestCheckpointsGetAPullRequestToo has nothing else be due for a branch that is protected.
+func TestCheckpointsGetAPullRequestToo(t *testing.T) {
+	w, _, _, logs := twoLogs(t)
+	w.writer.Spec.Strategy = v1alpha1.WritePush
+	w.protect("main", "GH006: Protected branch update failed")
+	if r := w.good(logs()); r.Branch != own || len(r.Pushed) != 1 || r.PullRequest != w.forge.url {
+		t.Errorf("%+v", r)
 	}
 }

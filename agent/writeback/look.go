@@ -45,8 +45,10 @@ type Input struct {
 	Keyrings []Keyring
 	Objects  []Object
 	Memory   *Memory
-	// Changed is how many bytes of files change at the most, give or take a file; those that are left are due afterwards. 0: 64 MiB.
-	Changed int64
+	// Edited is how many bytes of files are parsed to be changed, and Changed how many change, at the most, give or take a file; those that are left are due afterwards. 0: 256 and 64 MiB.
+	Edited, Changed int64
+	// Begin is which file is the first one that may be changed: Found.Next of a look that has found nothing due. 0: the first of all.
+	Begin int
 }
 
 // Due is what is to be put into Git for one holder.
@@ -75,6 +77,8 @@ type Found struct {
 	Problems []string
 	// RefusedOffers counts those that do not verify.
 	RefusedOffers int
+	// Next is what a look begins at that goes on after this one; 0 where this one has come to the end.
+	Next int
 }
 
 // look is one look.
@@ -93,7 +97,9 @@ type look struct {
 	digest   hash.Hash
 	done     func() // ends the turn that settings which take much memory are parsed in; nil: nobody has it
 
-	rules, edited, changed int64 // bytes, so far
+	from, to       int                 // which of files are edited
+	shown          map[string][]string // by keyring
+	rules, changed int64               // bytes, so far
 }
 
 // file is one with a wrap of a holder whose keyring the cluster has.
@@ -108,7 +114,7 @@ type file struct {
 func Look(ctx context.Context, in Input) (*Found, error) {
 	l := &look{
 		in: in, keyrings: map[string]*Keyring{}, objects: map[[2]string]*Object{}, live: map[string]*rewrap.Live{}, byPath: make(map[string]source.File, len(in.Files)),
-		news: map[newsKey]*heard{}, found: &Found{Want: map[string][]byte{}}, digest: sha256.New(),
+		news: map[newsKey]*heard{}, shown: map[string][]string{}, found: &Found{Want: map[string][]byte{}}, digest: sha256.New(),
 	}
 	for i := range in.Keyrings {
 		l.keyrings[in.Keyrings[i].Name] = &in.Keyrings[i]
@@ -119,9 +125,13 @@ func Look(ctx context.Context, in Input) (*Found, error) {
 	l.read = l.reader(ctx)
 	l.tree = repo.NewCommitTree(l.inTurn(ctx))
 	for i := range l.files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		l.settings(&l.files[i])
 	}
 	l.judge()
+	l.window()
 	l.take()
 	for _, k := range slices.SortedFunc(slices.Values(in.Keyrings), func(a, b Keyring) int { return strings.Compare(a.Name, b.Name) }) {
 		if err := l.rotate(ctx, k.Name); err != nil {

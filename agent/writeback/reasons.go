@@ -1,9 +1,16 @@
 package writeback
 
+import (
+	"errors"
+
+	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/repo/rewrap"
+)
+
 // Reasons of status.writeBack.unhelped: why nothing could be done for a file.
 const (
 	becauseNotPinned     = "NotPinned"     // the repository pins no statement key for the holder
-	becauseNotEditable   = "NotEditable"   // the file cannot be edited in place
+	becauseNotEditable   = "NotEditable"   // the file cannot be edited in place, or would be too large then
 	becauseInvalidFormat = "InvalidFormat" // the object cannot be read
 	becauseNotInCluster  = "NotInCluster"  // no object of the cluster has the envelope
 	becauseNotOpened     = "NotOpened"     // the object that has it was not opened
@@ -16,3 +23,31 @@ const (
 	becauseOtherClass    = "OtherClass"    // the offer is post-quantum and the object classical, or the other way round
 	becauseTooOften      = "TooOften"      // it was wrapped for too many keys before
 )
+
+func (l *look) unhelped(f *file, document int32, reason, message string) {
+	if len(l.found.Unhelped) == maxUntaken {
+		return
+	}
+	l.found.Unhelped = append(l.found.Unhelped, v1alpha1.SyncRefusal{Path: shown(f.Path), Document: document, Reason: reason, Message: clean(message)})
+}
+
+// reasonOf is one word for why nothing is offered.
+func reasonOf(err error) string {
+	var closed *rewrap.NotOpenedError
+	for _, known := range []struct {
+		err  error
+		word string
+	}{
+		{rewrap.ErrNotThere, becauseNotInCluster}, {rewrap.ErrHasNewKeys, becauseOtherCopy}, {rewrap.ErrNotYet, becauseNotOffered}, {rewrap.ErrOlderOffer, becauseOlderOffer},
+		{rewrap.ErrNewerOffer, becauseNewerOffer}, {rewrap.ErrOtherKeys, becauseOtherKeys}, {rewrap.ErrOtherCommit, becauseOtherEnvelope}, {rewrap.ErrOtherClass, becauseOtherClass},
+		{rewrap.ErrTooOften, becauseTooOften},
+	} {
+		if errors.Is(err, known.err) {
+			return known.word
+		}
+	}
+	if errors.As(err, &closed) {
+		return becauseNotOpened
+	}
+	return becauseNotOffered
+}

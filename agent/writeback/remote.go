@@ -15,6 +15,7 @@ type Repository interface {
 	Fetch(ctx context.Context, place source.Place, auth source.Auth, seen ...string) (source.Commit, error)
 	Files(ctx context.Context, c source.Commit) ([]source.File, error)
 	Read(ctx context.Context, blob string) ([]byte, error)
+	Relation(old, id string) (source.Relation, error)
 	Commits(old, id string) ([]source.Commit, error)
 	Commit(ctx context.Context, base source.Commit, changes map[string][]byte, author source.Author, message string, signer ssh.Signer) (*source.Draft, error)
 	Push(ctx context.Context, place source.Place, auth source.Auth, draft *source.Draft, old string, replace bool) error
@@ -66,7 +67,20 @@ func (r *Remote) Branch(ctx context.Context, name string) (source.Commit, bool, 
 	if reasonIs(err, source.RefNotFound) {
 		return source.Commit{}, false, nil
 	}
+	if err == nil {
+		err = r.reach(ctx, c.ID)
+	}
 	return c, err == nil, err
+}
+
+// reach has the history of the followed branch reach to a commit of another one, if it has that: a branch that was merged long ago, and still is there, would be taken for somebody's
+// otherwise. What is followed may have moved on meanwhile. That is nothing that Take has let through, so r.head stays what it is.
+func (r *Remote) reach(ctx context.Context, id string) error {
+	if relation, err := r.Repository.Relation(id, r.head); err != nil || relation != source.Unknown {
+		return err
+	}
+	_, err := r.Repository.Fetch(ctx, r.Place, r.ReadAuth, id)
+	return err
 }
 
 // Files implements Git.

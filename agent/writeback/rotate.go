@@ -7,19 +7,27 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/crypto/seal"
 	"github.com/waxwing-io/waxwing/manifest"
 	"github.com/waxwing-io/waxwing/repo"
 	"github.com/waxwing-io/waxwing/repo/rewrap"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 // rotate finds what is due for the holder of a name.
 func (l *look) rotate(ctx context.Context, holder string) error {
 	due := Due{Holder: holder, Changes: map[string][]byte{}}
 	for i := range l.files {
-		if err := l.rotateFile(ctx, &l.files[i], &due); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
+		}
+		f := &l.files[i]
+		if n := f.news[holder]; n == nil {
+			l.unpinned(f, holder)
+		} else if i >= l.from && i < l.to && f.stale(n) {
+			if err := l.rotateFile(ctx, f, n, &due); err != nil {
+				return err
+			}
 		}
 	}
 	for _, n := range l.sorted(holder) {
@@ -53,18 +61,43 @@ func (l *look) sorted(holder string) []*heard {
 	return all
 }
 
-// rotateFile finds what is due in one file.
-func (l *look) rotateFile(ctx context.Context, f *file, due *Due) error {
-	n := f.news[due.Holder]
-	switch {
-	case n == nil:
-		l.unpinned(f, due.Holder)
-		return nil
-	case !n.good(), !f.claims.stale(due.Holder, n.set.Keys):
-		return nil
+// stale says whether a file has wraps of a holder for others than the keys that it has now, as far as that is known.
+func (f *file) stale(n *heard) bool { return n.good() && f.claims.stale(n.Holder, n.set.Keys) }
+
+// window finds the files that are edited in this look: those from Input.Begin on, as far as they are not too much. What is due in the others comes when nothing is due in these.
+func (l *look) window() {
+	all, most := int64(0), cmp.Or(l.in.Edited, maxEdited)
+	sizes := make([]int64, len(l.files)) // of what is to be parsed, once for each holder
+	for i := range l.files {
+		f := &l.files[i]
+		for _, n := range f.news {
+			if f.stale(n) {
+				sizes[i] += f.Size
+			}
+		}
+		all += sizes[i]
 	}
-	if l.edited += f.Size; l.edited > maxEdited || l.changed >= cmp.Or(l.in.Changed, maxChanged) {
-		return nil
+	if l.to = len(l.files); all <= most {
+		return
+	}
+	if l.in.Begin < len(l.files) {
+		l.from = l.in.Begin
+	}
+	size := int64(0)
+	for i := l.from; i < len(l.files); i++ {
+		if size += sizes[i]; size > most && i > l.from {
+			l.to, l.found.Next = i, i
+			break
+		}
+	}
+	l.problem("the files with wraps for old keys have more than the %d MiB that are looked into at a time: these are %d of %d files, from %s on; the others come when nothing is due in these",
+		most>>20, l.to-l.from, len(l.files), shown(l.files[l.from].Path))
+}
+
+// rotateFile finds what is due in one file.
+func (l *look) rotateFile(ctx context.Context, f *file, n *heard, due *Due) error {
+	if l.changed >= cmp.Or(l.in.Changed, maxChanged) {
+		return nil // it is due when the others have been written
 	}
 	data, ok := l.found.Want[f.Path]
 	if !ok {
@@ -90,9 +123,10 @@ func (l *look) rotateFile(ctx context.Context, f *file, due *Due) error {
 
 // unpinned tells of a file that has wraps for others than the keys that a keyring shows, and for whose holder no key is pinned.
 func (l *look) unpinned(f *file, holder string) {
-	k := l.keyrings[holder]
-	n := &heard{News: rewrap.News{Holder: holder, Pin: k.StatementKey}}
-	if k.StatementKey == "" || n.Hear(k.Published) != nil || !f.claims.stale(holder, rewrap.KeyIDs(n.Set.SealHolder())) {
+	if !f.claims.of(holder) {
+		return
+	}
+	if ids := l.shows(holder); ids == nil || !f.claims.stale(holder, ids) {
 		return
 	}
 	switch {
@@ -103,6 +137,25 @@ func (l *look) unpinned(f *file, holder string) {
 	case f.news != nil:
 		l.unhelped(f, 0, becauseNotPinned, fmt.Sprintf("by its settings, %s is no keyring that it is sealed for", holder))
 	}
+}
+
+// of says whether there is a wrap of a holder.
+func (c *claims) of(holder string) bool {
+	return slices.ContainsFunc(c.wraps, func(w claim) bool { return w.holder == holder })
+}
+
+// shows are the ids of the keys that a keyring shows under the statement key that it shows itself; nil for none. A signature is checked for it, so it is found once, and not for each file.
+func (l *look) shows(holder string) []string {
+	ids, known := l.shown[holder]
+	if !known {
+		k := l.keyrings[holder]
+		n := rewrap.News{Holder: holder, Pin: k.StatementKey}
+		if k.StatementKey != "" && n.Hear(k.Published) == nil {
+			ids = rewrap.KeyIDs(n.Set.SealHolder())
+		}
+		l.shown[holder] = ids
+	}
+	return ids
 }
 
 // edit gives the content of a file with the wraps that are offered for n; nil where there is none.
@@ -131,6 +184,10 @@ func (l *look) edit(ctx context.Context, f *file, data []byte, n *heard, due *Du
 	if err != nil {
 		return nil, err
 	}
+	edited := text.Bytes()
+	if err := readable(edited); err != nil {
+		return nil, err
+	}
 	for _, c := range changes {
 		for _, w := range c.Wraps {
 			l.digest.Write([]byte(f.Path + "\x00" + w.Holder + "\x00" + w.Envelope + "\x00" + w.Wrap.Age))
@@ -138,7 +195,19 @@ func (l *look) edit(ctx context.Context, f *file, data []byte, n *heard, due *Du
 	}
 	due.Set, due.Old = n.set, append(due.Old, old...)
 	due.Objects, due.Wraps = due.Objects+len(changes), due.Wraps+count
-	return text.Bytes(), nil
+	return edited, nil
+}
+
+// readable says whether a file could still be read once it is changed. New wraps may be longer than the old ones, and what the agent does not read itself is not applied, nor is anything
+// deleted as long as it is there.
+func readable(data []byte) error {
+	switch {
+	case len(data) > MaxFile:
+		return fmt.Errorf("with its new wraps it would be larger than the %d KiB that are read: split it", MaxFile>>10)
+	case scan.Nodes(data) > scan.MaxNodes:
+		return fmt.Errorf("with its new wraps it would hold more than the %d values that are read: split it", scan.MaxNodes)
+	}
+	return nil
 }
 
 // object finds the wraps for one object, and the keys that those which they replace are for. What is left is told of.
@@ -173,32 +242,4 @@ func (l *look) object(f *file, text *manifest.File, d *manifest.Doc, n *heard) (
 		l.unhelped(f, at, reasonOf(why), fmt.Sprintf("%s of %s: %v", n.Holder, d.Label(), why))
 	}
 	return c, replaced
-}
-
-func (l *look) unhelped(f *file, document int32, reason, message string) {
-	if len(l.found.Unhelped) == maxUntaken {
-		return
-	}
-	l.found.Unhelped = append(l.found.Unhelped, v1alpha1.SyncRefusal{Path: shown(f.Path), Document: document, Reason: reason, Message: clean(message)})
-}
-
-// reasonOf is one word for why nothing is offered.
-func reasonOf(err error) string {
-	var closed *rewrap.NotOpenedError
-	for _, known := range []struct {
-		err  error
-		word string
-	}{
-		{rewrap.ErrNotThere, becauseNotInCluster}, {rewrap.ErrHasNewKeys, becauseOtherCopy}, {rewrap.ErrNotYet, becauseNotOffered}, {rewrap.ErrOlderOffer, becauseOlderOffer},
-		{rewrap.ErrNewerOffer, becauseNewerOffer}, {rewrap.ErrOtherKeys, becauseOtherKeys}, {rewrap.ErrOtherCommit, becauseOtherEnvelope}, {rewrap.ErrOtherClass, becauseOtherClass},
-		{rewrap.ErrTooOften, becauseTooOften},
-	} {
-		if errors.Is(err, known.err) {
-			return known.word
-		}
-	}
-	if errors.As(err, &closed) {
-		return becauseNotOpened
-	}
-	return becauseNotOffered
 }

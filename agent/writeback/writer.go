@@ -65,7 +65,8 @@ type Writer struct {
 	Now    func() time.Time
 
 	pace      Pace
-	protected bool // the followed branch does not let itself be pushed to
+	protected time.Time // when the followed branch did not let itself be pushed to
+	begin     int       // of the files that a look changes
 	ensured   ensured
 	unread    map[string]unreadable // by the file in Git
 }
@@ -96,8 +97,8 @@ type Report struct {
 	// Anchored says that the checkpoints of audit logs were looked at, NotGrown what is wrong with those that do not extend what Git has of them: they are not put there.
 	Anchored bool
 	NotGrown []string
-	// Messages say what is in the way.
-	Messages []string
+	// Messages say what is in the way, Remarks what is done in another way than spec.writeBack says.
+	Messages, Remarks []string
 }
 
 const (
@@ -143,7 +144,10 @@ func (w *Writer) step(ctx context.Context, in Cluster, r *Report) (again bool, e
 	if r.Found, err = w.look(ctx, head, in); err != nil {
 		return false, err
 	}
-	r.Messages, r.Anchored, r.NotGrown = slices.Clone(r.Found.Problems), false, nil
+	if len(r.Found.Due) == 0 {
+		w.begin = r.Found.Next
+	}
+	r.Messages, r.Remarks, r.Anchored, r.NotGrown = slices.Clone(r.Found.Problems), nil, false, nil
 	if w.Source.Branch == "" {
 		if len(r.Found.Due) > 0 {
 			r.Messages = append(r.Messages, "a tag is followed, which nothing is written back to: follow a branch")
@@ -161,18 +165,7 @@ func (w *Writer) look(ctx context.Context, c source.Commit, in Cluster) (*Found,
 	if err != nil {
 		return nil, err
 	}
-	return Look(ctx, Input{Folder: w.Source.Path, Files: files, Read: w.Git.Read, Keyrings: in.Keyrings, Objects: in.Objects, Memory: w.Memory})
-}
-
-// strategy is what spec.writeBack says, or what is left of it.
-func (w *Writer) strategy() string {
-	switch {
-	case w.Spec.Strategy == "":
-		return v1alpha1.WritePullRequest
-	case w.Spec.Strategy == v1alpha1.WritePush && w.protected && w.Forge != nil:
-		return v1alpha1.WritePullRequest
-	}
-	return w.Spec.Strategy
+	return Look(ctx, Input{Folder: w.Source.Path, Files: files, Read: w.Git.Read, Keyrings: in.Keyrings, Objects: in.Objects, Memory: w.Memory, Begin: w.begin})
 }
 
 // branch is the one that is pushed to where it is not the followed one.
@@ -181,41 +174,6 @@ func (w *Writer) branch() string {
 		return w.Spec.Branch
 	}
 	return "waxwing/" + w.sync()
-}
-
-// direct pushes to the followed branch.
-func (w *Writer) direct(ctx context.Context, in Cluster, head source.Commit, r *Report) (again bool, err error) {
-	r.Branch = w.Source.Branch
-	if len(r.Found.Due) == 0 {
-		w.pace.Wait("", w.Now())
-		return false, w.anchor(ctx, in, head, Push{Branch: r.Branch, Base: head, Old: head.ID}, r)
-	}
-	if r.Wait = w.pace.Wait(r.Found.Digest, w.Now()); r.Wait > 0 && len(r.Pushed) == 0 {
-		return false, nil
-	}
-	r.Wait = 0
-	err = w.push(ctx, &r.Found.Due[0], Push{Branch: r.Branch, Base: head, Old: head.ID}, r)
-	if err == nil || !w.isProtected(ctx, err) {
-		return err == nil, err
-	}
-	if w.Forge == nil {
-		return false, fmt.Errorf("%w: name spec.writeBack.forge, so that a pull request is made instead", err)
-	}
-	w.protected = true
-	return true, nil
-}
-
-// isProtected says whether a push came to nothing because the branch is protected.
-func (w *Writer) isProtected(ctx context.Context, err error) bool {
-	if reasonIs(err, source.BranchProtected) {
-		return true
-	}
-	// Servers tell of it in words of their own.
-	if !reasonIs(err, source.FetchFailed) || w.Forge == nil {
-		return false
-	}
-	is, asked := w.Forge.Protected(ctx, w.Source.Branch)
-	return asked == nil && is
 }
 
 // push pushes what is due for one holder.
@@ -284,9 +242,9 @@ func (r *Report) Status(before *v1alpha1.WriteBackStatus, now time.Time, err err
 		at := metaTime(now)
 		s.Branch, s.Commit, s.At = r.Branch, r.Pushed[n-1].ID, &at
 	}
-	messages := r.Messages
+	messages := slices.Concat(r.Messages, r.Remarks)
 	if err != nil {
-		messages = append(messages[:len(messages):len(messages)], err.Error())
+		messages = append(messages, err.Error())
 	}
 	s.Message = clean(strings.Join(messages, "; "))
 	if r.Found != nil {

@@ -7,7 +7,7 @@ type SecretSyncStatus struct {
 	// observedGeneration is the generation that the conditions speak of; -1 until the agent has seen the object.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready and, only while true, Reconciling or Stalled (kstatus), Rewritten and WrittenBack.
+	// conditions are Ready, WrittenBack where spec.writeBack is set and, only while true, Reconciling or Stalled (kstatus), Refused, Rewritten, KeysIncomplete and CheckpointsRefused.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -91,9 +91,10 @@ type SyncPruning struct {
 	// +optional
 	// +listType=atomic
 	Names []string `json:"names,omitempty"`
-	// revision and since are of the first good fetch without them. They are deleted after another one, at least 30 s later.
+	// revision is the newest commit that was taken, which has none of them.
 	// +optional
 	Revision string `json:"revision,omitempty"`
+	// since is when the first good fetch without one of them was. They are deleted after another one, at least 30 s later.
 	// +optional
 	Since *metav1.Time `json:"since,omitempty"`
 	// held says why they are not deleted; empty: they will be.

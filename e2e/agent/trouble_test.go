@@ -86,13 +86,14 @@ func TestAForcePushIsReportedAndCanStopTheSync(t *testing.T) {
 
 	w.change(func(s *v1alpha1.SecretSyncSpec) { s.Source.Rewritten = v1alpha1.RewrittenStop })
 	w.applied(second)
+	before := w.uids("db", "api", "two")
 	third := rewrite("three")
 	w.askNow()
 	s := w.comesTo(string(source.HistoryRewritten), third)
-	if !strings.HasSuffix(s.Status.Applied.Revision, second) || w.uid("three") != "" {
-		t.Errorf("it was taken: %+v", s.Status.Applied)
+	if !strings.HasSuffix(s.Status.Applied.Revision, second) || w.uid("three") != "" || !is(s, v1alpha1.ConditionRewritten) {
+		t.Errorf("it was taken, or not told: %+v", s.Status)
 	}
-	w.stay(w.uids("db", "api", "two"))
+	w.stay(before)
 	w.change(func(s *v1alpha1.SecretSyncSpec) { s.Source.Accept = third })
 	w.applied(third)
 	w.secret("three")

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -45,6 +47,11 @@ type APIRequest struct {
 	Code                                          int
 	// Message is the API server's answer to a request that it refused.
 	Message string
+}
+
+// Refused says whether RBAC did not let it: of a namespace that is being terminated the API server says 403 too, to whoever makes something there.
+func (r APIRequest) Refused() bool {
+	return r.Code == http.StatusForbidden && !strings.Contains(r.Message, "because it is being terminated")
 }
 
 // APILog reads the API server's requests from where it was opened on. Safe for concurrent use.

@@ -118,7 +118,7 @@ func TestTheAgentUsesEachOfItsRightsAndNeedsNoOther(t *testing.T) {
 			return harness.Permanent(err)
 		}
 		for _, req := range seen {
-			if req.User == agentUser && req.Code == 403 {
+			if req.User == agentUser && req.Refused() {
 				return harness.Permanent(fmt.Errorf("the agent (as %q) asked for what it may not: %s", req.As, req.Message))
 			}
 			unused = slices.DeleteFunc(unused, func(r agentRight) bool { return r.usedBy(req, f.namespace) })

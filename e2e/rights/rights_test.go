@@ -36,7 +36,7 @@ func TestEveryRightIsNeeded(t *testing.T) {
 				return harness.Permanent(err)
 			}
 			for _, r := range seen {
-				if r.User == user && r.Code == 403 {
+				if r.User == user && r.Refused() {
 					return harness.Permanent(fmt.Errorf("the controller asked for what it may not: %s", r.Message))
 				}
 				unused = slices.DeleteFunc(unused, func(right right) bool { return right.usedBy(r) })
@@ -91,7 +91,7 @@ func (w *world) refused(t *testing.T, requests *harness.APILog, r right, ns stri
 		}
 		var others []string
 		for _, req := range seen {
-			if req.User != user || req.Code != 403 {
+			if req.User != user || !req.Refused() {
 				continue
 			}
 			if r.missedBy(req) {
