@@ -53,7 +53,7 @@ func (r *syncs) apply(ctx context.Context, o *v1alpha1.SecretSync, conf *setting
 		rep.outcome = failure(err)
 		return nil
 	}
-	results, err := as.Carry(ctx, p, &records{r, o, t}, manifests{st.reader, repo.Read}, &st.plan)
+	results, err := as.Carry(ctx, p, &records{r, o, t}, st.reader.Manifests(repo.Read), &st.plan)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -193,17 +193,6 @@ func summary(t *taken, rep *report) string {
 		text += fmt.Sprintf("; %d have its mark and are not its own, see status.strays; the first: %s", n, rep.strays[0])
 	}
 	return text
-}
-
-// manifests gives what is applied, from the repository.
-type manifests struct {
-	reader reader
-	read   blobs
-}
-
-// Manifest implements sync.Manifests.
-func (m manifests) Manifest(ctx context.Context, o desired.Object) (*v1alpha1.GitSecret, error) {
-	return m.reader.Manifest(ctx, o, m.read)
 }
 
 // maxDescribed bounds what others say, in bytes: an API server's answer, or that of a webhook behind it, may be long.

@@ -118,7 +118,7 @@ func (r *syncs) runWriter(ctx context.Context, o *v1alpha1.SecretSync, conf *set
 	}
 	w := &st.written
 	if w.memory == nil {
-		w.memory = writeback.NewMemory()
+		w.memory = writeback.NewMemory(st.turn)
 	}
 	if w.writer == nil || w.generation != o.Generation {
 		w.writer, w.generation = &writeback.Writer{

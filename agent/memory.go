@@ -10,6 +10,7 @@ import (
 	"github.com/waxwing-io/waxwing/agent/desired"
 	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/agent/sync"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 // wakeEvery is how often a SecretSync is woken by webhooks at the most, and wakeRarely where fetches take their time: a server is asked no more than half of it.
@@ -33,6 +34,8 @@ type taken struct {
 type state struct {
 	uid    types.UID
 	reader reader
+	// turn is what all SecretSyncs share that have files parsed.
+	turn *scan.Turn
 	// taken is of the newest fetch whose commit was taken; nil: none was, since the start. seen are commits before it, the newest first, for mode Observe.
 	taken *taken
 	seen  []*taken
@@ -152,14 +155,15 @@ func (s *state) takeWake(now time.Time) bool {
 
 // memory has the states of all SecretSyncs. Safe for concurrent use.
 type memory struct {
-	reader func() reader
+	reader func(*scan.Turn) reader
+	turn   *scan.Turn
 
 	mu  gosync.Mutex
 	all map[types.NamespacedName]*state
 }
 
-func newMemory(reader func() reader) *memory {
-	return &memory{reader: reader, all: map[types.NamespacedName]*state{}}
+func newMemory(reader func(*scan.Turn) reader) *memory {
+	return &memory{reader: reader, turn: scan.NewTurn(), all: map[types.NamespacedName]*state{}}
 }
 
 // of gives the state of a SecretSync, a new one where it is another object of that name.
@@ -168,7 +172,7 @@ func (m *memory) of(key types.NamespacedName, uid types.UID) *state {
 	defer m.mu.Unlock()
 	s := m.all[key]
 	if s == nil || s.uid != uid {
-		s = &state{uid: uid, reader: m.reader(), denied: map[string]bool{}}
+		s = &state{uid: uid, reader: m.reader(m.turn), turn: m.turn, denied: map[string]bool{}}
 		m.all[key] = s
 	}
 	return s

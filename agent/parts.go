@@ -10,7 +10,6 @@ import (
 	"github.com/waxwing-io/waxwing/agent/settings"
 	"github.com/waxwing-io/waxwing/agent/source"
 	"github.com/waxwing-io/waxwing/agent/sync"
-	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
 // repository is one repository as it was fetched last: source.Repository.
@@ -32,8 +31,8 @@ type blobs func(ctx context.Context, blob string) ([]byte, error)
 // reader says what the files of a commit want to have in the cluster. It is one SecretSync's own, and remembers what it has read.
 type reader interface {
 	Read(ctx context.Context, folder string, files []source.File, read blobs) (*desired.Set, error)
-	// Manifest gives what is applied of an object.
-	Manifest(ctx context.Context, o desired.Object, read blobs) (*v1alpha1.GitSecret, error)
+	// Manifests gives what is applied of the objects of a Set, for one time that a plan is carried out.
+	Manifests(read blobs) sync.Manifests
 }
 
 // credentials are read from files, as they are now: settings.Folder.

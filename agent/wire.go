@@ -17,6 +17,7 @@ import (
 	"github.com/waxwing-io/waxwing/agent/sync"
 	"github.com/waxwing-io/waxwing/agent/writeback"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 // objectWriters is how many objects of one SecretSync are written at a time.
@@ -29,7 +30,9 @@ func openSource(dir string, limits source.Limits) (repository, error) {
 // commitReader is package desired for commits of package source.
 type commitReader struct{ cache *desired.Cache }
 
-func newReader() reader { return commitReader{desired.NewCache(desired.Limits{})} }
+func newReader(turn *scan.Turn) reader {
+	return commitReader{desired.NewCache(desired.Limits{Turn: turn})}
+}
 
 // Read implements reader.
 func (c commitReader) Read(ctx context.Context, folder string, files []source.File, read blobs) (*desired.Set, error) {
@@ -40,9 +43,17 @@ func (c commitReader) Read(ctx context.Context, folder string, files []source.Fi
 	return desired.Read(ctx, folder, all, readable(read), c.cache)
 }
 
-// Manifest implements reader.
-func (c commitReader) Manifest(ctx context.Context, o desired.Object, read blobs) (*v1alpha1.GitSecret, error) {
-	m, err := c.cache.Manifest(ctx, o, readable(read))
+// Manifests implements reader.
+func (c commitReader) Manifests(read blobs) sync.Manifests {
+	return manifests{c.cache.Manifests(readable(read))}
+}
+
+// manifests are those of package desired, as the API server takes them.
+type manifests struct{ all *desired.Manifests }
+
+// Manifest implements sync.Manifests.
+func (a manifests) Manifest(ctx context.Context, o desired.Object) (*v1alpha1.GitSecret, error) {
+	m, err := a.all.Manifest(ctx, o)
 	if err != nil {
 		return nil, err
 	}

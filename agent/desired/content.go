@@ -31,18 +31,18 @@ type content struct {
 	over          bool
 }
 
-// span is a piece of a text; nothing of it stands for all.
-type span struct{ from, to int }
+// span is a piece of a text, of which a parser takes 16 MiB at the most; nothing of it stands for all.
+type span struct{ from, to int32 }
 
 func (s span) of(text []byte) []byte {
-	if s.to == 0 || s.to > len(text) || s.from > s.to {
+	if s.to == 0 || int(s.to) > len(text) || s.from > s.to {
 		return text
 	}
 	return text[s.from:s.to]
 }
 
 // look reads a file's content. It never fails: what cannot be read is refused.
-func look(data []byte, json bool) (c *content) {
+func look(data []byte, json bool, parse parser) (c *content) {
 	defer func() {
 		// The parsers are not all ours, and what they are given is hostile.
 		if recover() != nil {
@@ -51,7 +51,7 @@ func look(data []byte, json bool) (c *content) {
 			c.weigh()
 		}
 	}()
-	l := &looker{content: &content{}}
+	l := &looker{content: &content{}, parse: parse}
 	l.look(data, json)
 	c = l.content
 	if c.weigh(); c.weight > maxWeight {
@@ -83,6 +83,7 @@ func (c *content) weigh() {
 // looker reads one content.
 type looker struct {
 	*content
+	parse  parser
 	others passedOver
 }
 
@@ -111,7 +112,7 @@ func (l *looker) look(data []byte, json bool) {
 	if json {
 		name = "f.json" // errors are then about JSON
 	}
-	file, err := manifest.Parse(name, data)
+	file, err := l.parse(name, data)
 	if err != nil {
 		l.refuse(0, InvalidYAML, parseMessage(err), false)
 		return
@@ -122,7 +123,7 @@ func (l *looker) look(data []byte, json bool) {
 	}
 	for i, d := range file.Docs() {
 		next := at + len(d.Bytes())
-		l.document(d, i+1, span{at, next}, 0)
+		l.document(d, i+1, span{int32(at), int32(next)}, 0)
 		at = next
 	}
 	l.others.refuse(l.content)

@@ -6,12 +6,15 @@
 package desired
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 // Kind is what an entry of a commit is.
@@ -46,6 +49,8 @@ type Limits struct {
 	FileBytes int64 // of a file that is read; 1 MiB
 	Objects   int   // GitSecrets of a commit; 20,000
 	Entries   int   // envelopes, key ids and refusals of all of them together; 200,000
+	// Turn is what all share that parse files in a process, so that they do not all take the memory that one may; nil: each Cache is by itself.
+	Turn *scan.Turn
 }
 
 // MaxKeys is how many key ids a Set has at most.
@@ -66,6 +71,13 @@ type Object struct {
 	Keys      []string
 
 	text span // of the document in the file
+	// listed says that the document has others beside it: it is a List.
+	listed bool
+}
+
+// Order is by path, document and key. In it each file is gone over once.
+func Order(a, b Object) int {
+	return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Document, b.Document), cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Name, b.Key.Name))
 }
 
 // Refusal is something that is not taken.

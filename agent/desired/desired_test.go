@@ -331,3 +331,49 @@ func TestWhatWasReadBeforeAnErrorIsKept(t *testing.T) {
 		t.Errorf("%d objects, and %d of 100 files were read again", len(set.Objects), len(c.reads))
 	}
 }
+
+// TestFailedReadsAreKeptOfTheNewestCommitOnly has commits fail one after the other: what is kept is what the newest one names, within the limits.
+func TestFailedReadsAreKeptOfTheNewestCommitOnly(t *testing.T) {
+	s := newSealer(t)
+	text := make([]string, 60)
+	for i := range text {
+		text[i] = s.yaml("prod", fmt.Sprint("s", i))
+	}
+	broken := errors.New("the cache is torn")
+	// fails reads files, in that order, of which the one at a place cannot be read.
+	fails := func(cache *desired.Cache, at int, files []string) {
+		c := newCommit()
+		for i, content := range slices.Insert(slices.Clone(files), at, "gone") {
+			c.with(fmt.Sprintf("%03d.yaml", i), content)
+		}
+		if _, err := desired.Read(t.Context(), "", c.files, func(ctx context.Context, blob string) ([]byte, error) {
+			if blob == c.files[at].Blob {
+				return nil, broken
+			}
+			return c.read(ctx, blob)
+		}, cache); !errors.Is(err, broken) {
+			t.Fatalf("it is %v", err)
+		}
+	}
+	cache := desired.NewCache(desired.Limits{})
+	for i := range 3 {
+		fails(cache, 20, text[i*20:i*20+20])
+		if n, _ := cache.Kept(); n != 20 {
+			t.Errorf("of %d commits %d files are kept", i+1, n)
+		}
+	}
+	// What is not got to this time is kept, too.
+	fails(cache, 0, text[30:])
+	if n, _ := cache.Kept(); n != 30 {
+		t.Errorf("%d files are kept of those that the commit names", n)
+	}
+	for name, limits := range map[string]desired.Limits{"objects": {Objects: 20}, "entries": {Entries: 60}} {
+		cache := desired.NewCache(limits)
+		for i := range 3 { // each time others come first
+			fails(cache, 16, slices.Concat(text[i*20:], text[:i*20]))
+			if n, weight := cache.Kept(); weight != 60 {
+				t.Errorf("%s: %d files with %d entries are kept", name, n, weight)
+			}
+		}
+	}
+}

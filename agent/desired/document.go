@@ -100,8 +100,14 @@ func (l *looker) list(d *manifest.Doc, n int, text span, depth int) {
 		l.refuse(n, InvalidFormat, "is a List in Lists, too deep to be looked into", false)
 		return
 	}
+	before := len(l.objects)
 	for _, item := range items {
 		l.document(item, n, text, depth+1)
+	}
+	if found := l.objects[before:]; len(found) > 1 {
+		for i := range found {
+			found[i].listed = true
+		}
 	}
 }
 

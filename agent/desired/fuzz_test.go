@@ -40,8 +40,9 @@ func FuzzRead(f *testing.F) {
 				t.Fatalf("refused: %+v", r)
 			}
 		}
+		all := cache.Manifests(c.read)
 		for _, o := range set.Objects {
-			m, err := cache.Manifest(t.Context(), o, c.read)
+			m, err := all.Manifest(t.Context(), o)
 			if err != nil || m.Metadata.Namespace != o.Key.Namespace || m.Metadata.Name != o.Key.Name || o.Key.Namespace == "" {
 				t.Fatalf("%+v: %v", o, err)
 			}

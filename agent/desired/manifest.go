@@ -2,7 +2,6 @@ package desired
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,7 +11,6 @@ import (
 	"strings"
 
 	apicontent "k8s.io/apimachinery/pkg/api/validate/content"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
@@ -208,60 +206,4 @@ func (m Metadata) check() error {
 		return invalid("has annotations of %d bytes, and Kubernetes takes %d at most", size, maxAnnotations)
 	}
 	return nil
-}
-
-// Manifest gives what is applied for an object of a Set, read anew. An error says that it cannot be read any more.
-func (c *Cache) Manifest(ctx context.Context, o Object, read ReadFunc) (*Manifest, error) {
-	at := place{o.Blob, o.text}
-	if m := c.last.find(at, o.Key); m != nil {
-		return checked(m, o)
-	}
-	data, err := read(ctx, o.Blob)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.Path, err)
-	}
-	found, err := manifests(o.text.of(data))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.Path, err)
-	}
-	if len(found) > 1 {
-		// A List: its items are wanted one after the other, and each would take all of it to be parsed.
-		c.last.keep(at, found)
-	}
-	m := found[o.Key]
-	if m == nil {
-		return nil, fmt.Errorf("%s: document %d is not %s any more", o.Path, o.Document, o.Key)
-	}
-	return checked(m, o)
-}
-
-// checked holds a manifest against what was decided upon, and gives a copy that may be changed but for its spec.
-func checked(m *Manifest, o Object) (*Manifest, error) {
-	if m.Digest() != o.Digest {
-		return nil, fmt.Errorf("%s: document %d does not read as it did", o.Path, o.Document)
-	}
-	out := *m
-	out.Metadata.Labels, out.Metadata.Annotations = maps.Clone(m.Metadata.Labels), maps.Clone(m.Metadata.Annotations)
-	return &out, nil
-}
-
-// manifests are the sound GitSecrets of a text, by their places in a cluster; of several for one place there is none.
-func manifests(text []byte) (map[types.NamespacedName]*Manifest, error) {
-	file, err := manifest.Parse("", text)
-	if err != nil {
-		return nil, errors.New(parseMessage(err))
-	}
-	out := map[types.NamespacedName]*Manifest{}
-	for _, d := range sealedDocs(file) {
-		m, err := parse(d)
-		if err != nil {
-			continue // it is refused
-		}
-		key := types.NamespacedName{Namespace: m.Metadata.Namespace, Name: m.Metadata.Name}
-		if _, twice := out[key]; twice {
-			m = nil
-		}
-		out[key] = m
-	}
-	return out, nil
 }

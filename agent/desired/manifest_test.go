@@ -23,7 +23,8 @@ func TestWhatIsApplied(t *testing.T) {
 	c := newCommit().with("x.yaml", "# first\nkind: ConfigMap\napiVersion: v1\n---\n"+yamlOf(t, o))
 	cache := desired.NewCache(desired.Limits{})
 	set := c.set(t, "", cache)
-	m, err := cache.Manifest(t.Context(), set.Objects[0], c.read)
+	all := cache.Manifests(c.read)
+	m, err := all.Manifest(t.Context(), set.Objects[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func TestWhatIsApplied(t *testing.T) {
 	}
 	// What is changed here is not what the next one gets.
 	m.Metadata.Annotations["agent.waxwing.io/sync"] = "team/infra"
-	if again, err := cache.Manifest(t.Context(), set.Objects[0], c.read); err != nil || len(again.Metadata.Annotations) != 1 {
+	if again, err := all.Manifest(t.Context(), set.Objects[0]); err != nil || len(again.Metadata.Annotations) != 1 {
 		t.Errorf("it is %+v (%v)", again, err)
 	}
 	if m.Digest() != set.Objects[0].Digest || m.SpecDigest() != set.Objects[0].SpecDigest {
@@ -103,8 +104,9 @@ func TestManifestsOfManyDocuments(t *testing.T) {
 		t.Fatalf("%d objects: %v", len(set.Objects), refusals(set))
 	}
 	c.reads = nil
+	all := cache.Manifests(c.read)
 	for _, o := range set.Objects {
-		m, err := cache.Manifest(t.Context(), o, c.read)
+		m, err := all.Manifest(t.Context(), o)
 		if err != nil || m.Metadata.Name != o.Key.Name || m.Digest() != o.Digest {
 			t.Fatalf("%s: %+v (%v)", o.Key, m, err)
 		}
@@ -112,7 +114,7 @@ func TestManifestsOfManyDocuments(t *testing.T) {
 			m.Metadata.Labels["mine"] = "x"
 		}
 	}
-	if m, err := cache.Manifest(t.Context(), set.Objects[99], c.read); err != nil || len(m.Metadata.Labels) != 1 {
+	if m, err := all.Manifest(t.Context(), set.Objects[99]); err != nil || len(m.Metadata.Labels) != 1 {
 		t.Errorf("what one has changed the next one gets: %+v (%v)", m, err)
 	}
 	if len(c.reads) != 51 {
@@ -120,12 +122,12 @@ func TestManifestsOfManyDocuments(t *testing.T) {
 	}
 	o := set.Objects[0]
 	o.Digest = "another"
-	if _, err := cache.Manifest(t.Context(), o, c.read); err == nil {
+	if _, err := all.Manifest(t.Context(), o); err == nil {
 		t.Error("what is other than decided upon is given")
 	}
 	c.blobs[o.Blob] = "gone"
 	o = set.Objects[1]
-	if _, err := cache.Manifest(t.Context(), o, c.read); err == nil {
+	if _, err := all.Manifest(t.Context(), o); err == nil {
 		t.Error("what is not there any more is given")
 	}
 }

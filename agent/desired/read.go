@@ -5,14 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/waxwing-io/waxwing/manifest"
-	"github.com/waxwing-io/waxwing/repo/rewrap"
 	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
@@ -23,9 +19,9 @@ const chunk = 16
 // are read one after the other.
 type Cache struct {
 	limits Limits
+	parse  parser
 	mu     sync.Mutex
 	known  map[contentKey]*content
-	last   memo
 }
 
 // contentKey names a content, and how it is read.
@@ -36,11 +32,16 @@ type contentKey struct {
 
 // NewCache is a cache for one folder of one repository.
 func NewCache(limits Limits) *Cache {
-	return &Cache{limits: Limits{
+	c := &Cache{parse: manifest.Parse, limits: Limits{
 		FileBytes: cmp.Or(limits.FileBytes, 1<<20),
 		Objects:   cmp.Or(limits.Objects, 20_000),
 		Entries:   cmp.Or(limits.Entries, 200_000),
+		Turn:      limits.Turn,
 	}}
+	if c.limits.Turn == nil {
+		c.limits.Turn = scan.NewTurn()
+	}
+	return c
 }
 
 // Read says what the files below folder, of all files of a commit, want. Only the end of ctx, and read's errors, are errors: then nothing is known of the commit. What read gives
@@ -53,12 +54,12 @@ func Read(ctx context.Context, folder string, files []File, read ReadFunc, cache
 		return nil, err
 	}
 	slices.SortFunc(p.pick, func(a, b candidate) int { return cmp.Compare(a.path, b.path) })
-	g := &gatherer{read: read, limits: cache.limits, before: cache.known, known: make(map[contentKey]*content, len(p.pick)), keys: map[string]bool{}}
+	g := &gatherer{read: read, parse: cache.parse, limits: cache.limits, before: cache.known, known: make(map[contentKey]*content, len(p.pick)), keys: map[string]bool{}}
 	g.full = fmt.Sprintf("the files up to this one hold more than %d GitSecrets, or more than %d envelopes, key ids and refusals: divide them among several SecretSyncs", g.limits.Objects, g.limits.Entries)
 	g.set.Refused = p.refused
 	for part := range slices.Chunk(p.pick, chunk) {
 		if err := g.look(ctx, part); err != nil {
-			cache.learn(g.known)
+			cache.learn(g.known, p.pick)
 			return nil, err
 		}
 	}
@@ -66,20 +67,32 @@ func Read(ctx context.Context, folder string, files []File, read ReadFunc, cache
 	return g.finish(), nil
 }
 
-// learn keeps what is known of a commit that was not read to its end, so that the next try goes on from there.
-func (c *Cache) learn(known map[contentKey]*content) {
-	for key, found := range known {
-		if found == nil {
-			delete(known, key)
+// learn keeps what is known of a commit that was not read to its end, so that the next try goes on from there: of what this one and those before it have brought, what the commit
+// names, as far as Limits have room for it.
+func (c *Cache) learn(known map[contentKey]*content, names []candidate) {
+	kept := make(map[contentKey]*content, len(known))
+	weight, count := 0, 0
+	for _, name := range names {
+		key := name.key()
+		found := cmp.Or(known[key], c.known[key])
+		if found == nil || kept[key] != nil {
+			continue
 		}
+		if !found.over {
+			if weight+found.weight > c.limits.Entries || count+found.count > c.limits.Objects {
+				continue
+			}
+			weight, count = weight+found.weight, count+found.count
+		}
+		kept[key] = found
 	}
-	maps.Copy(known, c.known)
-	c.known = known
+	c.known = kept
 }
 
 // gatherer puts a Set together, in the order of the paths, within Limits.
 type gatherer struct {
 	read   ReadFunc
+	parse  parser
 	limits Limits
 	before map[contentKey]*content // of the commit before
 	known  map[contentKey]*content // of this one
@@ -87,8 +100,7 @@ type gatherer struct {
 	set    Set
 	weight int
 	keys   map[string]bool
-	full   string     // what is said of files that there is no room for
-	dear   sync.Mutex // has one file at a time be parsed of those that take much memory
+	full   string // what is said of files that there is no room for
 }
 
 func (c candidate) key() contentKey { return contentKey{c.blob, c.json} }
@@ -144,11 +156,12 @@ func (g *gatherer) readOne(ctx context.Context, key contentKey) (*content, error
 	case err != nil:
 		return nil, err
 	}
-	if scan.Dear(data) {
-		g.dear.Lock()
-		defer g.dear.Unlock()
+	done, err := g.limits.Turn.Take(ctx, data)
+	if err != nil {
+		return nil, err
 	}
-	return look(data, key.json), nil
+	defer done()
+	return look(data, key.json, g.parse), nil
 }
 
 // take adds a file to the set, if there is room for what it holds.
@@ -232,34 +245,3 @@ func (g *gatherer) twice(same []Object) {
 		})
 	}
 }
-
-// place is a document of a content.
-type place struct {
-	blob string
-	text span
-}
-
-// memo keeps the items of the List that was read last.
-type memo struct {
-	mu    sync.Mutex
-	at    place
-	items map[types.NamespacedName]*Manifest
-}
-
-func (m *memo) find(at place, key types.NamespacedName) *Manifest {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.at != at {
-		return nil
-	}
-	return m.items[key]
-}
-
-func (m *memo) keep(at place, items map[types.NamespacedName]*Manifest) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.at, m.items = at, items
-}
-
-// sealedDocs are the documents and items of a file that say they are GitSecrets.
-func sealedDocs(file *manifest.File) []*manifest.Doc { return rewrap.Sealed(file) }

@@ -63,12 +63,14 @@ type Actor struct {
 	Now     func() time.Time
 }
 
-// Carry carries a plan out: first all that is applied, then all that is deleted. Objects that fail do not keep others from being written; where a whole batch finds the API
-// server away, what is left is not tried. What was written is in the results also where there is an error, which then is the audit log's, or that of ctx.
+// Carry carries a plan out: first all that is applied, in the order of the files (desired.Order), so that none is parsed for each of its objects, then all that is deleted; records and
+// results have that order. Objects that fail do not keep others from being written; where a whole batch finds the API server away, what is left is not tried. What was written is in
+// the results also where there is an error, which then is the audit log's, or that of ctx.
 func (a Actor) Carry(ctx context.Context, p Plan) ([]Result, error) {
-	results, ok, err := each(ctx, a, audit.ActionSyncApplied, p.Apply, func(x Apply) types.NamespacedName { return x.Object.Key }, a.apply)
+	apply := slices.SortedFunc(slices.Values(p.Apply), func(x, y Apply) int { return desired.Order(x.Object, y.Object) })
+	results, ok, err := each(ctx, a, audit.ActionSyncApplied, apply, func(x Apply) types.NamespacedName { return x.Object.Key }, a.apply)
 	for i, r := range results {
-		a.Memory.Done(p.Apply[i], r.Failure, a.Now())
+		a.Memory.Done(apply[i], r.Failure, a.Now())
 	}
 	if err != nil || !ok || len(p.Delete) == 0 {
 		return results, err

@@ -18,6 +18,7 @@ import (
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/e2e/harness/githttp"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 // world is a SecretSync with a repository that a real git serves.
@@ -53,7 +54,7 @@ func newWorld(t testing.TB, files tree) *world {
 	}
 	w.writer = &writeback.Writer{
 		Namespace: "team", Name: "infra", Source: v1alpha1.SyncSource{URL: w.repo.URL, Branch: "main"}, Spec: v1alpha1.WriteBack{Strategy: v1alpha1.WritePush},
-		Git: w.remote, Forge: w.forge, Log: w.log, Memory: writeback.NewMemory(), Now: func() time.Time { return w.clock },
+		Git: w.remote, Forge: w.forge, Log: w.log, Memory: writeback.NewMemory(scan.NewTurn()), Now: func() time.Time { return w.clock },
 	}
 	return w
 }

@@ -95,6 +95,7 @@ type look struct {
 	offers   *rewrap.Offers
 	found    *Found
 	digest   hash.Hash
+	done     func() // ends the turn that settings which take much memory are parsed in; nil: nobody has it
 
 	from, to       int                 // which of files are edited
 	shown          map[string][]string // by keyring
@@ -122,7 +123,7 @@ func Look(ctx context.Context, in Input) (*Found, error) {
 		return nil, err
 	}
 	l.read = l.reader(ctx)
-	l.tree = repo.NewCommitTree(l.read)
+	l.tree = repo.NewCommitTree(l.inTurn(ctx))
 	for i := range l.files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -219,8 +220,26 @@ func (l *look) reader(ctx context.Context) repo.ReadFile {
 	}
 }
 
+// inTurn reads files that are parsed at once: those that take much memory in their turn, which lasts until there is an answer for a file (settings).
+func (l *look) inTurn(ctx context.Context) repo.ReadFile {
+	return func(name string) ([]byte, error) {
+		b, err := l.read(name)
+		if err != nil || l.done != nil || !scan.Dear(b) {
+			return b, err
+		}
+		l.done, err = l.in.Memory.turn.Take(ctx, b)
+		return b, err
+	}
+}
+
 // settings finds what holds for a file.
 func (l *look) settings(f *file) {
+	defer func() {
+		if l.done != nil {
+			l.done()
+			l.done = nil
+		}
+	}()
 	place := repo.PlaceOf(f.Path)
 	if ignored, err := l.tree.Ignored(place); ignored || err != nil {
 		f.err = err

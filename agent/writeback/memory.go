@@ -28,12 +28,14 @@ type Memory struct {
 	mu    sync.Mutex
 	known map[string]*claims
 	used  map[string]bool
-	bytes int        // of all that is known
-	dear  sync.Mutex // has one file at a time be parsed of those that take much memory
+	bytes int // of all that is known
+	turn  *scan.Turn
 }
 
-// NewMemory is an empty one.
-func NewMemory() *Memory { return &Memory{known: map[string]*claims{}, used: map[string]bool{}} }
+// NewMemory is an empty one. All that parse files in a process share a turn, so that they do not all take the memory that one may.
+func NewMemory(turn *scan.Turn) *Memory {
+	return &Memory{known: map[string]*claims{}, used: map[string]bool{}, turn: turn}
+}
 
 // claims are what a file says of the wraps in it. They are not checked.
 type claims struct {
@@ -86,7 +88,9 @@ func (m *Memory) of(ctx context.Context, f source.File, read func(ctx context.Co
 	case err != nil:
 		return nil, err
 	default:
-		c = m.parsed(f.Path, data)
+		if c, err = m.parsed(ctx, f.Path, data); err != nil {
+			return nil, err
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -101,12 +105,13 @@ func (m *Memory) of(ctx context.Context, f source.File, read func(ctx context.Co
 	return c, nil
 }
 
-func (m *Memory) parsed(path string, data []byte) *claims {
-	if scan.Dear(data) {
-		m.dear.Lock()
-		defer m.dear.Unlock()
+func (m *Memory) parsed(ctx context.Context, path string, data []byte) (*claims, error) {
+	done, err := m.turn.Take(ctx, data)
+	if err != nil {
+		return nil, err
 	}
-	return claimsOf(path, data)
+	defer done()
+	return claimsOf(path, data), nil
 }
 
 // Sweep forgets what was not asked for since the last Sweep.

@@ -106,7 +106,10 @@ func (l *look) rotateFile(ctx context.Context, f *file, n *heard, due *Due) erro
 			return err
 		}
 	}
-	changed, err := l.edit(f, data, n, due)
+	changed, err := l.edit(ctx, f, data, n, due)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		l.unhelped(f, 0, becauseNotEditable, err.Error())
 		return nil
@@ -156,7 +159,12 @@ func (l *look) shows(holder string) []string {
 }
 
 // edit gives the content of a file with the wraps that are offered for n; nil where there is none.
-func (l *look) edit(f *file, data []byte, n *heard, due *Due) ([]byte, error) {
+func (l *look) edit(ctx context.Context, f *file, data []byte, n *heard, due *Due) ([]byte, error) {
+	done, err := l.in.Memory.turn.Take(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	text, err := manifest.Parse(f.Path, data)
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ import (
 	"github.com/waxwing-io/waxwing/crypto/statement"
 	"github.com/waxwing-io/waxwing/manifest"
 	"github.com/waxwing-io/waxwing/repo/rewrap"
+	"github.com/waxwing-io/waxwing/repo/scan"
 )
 
 // keyring is a keyring of a cluster.
@@ -177,7 +178,7 @@ func (tr tree) look(t testing.TB, folder string, keyrings []writeback.Keyring, o
 // input is what there is to look at.
 func (tr tree) input(t testing.TB, folder string, keyrings []writeback.Keyring, objects ...writeback.Object) writeback.Input {
 	t.Helper()
-	in := writeback.Input{Folder: folder, Keyrings: keyrings, Objects: objects, Memory: writeback.NewMemory()}
+	in := writeback.Input{Folder: folder, Keyrings: keyrings, Objects: objects, Memory: writeback.NewMemory(scan.NewTurn())}
 	blobs := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(tr)) {
 		f := source.File{Path: name, Size: int64(len(tr[name])), Blob: blobOf(tr[name])}

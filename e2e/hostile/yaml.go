@@ -41,6 +41,7 @@ func yamlCases() []Case {
 		content("yaml: 50,000 levels of -", "0 InvalidYAML?", behind(strings.Repeat("- ", 50_000)+"x\n")),
 		content("yaml: 300,000 values", "0 TooMany?", behind("x: ["+strings.Repeat("1,", 300_000)+"]\n")),
 		content("yaml: 60,000 values", "", behind("status: ["+strings.TrimSuffix(strings.Repeat("1,", 60_000), ",")+"]\n")),
+		valuesInManyFiles(),
 		content("yaml: 10,001 documents", "0 InvalidYAML?", as(func(s string) string { return strings.Repeat("---\nx\n", 10_001) + "---\n" + s })),
 		content("yaml: a key of 900,000 characters", "0 InvalidYAML?", behind(strings.Repeat("k", 900_000)+": x\n")),
 		content("yaml: a line of 900,000 quotes", "0 InvalidYAML?", behind("x: "+strings.Repeat(`"`, 900_001)+"\n")),
@@ -57,6 +58,22 @@ func yamlCases() []Case {
 			return "x: &x GitSecret\n" + strings.Replace(s, "kind: GitSecret", "kind: *x", 1)
 		})),
 	}
+}
+
+// valuesInManyFiles are as many files as are written at a time, each of which takes much memory to be parsed.
+func valuesInManyFiles() Case {
+	c := Case{Name: "yaml: 16 files of 60,000 values, which are applied", Applied: []string{"victim"}}
+	for i := range 16 {
+		c.Applied = append(c.Applied, fmt.Sprintf("x%02d", i))
+	}
+	c.Lines = func(b *Builder) []Line {
+		var lines []Line
+		for _, name := range c.Applied {
+			lines = append(lines, b.File(name+".yaml", b.Sealed(name)+"status: ["+strings.TrimSuffix(strings.Repeat("1,", 60_000), ",")+"]\n"))
+		}
+		return lines
+	}
+	return c
 }
 
 func laughs() string {
