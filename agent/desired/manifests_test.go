@@ -84,17 +84,22 @@ func TestOnlyDearFilesWait(t *testing.T) {
 	if _, err := all.Manifest(t.Context(), set.Objects[1]); err != nil {
 		t.Errorf("the small one: %v", err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ends := func(ctx context.Context, blob string) ([]byte, error) { // once it is read
-		defer cancel()
-		return c.read(ctx, blob)
+	// ends has a context end as soon as something is read.
+	ends := func() (context.Context, desired.ReadFunc) {
+		ctx, cancel := context.WithCancel(t.Context())
+		t.Cleanup(cancel)
+		return ctx, func(ctx context.Context, blob string) ([]byte, error) {
+			defer cancel()
+			return c.read(ctx, blob)
+		}
 	}
-	if m, err := cache.Manifests(ends).Manifest(ctx, set.Objects[0]); !errors.Is(err, context.Canceled) {
+	ctx, read := ends()
+	if m, err := cache.Manifests(read).Manifest(ctx, set.Objects[0]); !errors.Is(err, context.Canceled) {
 		t.Errorf("the large one did not wait: %+v, %v", m, err)
 	}
 	fresh := desired.NewCache(desired.Limits{Turn: turn})
-	ctx, cancel = context.WithCancel(t.Context())
-	if _, err := desired.Read(ctx, "", c.files[:1], ends, fresh); !errors.Is(err, context.Canceled) {
+	ctx, read = ends()
+	if _, err := desired.Read(ctx, "", c.files[:1], read, fresh); !errors.Is(err, context.Canceled) {
 		t.Errorf("reading did not wait: %v", err)
 	}
 	if n, _ := fresh.Kept(); n != 0 {
