@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -155,9 +154,7 @@ func (r *syncs) carried(st *state, rep *report, results []sync.Result) {
 // notWritten says of an object that could not be written where in Git it is, and why.
 func notWritten(set *desired.Set, res sync.Result) desired.Refusal {
 	out := desired.Refusal{Path: res.Key.String(), Reason: res.Failure.Reason, Message: res.Key.String() + ": " + describe(res.Failure), Known: true}
-	i, found := slices.BinarySearchFunc(set.Objects, res.Key, func(o desired.Object, key types.NamespacedName) int {
-		return cmp.Or(cmp.Compare(o.Key.Namespace, key.Namespace), cmp.Compare(o.Key.Name, key.Name))
-	})
+	i, found := slices.BinarySearchFunc(set.Objects, res.Key, func(o desired.Object, key types.NamespacedName) int { return desired.CompareKeys(o.Key, key) })
 	if found {
 		out.Path, out.Document = desired.Shown(set.Objects[i].Path), set.Objects[i].Document
 	} else {

@@ -153,10 +153,7 @@ func (s slowly) Fetch(ctx context.Context, place source.Place, auth source.Auth,
 // TestSlowRepositoriesLeaveWorkersToOthers holds that a SecretSync whose server takes long waits while those like it have their part of the workers.
 func TestSlowRepositoriesLeaveWorkersToOthers(t *testing.T) {
 	w := newWorld(t)
-	w.repos.open = func(dir string, limits source.Limits) (repository, error) {
-		repo, err := openSource(dir, limits)
-		return slowly{repo, w}, err
-	}
+	w.through(func(repo repository) repository { return slowly{repo, w} })
 	w.push(map[string]string{"a.json": w.sealed("a")})
 	w.look()
 	w.ready(w.object(), Synced)

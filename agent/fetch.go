@@ -48,9 +48,10 @@ func (r *syncs) pull(ctx context.Context, o *v1alpha1.SecretSync, s *settings.Se
 		return ctx.Err()
 	}
 	took := r.now().Sub(began)
-	st.slow = took >= slowLook || st.slow && err != nil // one that fails at once, now and then, does not become quick by that
-	if errors.Is(err, errSlow) {
-		st.slow, st.due = true, r.now()
+	late := errors.Is(err, errSlow)
+	st.slow = late || took >= slowLook || st.slow && err != nil // one that fails at once, now and then, does not become quick by that
+	if late {
+		st.due = r.now()
 		return err
 	}
 	st.generation, st.asked = o.Generation, o.Annotations[v1alpha1.AnnotationSyncNow]

@@ -34,11 +34,7 @@ func (s *silent) Fetch(ctx context.Context, _ source.Place, _ source.Auth, _ ...
 func TestAServerThatIsSilentFromTheBeginningLeavesWorkersToOthers(t *testing.T) {
 	w := newWorld(t)
 	repo := &silent{}
-	w.repos.open = func(dir string, limits source.Limits) (repository, error) {
-		one, err := openSource(dir, limits)
-		repo.repository = one
-		return repo, err
-	}
+	w.through(func(one repository) repository { repo.repository = one; return repo })
 	w.quick, w.patience = 10*time.Millisecond, 20*time.Millisecond
 	leave, _ := w.lane.enter(true) // others have the only place of two workers
 	if res := w.look(); res.RequeueAfter != time.Millisecond || repo.asked != 1 {
@@ -68,11 +64,7 @@ func TestAServerThatIsSilentFromTheBeginningLeavesWorkersToOthers(t *testing.T) 
 func TestAnAskedForLookThatTakesItsTimeIsStillTheOneThatWasAskedFor(t *testing.T) {
 	w := newWorld(t)
 	repo := &silent{}
-	w.repos.open = func(dir string, limits source.Limits) (repository, error) {
-		one, err := openSource(dir, limits)
-		repo.repository = one
-		return repo, err
-	}
+	w.through(func(one repository) repository { repo.repository = one; return repo })
 	w.quick = 10 * time.Millisecond
 	o := w.object()
 	o.Annotations = map[string]string{v1alpha1.AnnotationSyncNow: "now"}

@@ -157,15 +157,8 @@ func (tough) Read(ctx context.Context, _ string) ([]byte, error) {
 func TestACommitThatTakesForEver(t *testing.T) {
 	w := newWorld(t)
 	w.push(map[string]string{"a.json": w.sealed("a")})
-	repos, err := openRepositories(filepath.Join(t.TempDir(), "cache"), func() source.Limits { return source.Limits{} }, func(dir string, limits source.Limits) (repository, error) {
-		r, err := openSource(dir, limits)
-		return tough{r}, err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = repos.Close() }()
-	w.syncs.repos, w.patience = repos, 2*time.Second
+	w.through(func(r repository) repository { return tough{r} })
+	w.patience = 2 * time.Second
 	w.look()
 	w.ready(w.object(), "TimedOut", "it took longer than 2s")
 	same(t, "applied", w.hands.applied)

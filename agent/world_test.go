@@ -139,6 +139,14 @@ func (w *world) configure(text string) {
 	}
 }
 
+// through has repositories that are opened from now on be another's.
+func (w *world) through(wrap func(repository) repository) {
+	w.repos.open = func(dir string, limits source.Limits) (repository, error) {
+		repo, err := openSource(dir, limits)
+		return wrap(repo), err
+	}
+}
+
 // sealed is a GitSecret of namespace prod, as JSON.
 func (w *world) sealed(name string) string {
 	w.Helper()

@@ -13,6 +13,9 @@ import (
 // MaxRecord is the greatest length of a record in bytes: what a C2SP tlog-tiles entry bundle can hold as one entry.
 const MaxRecord = 1<<16 - 1
 
+// MaxBundle is the greatest length of an entry bundle (C2SP tlog-tiles) in bytes: 256 times a length of two bytes and as much as that can say.
+const MaxBundle = 256 * (2 + MaxRecord)
+
 // encode gives the record in the form of RFC 8785, which has one form of each record and no line ends. Lists that are too long lose their tails, which the record counts.
 func encode(r Record) ([]byte, error) {
 	r = clip(r)

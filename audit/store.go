@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // Store makes encoded records durable, in the order of the calls. One goroutine uses it.
@@ -19,6 +20,11 @@ type Store interface {
 
 // PartDir is the folder of a part in a log's folder, and the last element of its origin. Parts count from 1.
 func PartDir(part int) string { return fmt.Sprintf("%04d", part) }
+
+// IsPartDir says whether a name has the form of PartDir: four digits.
+func IsPartDir(name string) bool {
+	return len(name) == 4 && strings.Trim(name, "0123456789") == ""
+}
 
 // Anchor is what is known outside a log's volume about the log: a Kubernetes object holds it, and a log that does not contain it is not appended to.
 type Anchor struct {

@@ -77,7 +77,12 @@ type Object struct {
 
 // Order is by path, document and key. In it each file is gone over once.
 func Order(a, b Object) int {
-	return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Document, b.Document), cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Name, b.Key.Name))
+	return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Document, b.Document), CompareKeys(a.Key, b.Key))
+}
+
+// CompareKeys orders keys by namespace, then by name.
+func CompareKeys(a, b types.NamespacedName) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }
 
 // Refusal is something that is not taken.

@@ -203,7 +203,7 @@ func (g *gatherer) take(ctx context.Context, f candidate) error {
 func (g *gatherer) finish() *Set {
 	s := &g.set
 	slices.SortFunc(s.Objects, func(a, b Object) int {
-		return cmp.Or(cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Name, b.Key.Name), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Document, b.Document))
+		return cmp.Or(CompareKeys(a.Key, b.Key), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Document, b.Document))
 	})
 	var once []Object
 	for len(s.Objects) > 0 {

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/waxwing-io/waxwing/agent/desired"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
@@ -156,9 +156,7 @@ func (s *Store) waiting() []wait {
 			all = append(all, wait{key, size})
 		}
 	}
-	slices.SortFunc(all, func(a, b wait) int {
-		return cmp.Or(cmp.Compare(a.key.Namespace, b.key.Namespace), cmp.Compare(a.key.Name, b.key.Name))
-	})
+	slices.SortFunc(all, func(a, b wait) int { return desired.CompareKeys(a.key, b.key) })
 	return all
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/waxwing-io/waxwing/agent/desired"
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
 
@@ -21,7 +22,7 @@ func (p *Plan) missing(in Input, key types.NamespacedName) {
 
 // prune decides which of those that Git lacks are deleted now. ours is how many objects of the inventory are in the cluster.
 func (p *Plan) prune(in Input, gone []Delete, ours int) {
-	slices.SortFunc(gone, func(a, b Delete) int { return compareKeys(a.Key, b.Key) })
+	slices.SortFunc(gone, func(a, b Delete) int { return desired.CompareKeys(a.Key, b.Key) })
 	gone = slices.CompactFunc(gone, func(a, b Delete) bool { return a.Key == b.Key })
 	for _, d := range gone {
 		p.Gone = append(p.Gone, d.Key)

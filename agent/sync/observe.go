@@ -49,7 +49,7 @@ func Retire(sync string, inventory []types.NamespacedName, c Cluster) (now []Del
 			now = append(now, Delete{key, live})
 		}
 	}
-	slices.SortFunc(now, func(a, b Delete) int { return compareKeys(a.Key, b.Key) })
+	slices.SortFunc(now, func(a, b Delete) int { return desired.CompareKeys(a.Key, b.Key) })
 	return now, left, unseen
 }
 
@@ -59,10 +59,10 @@ func Strays(sync string, marked, inventory []types.NamespacedName, c Cluster) []
 	var out []types.NamespacedName
 	for _, key := range marked {
 		live, there := c.Live(key)
-		if _, ours := slices.BinarySearchFunc(inventory, key, compareKeys); !ours && there && live.Sync == sync && !live.Deleting {
+		if _, ours := slices.BinarySearchFunc(inventory, key, desired.CompareKeys); !ours && there && live.Sync == sync && !live.Deleting {
 			out = append(out, key)
 		}
 	}
-	slices.SortFunc(out, compareKeys)
+	slices.SortFunc(out, desired.CompareKeys)
 	return out
 }

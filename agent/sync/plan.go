@@ -7,7 +7,6 @@
 package sync
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -169,7 +168,7 @@ func Decide(in Input) Plan {
 		}
 	}
 	p.prune(in, gone, ours)
-	slices.SortFunc(p.Inventory, compareKeys)
+	slices.SortFunc(p.Inventory, desired.CompareKeys)
 	p.Inventory = slices.Compact(p.Inventory)
 	return p
 }
@@ -227,8 +226,4 @@ func (p *Plan) apply(in Input, a Apply) {
 
 func (p *Plan) deny(o desired.Object, reason, message string) {
 	p.Denied = append(p.Denied, desired.Refusal{Path: o.Path, Document: o.Document, Reason: reason, Message: message, Known: true})
-}
-
-func compareKeys(a, b types.NamespacedName) int {
-	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }

@@ -35,6 +35,9 @@ type AuditLog struct {
 // ErrUnread is of a log whose tiles cannot be read, so that nothing proves that it has only grown. That may change by itself, unlike what they prove.
 var ErrUnread = errors.New("the log's tiles cannot be read, so that nothing proves that it has only grown")
 
+// errNoAnchor is of what stands in Git in the place of an anchor.
+var errNoAnchor = errors.New("it holds no anchor of this log: remove it, or put back what was there")
+
 // errNoFile is of a log that nothing is kept of.
 var errNoFile = errors.New("the log's name cannot be a file's")
 
@@ -91,7 +94,7 @@ func dueFor(old []byte, a audit.Anchor, now time.Time) (before Kept, due bool, e
 		return before, true, nil
 	}
 	if err := json.Unmarshal(old, &before); err != nil || before.Origin != a.Origin {
-		return before, false, errors.New("it holds no anchor of this log: remove it, or put back what was there")
+		return before, false, errNoAnchor
 	}
 	return before, before.Checkpoint != a.Checkpoint && (before.At.After(now) || now.Sub(before.At) >= AnchorEvery), nil
 }

@@ -110,7 +110,7 @@ func (w *Writer) unmerged(ctx context.Context, at source.Commit, kept map[string
 
 // anchorIn reads a file with the anchor of a log whose file it is; nil where it holds none.
 func (w *Writer) anchorIn(ctx context.Context, f source.File) ([]byte, *Kept, error) {
-	if f.Kind != source.Regular || f.Size > maxKept {
+	if !mayHold(f) {
 		return nil, nil, nil
 	}
 	data, err := w.Git.Read(ctx, f.Blob)
@@ -123,6 +123,9 @@ func (w *Writer) anchorIn(ctx context.Context, f source.File) ([]byte, *Kept, er
 	}
 	return data, &k, nil
 }
+
+// mayHold says whether a file may hold an anchor.
+func mayHold(f source.File) bool { return f.Kind == source.Regular && f.Size <= maxKept }
 
 // fileable says whether the name of a log can be that of a file.
 func fileable(origin string) bool {
@@ -145,8 +148,8 @@ func (w *Writer) keep(ctx context.Context, kept map[string]source.File, log Audi
 	name = w.fileOf(log.Anchor.Origin)
 	var old []byte
 	if f, ok := kept[name]; ok {
-		if f.Kind != source.Regular || f.Size > maxKept {
-			return name, nil, errors.New("it holds no anchor of this log: remove it, or put back what was there")
+		if !mayHold(f) {
+			return name, nil, errNoAnchor
 		}
 		if old, err = w.Git.Read(ctx, f.Blob); err != nil {
 			return name, nil, err

@@ -16,23 +16,21 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/transparency-dev/tessera/api/layout"
+	"github.com/waxwing-io/waxwing/audit"
 )
 
 const (
-	// MaxList and MaxSmall bound the list of parts, and a checkpoint, the key and the anchor, in bytes; maxBundle is the size of the largest bundle of records.
-	MaxList   = 1 << 20
-	MaxSmall  = 64 << 10
-	maxBundle = layout.EntryBundleWidth * (2 + 1<<16 - 1)
+	// MaxList and MaxSmall bound the list of parts, and a checkpoint, the key and the anchor, in bytes.
+	MaxList  = 1 << 20
+	MaxSmall = 64 << 10
 	// maxParts is how many parts a log can have: their folders have four digits.
 	maxParts = 9999
-	// maxMessage is how much of a refusal is repeated, in bytes.
-	maxMessage = 300
+	// MaxMessage is how much of what an endpoint says is repeated, in bytes.
+	MaxMessage = 300
 	// answerTimeout bounds one request.
 	answerTimeout = 60 * time.Second
 	// defaultTries is Endpoint.Tries where it says nothing.
@@ -57,11 +55,8 @@ type Endpoint struct {
 const (
 	KeyAt        = "log.vkey"
 	AnchorAt     = "anchor"
-	checkpointAt = "checkpoint"
+	CheckpointAt = "checkpoint" // of a part
 )
-
-// partNames are those of folders of parts.
-var partNames = regexp.MustCompile(`^[0-9]{4}$`)
 
 // EndpointPath is where a controller serves its log.
 const EndpointPath = "/v1/audit/"
@@ -139,7 +134,7 @@ func (e *Endpoint) getOnce(ctx context.Context, name string, limit int64) ([]byt
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxMessage))
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, MaxMessage))
 		return nil, &RefusedError{Code: resp.StatusCode, Message: strings.TrimSpace(strings.ToValidUTF8(string(text), ""))}
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
@@ -235,10 +230,10 @@ func (r *remoteFS) ReadDir(name string) ([]fs.DirEntry, error) {
 
 func limitOf(name string) int64 {
 	switch {
-	case path.Base(name) == checkpointAt, !strings.Contains(name, "/"):
+	case path.Base(name) == CheckpointAt, !strings.Contains(name, "/"):
 		return MaxSmall
 	default:
-		return maxBundle
+		return audit.MaxBundle
 	}
 }
 
@@ -309,7 +304,7 @@ func parseList(b []byte) ([]string, error) {
 		return nil, fmt.Errorf("the endpoint lists %d parts: a log has at most %d", len(list.Parts), maxParts)
 	}
 	for _, name := range list.Parts {
-		if !partNames.MatchString(name) || name == "0000" {
+		if !audit.IsPartDir(name) || name == "0000" {
 			return nil, fmt.Errorf("the endpoint lists a part %q: parts are 0001 to %d", name[:min(len(name), 20)], maxParts)
 		}
 	}

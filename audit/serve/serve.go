@@ -18,11 +18,8 @@ import (
 // Prefix is that of all paths.
 const Prefix = "/v1/audit/"
 
-// partNames are those of the folders of parts, files all paths below Prefix that are files of the log: checkpoints, and tiles as C2SP tlog-tiles names them.
-var (
-	partNames = regexp.MustCompile(`^[0-9]{4}$`)
-	files     = regexp.MustCompile(`^(log\.vkey|[0-9]{4}/(checkpoint|tile/(entries|[0-9]{1,2})(/x[0-9]{3})*/[0-9]{3}(\.p/[0-9]{1,3})?))$`)
-)
+// files are all paths below Prefix that are files of the log: checkpoints, and tiles as C2SP tlog-tiles names them.
+var files = regexp.MustCompile(`^(log\.vkey|[0-9]{4}/(checkpoint|tile/(entries|[0-9]{1,2})(/x[0-9]{3})*/[0-9]{3}(\.p/[0-9]{1,3})?))$`)
 
 // Listing is what Prefix itself answers.
 type Listing struct {
@@ -80,7 +77,7 @@ func list(w http.ResponseWriter, dir string) {
 	}
 	l := Listing{Parts: []string{}}
 	for _, e := range entries { // sorted
-		if e.IsDir() && partNames.MatchString(e.Name()) {
+		if e.IsDir() && audit.IsPartDir(e.Name()) {
 			l.Parts = append(l.Parts, e.Name())
 		}
 	}

@@ -10,9 +10,6 @@ import (
 	"github.com/waxwing-io/waxwing/audit"
 )
 
-// maxBundle is the greatest length of an entry bundle in bytes: 256 times a length of two bytes and as much as that can say.
-const maxBundle = width * (2 + audit.MaxRecord)
-
 // split cuts an entry bundle (C2SP tlog-tiles) into its first n records, without copying; ends[i] is where record i ends. Exact says that the bundle must have no more than them.
 func split(b []byte, n int, exact bool, ends []int) ([]int, error) {
 	ends = ends[:0]
@@ -45,7 +42,7 @@ func inBundle(n, size uint64) int { return int(min(width, size-n*width)) }
 // entry reads one record of a tree of that size. It is believed in nothing.
 func entry(dir fs.FS, index, size uint64) ([]byte, error) {
 	n := index / width
-	b, err := readVersion(dir, layout.EntriesPath(n, 0), inBundle(n, size), maxBundle, nil)
+	b, err := readVersion(dir, layout.EntriesPath(n, 0), inBundle(n, size), audit.MaxBundle, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -206,7 +206,7 @@ func (p *partCheck) first(r *audit.Record) {
 func (p *partCheck) readBundle(n uint64, count int) error {
 	index := n * width
 	used := version{}
-	found, err := p.each(layout.EntriesPath(n, 0), count, maxBundle, func(v version, b []byte) error {
+	found, err := p.each(layout.EntriesPath(n, 0), count, audit.MaxBundle, func(v version, b []byte) error {
 		if used.width == 0 {
 			if v.width < count {
 				return nil

@@ -126,7 +126,7 @@ func entries(dir fs.FS, part int, start, size uint64) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for n := start / width; n*width < size; n++ {
 			count := inBundle(n, size)
-			b, err := readVersion(dir, layout.EntriesPath(n, 0), count, maxBundle, nil)
+			b, err := readVersion(dir, layout.EntriesPath(n, 0), count, audit.MaxBundle, nil)
 			var ends []int
 			if err == nil {
 				ends, err = split(b, count, false, nil)

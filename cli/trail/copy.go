@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/remote"
 )
 
@@ -114,7 +115,7 @@ func (c *Copier) folder() (*os.Root, error) {
 	}
 	entries, err := fs.ReadDir(root.FS(), ".")
 	for _, e := range entries {
-		if name := e.Name(); err == nil && name != remote.KeyAt && name != anchorFile && name != scratchDir && !partNames.MatchString(name) {
+		if name := e.Name(); err == nil && name != remote.KeyAt && name != anchorFile && name != scratchDir && !audit.IsPartDir(name) {
 			err = fmt.Errorf("the folder of the copy has something else in it, %q: name a new one", name)
 		}
 	}
@@ -142,10 +143,7 @@ func (c *Copier) takeKey(w *writer, key []byte) error {
 	return nil
 }
 
-// maxMessage is how much of what an endpoint says of itself is repeated, in bytes.
-const maxMessage = 300
-
-func cutText(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxMessage)], "") }
+func cutText(s string) string { return strings.ToValidUTF8(s[:min(len(s), remote.MaxMessage)], "") }
 
 // partCopy copies one part.
 type partCopy struct {
@@ -164,7 +162,7 @@ func (p *partCopy) run(ctx context.Context, last bool) error {
 		return fmt.Errorf("the copy: %w", err)
 	}
 	for try := 0; ; try++ {
-		b, err := p.Endpoint.Get(ctx, path.Join(p.name, checkpointAt), remote.MaxSmall)
+		b, err := p.Endpoint.Get(ctx, path.Join(p.name, remote.CheckpointAt), remote.MaxSmall)
 		if errors.Is(err, fs.ErrNotExist) && last && before.Size == 0 {
 			return nil // it is being made
 		}
@@ -206,7 +204,7 @@ func (p *partCopy) bring(ctx context.Context, before, now *Part) error {
 		p.w.drop(p.name, files, filesOf(before.Size), before.Size)
 		return err
 	}
-	if err := p.w.write(path.Join(p.name, checkpointAt), now.Checkpoint); err != nil {
+	if err := p.w.write(path.Join(p.name, remote.CheckpointAt), now.Checkpoint); err != nil {
 		return err
 	}
 	p.w.copied.Parts = append(p.w.copied.Parts, said)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/transparency-dev/tessera/api/layout"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/waxwing-io/waxwing/audit"
 )
 
 // tileHeight is that of C2SP tlog-tiles: a full tile has Width hashes.
@@ -116,7 +118,7 @@ func (p *partCopy) piece(ctx context.Context, before *Part, x piece) error {
 		return fmt.Errorf("%s has %d bytes, and not %d", x.tile(), len(tile), x.width*tlog.HashSize)
 	}
 	if x.level == 0 {
-		bundle, err := p.get(ctx, x.bundle(), maxBundle)
+		bundle, err := p.get(ctx, x.bundle(), audit.MaxBundle)
 		if err != nil {
 			return err
 		}
@@ -145,7 +147,7 @@ func (p *partCopy) hasRecords(x piece) bool {
 		return false
 	}
 	tile, err1 := readBounded(p.dir, x.tile(), Width*tlog.HashSize)
-	bundle, err2 := readBounded(p.dir, x.bundle(), maxBundle)
+	bundle, err2 := readBounded(p.dir, x.bundle(), audit.MaxBundle)
 	return err1 == nil && err2 == nil && fits(bundle, tile, x.width) == nil
 }
 

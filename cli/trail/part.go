@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/remote"
 )
 
 const (
@@ -26,14 +26,9 @@ const (
 	MaxPartSize = 1 << 26
 
 	maxCheckpoint = 64 << 10
-	maxBundle     = Width * (2 + 1<<16 - 1)
-	checkpointAt  = "checkpoint"
 	// kept is how many bundles a part keeps in memory, because readers go over the newest more than once.
 	kept = 4
 )
-
-// partNames are those of folders of parts.
-var partNames = regexp.MustCompile(`^[0-9]{4}$`)
 
 // Part is one part of a log as its checkpoint describes it. It is for one goroutine.
 type Part struct {
@@ -58,7 +53,7 @@ func Parts(fsys fs.FS) ([]*Part, error) {
 	switch alone, err := OpenPart(fsys, 0); {
 	case err == nil:
 		alone.Number = 1
-		if number := alone.Origin[strings.LastIndex(alone.Origin, "/")+1:]; partNames.MatchString(number) {
+		if number := alone.Origin[strings.LastIndex(alone.Origin, "/")+1:]; audit.IsPartDir(number) {
 			alone.Number, _ = strconv.Atoi(number)
 		}
 		return []*Part{alone}, nil
@@ -76,7 +71,7 @@ func PartsAfter(fsys fs.FS, after int) ([]*Part, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if partNames.MatchString(e.Name()) && e.Name() > audit.PartDir(after) {
+		if audit.IsPartDir(e.Name()) && e.Name() > audit.PartDir(after) {
 			names = append(names, e.Name())
 		}
 	}
@@ -99,7 +94,7 @@ func PartsAfter(fsys fs.FS, after int) ([]*Part, error) {
 // OpenPart reads the checkpoint of the part in fsys.
 func OpenPart(fsys fs.FS, number int) (*Part, error) {
 	p := &Part{Number: number, fsys: fsys}
-	b, err := readBounded(fsys, checkpointAt, maxCheckpoint)
+	b, err := readBounded(fsys, remote.CheckpointAt, maxCheckpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -152,9 +147,9 @@ func (p *Part) Bundle(ctx context.Context, index uint64) ([][]byte, error) {
 			return b.entries[:want], nil
 		}
 	}
-	raw, err := readBounded(p.fsys, layout.EntriesPath(index, uint8(want%Width)), maxBundle)
+	raw, err := readBounded(p.fsys, layout.EntriesPath(index, uint8(want%Width)), audit.MaxBundle)
 	if errors.Is(err, fs.ErrNotExist) && want < Width { // it has become full meanwhile
-		raw, err = readBounded(p.fsys, layout.EntriesPath(index, 0), maxBundle)
+		raw, err = readBounded(p.fsys, layout.EntriesPath(index, 0), audit.MaxBundle)
 	}
 	if err == nil {
 		var entries [][]byte
