@@ -21,7 +21,7 @@ RACE_SKIP := ^(TestASmallPackThatIsLarge|TestChainsThatStandOnTheirHeads|TestCha
 RACE_SCRIPTS := TestScripts/(tree_signed|rewrap)$$
 SUMMARY := go run ./e2e/tools/testsummary
 # The longest first, so that none is left over at the end. Half of the time of the end-to-end tests is waiting, so twice as many packages as there are processors run
-# at a time, and four at least; each of these may have a control plane (400 MB).
+# at a time, and four at least; each of these may have a control plane (800 MB at the most).
 LONGEST := ./e2e ./e2e/faults ./e2e/docs ./e2e/agent ./e2e/agentsync ./e2e/vault ./e2e/keysources ./e2e/rotation ./e2e/auditfaults ./e2e/chart ./cli ./e2e/hostile ./e2e/harness ./e2e/rights
 AT_ONCE ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 2 ? 2 * n : 4)))
 

@@ -74,8 +74,8 @@ func LaunchControlPlane(ctx context.Context, o ControlPlaneOptions) (*ControlPla
 		exited: make(chan struct{}),
 	}
 	p.cmd.Stderr = p.stderr
-	// A tenth of its CPU time is the garbage collector's with the default; memory is cheaper, up to the limit.
-	p.cmd.Env = append(os.Environ(), "GOGC=400", "GOMEMLIMIT=1GiB")
+	// A tenth of its CPU time is the garbage collector's with the default, and four of them share two processors; memory is cheaper, up to the limit.
+	p.cmd.Env = append(os.Environ(), "GOGC=250", "GOMEMLIMIT=800MiB")
 	// Out of the reach of signals to this process's group, which would kill it before it has tidied up.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := p.cmd.StdoutPipe()
