@@ -19,7 +19,8 @@ import (
 const (
 	timeout    = 30 * time.Second
 	maxAnswer  = 8 << 20 // bytes
-	maxObjects = 1 << 16 // objects in it, each of which takes hundreds of bytes once it is read
+	maxValues  = 1 << 14 // objects and elements of lists in it, each of which takes up to a kilobyte once it is read; a hundred requests of a forge have some thousands
+	maxRefusal = 64 << 10
 	maxHeader  = 64 << 10
 	maxMessage = 300 // bytes of what a server says of an error
 )
@@ -87,19 +88,63 @@ func (t *carrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &sendError{asked, t.c.cause(err)}
 	}
 	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	yes := res.StatusCode >= 200 && res.StatusCode <= 299
+	most := maxAnswer
+	if !yes {
+		most = maxRefusal
+	}
+	b, err := io.ReadAll(io.LimitReader(res.Body, int64(most)+1))
 	switch {
 	case err != nil:
-		return nil, &sendError{asked, errors.New("the answer ended early")}
-	case len(b) > maxAnswer:
-		return nil, &sendError{asked, fmt.Errorf("the answer has more than %d MiB", maxAnswer>>20)}
-	case bytes.Count(b, []byte("{")) > maxObjects:
-		return nil, &sendError{asked, fmt.Errorf("the answer has more than %d objects", maxObjects)}
-	case res.StatusCode < 200 || res.StatusCode > 299:
+		err = errors.New("the answer ended early")
+	case !yes:
 		return nil, t.c.refused(asked, res, b)
+	case len(b) > most:
+		err = fmt.Errorf("the answer has more than %d MiB", most>>20)
+	default:
+		err = readable(b)
+	}
+	if err != nil {
+		return nil, &sendError{asked, err}
 	}
 	res.Body = io.NopCloser(bytes.NewReader(b))
 	return res, nil
+}
+
+// readable refuses an answer that the libraries would need much memory for, or have nil of: null for what was asked for, or for an element of a list of it. What is no JSON
+// is left to them.
+func readable(answer []byte) error {
+	d := json.NewDecoder(bytes.NewReader(answer))
+	var within []json.Delim // what the next token is in
+	for values := 0; ; {
+		token, err := d.Token()
+		if err != nil {
+			return nil
+		}
+		inList := len(within) > 0 && within[len(within)-1] == '['
+		switch token {
+		case json.Delim(']'), json.Delim('}'):
+			within = within[:len(within)-1]
+		case json.Delim('['), json.Delim('{'):
+			within = append(within, token.(json.Delim))
+			values++
+		case nil:
+			values++
+			if len(within) == 0 || len(within) == 1 && inList {
+				return errors.New("the answer has null for what was asked for, so it is none of such a forge: look at spec.writeBack.forge")
+			}
+		default:
+			if inList {
+				values++
+			}
+		}
+		if values > maxValues {
+			return fmt.Errorf("the answer has more than %d values", maxValues)
+		}
+		if len(within) == 0 {
+			return nil
+		}
+	}
 }
 
 // sendError is a request that got no answer.

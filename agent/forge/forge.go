@@ -77,7 +77,7 @@ func New(kind string, a Access) (Forge, error) {
 		s, err = newGitHub(c, parts[0], parts[1])
 	case v1alpha1.ForgeGitLab:
 		c.header.Set("Private-Token", a.Token)
-		s = newGitLab(c, repository)
+		s, err = newGitLab(c, repository)
 	default:
 		err = fmt.Errorf("%q is no kind of forge: Gitea, GitHub and GitLab are", kind)
 	}

@@ -209,12 +209,40 @@ func TestWhatAServerSaysIsShownWithoutTheToken(t *testing.T) {
 			{500, "<html>" + token, ": 500"},
 			{200, "<html>", "the answer is none of such a forge"},
 			{200, `"` + strings.Repeat("x", 9<<20) + `"`, "the answer has more than 8 MiB"},
-			{200, "[" + strings.Repeat("{},", 1_000_000) + "{}]", "the answer has more than 65536 objects"},
+			{200, "[" + strings.Repeat("{},", 1_000_000) + "{}]", "the answer has more than 16384 values"},
+			// A list of numbers has the libraries make an object of each.
+			{200, "[" + strings.Repeat("0,", 1_000_000) + "0]", "the answer has more than 16384 values"},
+			{200, `[{"assignees": [` + strings.Repeat("0,", 1_000_000) + "0]}]", "the answer has more than 16384 values"},
+			{403, `{"message": [` + strings.Repeat("0,", 1_000_000) + "0]}", ": 403"},
 		} {
 			status, body = c.status, c.body
 			_, err := client.Ensure(t.Context(), wanted(), "c1")
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), s.URL) || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "\a") || len(err.Error()) > 600 {
 				t.Errorf("%s, %d: %v", kind, c.status, err)
+			}
+		}
+	}
+}
+
+// TestAnswersThatAreEmpty holds that nothing is taken for granted of an answer: each kind of request is answered by each kind of nothing.
+func TestAnswersThatAreEmpty(t *testing.T) {
+	for kind := range map[string]bool{v1alpha1.ForgeGitea: true, v1alpha1.ForgeGitHub: true, v1alpha1.ForgeGitLab: true} {
+		for _, list := range []string{"null", "[null]", "[{}]", "[]", ""} {
+			for _, one := range []string{"null", "{}", ""} {
+				f := &fake{t: t}
+				client, _ := f.serve(kind, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					body := one
+					if r.Method == http.MethodGet && !strings.Contains(r.URL.Path, "/branches/") && !strings.HasSuffix(r.URL.Path, "/version") {
+						body = list
+					}
+					_, _ = io.WriteString(w, body)
+				}))
+				if url, err := client.Ensure(t.Context(), wanted(), "c1"); err != nil && !strings.Contains(err.Error(), "none of such a forge") {
+					t.Errorf("%s, %q and %q: %q, %v", kind, list, one, url, err)
+				}
+				if is, err := client.Protected(t.Context(), "main"); is || err != nil && !strings.Contains(err.Error(), "none of such a forge") {
+					t.Errorf("%s, %q and %q: %t, %v", kind, list, one, is, err)
+				}
 			}
 		}
 	}
