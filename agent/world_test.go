@@ -103,6 +103,7 @@ func newWorld(t *testing.T, change ...func(*v1alpha1.SecretSync)) *world {
 		accounts: func(string, types.NamespacedName) (hands, error) { return w.hands, nil },
 		memory:   newMemory(newReader), audit: w.log, metrics: counters, events: w.events, room: rate.NewLimiter(rate.Inf, 1), lane: newLane(2),
 		log: slog.New(slog.DiscardHandler), now: w.now, jitter: func() float64 { return 0 },
+		quick: 4 * time.Minute, // git-http-backend takes what a busy machine gives it
 	}
 	return w
 }

@@ -70,7 +70,7 @@ func newFake() *fakeStore { return &fakeStore{appends: make(chan int, 1<<16)} }
 func record(t *testing.T, s Store, observe func(Commit)) *Recorder {
 	t.Helper()
 	r := newRecorder(Config{Store: s, Replica: "test", Now: time.Now, Rand: rand.Reader, Observe: observe},
-		intervals{retry: 5 * time.Millisecond, stuck: 20 * time.Millisecond, closing: 50 * time.Millisecond})
+		intervals{retry: 5 * time.Millisecond, stuck: 20 * time.Millisecond, closing: time.Minute})
 	t.Cleanup(func() { _ = r.Close() })
 	return r
 }
@@ -182,6 +182,7 @@ func TestADiskThatDoesNotAnswerHoldsNobody(t *testing.T) {
 func TestCloseDoesNotWaitForEverForADisk(t *testing.T) {
 	s := newFake()
 	r := record(t, s, nil)
+	r.every.closing = 50 * time.Millisecond
 	until(t, "the log is open", func() bool { return r.Err() == nil })
 	block := make(chan struct{})
 	defer close(block)

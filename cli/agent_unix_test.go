@@ -69,6 +69,7 @@ func TestCtrlCWhileTheAgentIsSilentLeavesTheFileAsItWas(t *testing.T) {
 	name, before := sealedFile(t)
 	asked := make(chan struct{})
 	socket := agentSocket(t, func(conn net.Conn) {
+		t.Cleanup(func() { _ = conn.Close() }) // not before: the collector closes one that nobody holds
 		_, _ = conn.Read(make([]byte, 1))
 		close(asked)
 	})

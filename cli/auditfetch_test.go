@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/audittest"
@@ -142,6 +143,10 @@ func TestAuditFetchGoesOnWhereItWasEnded(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "copy")
 	e.mangle = func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, "/tile/entries/002") {
+			// Several are fetched at a time, and the first error ends all: one at least is to be there by then.
+			for end := time.Now().Add(30 * time.Second); !hasTile(dir) && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
 			http.Error(w, "gone", http.StatusGone)
 			return true
 		}
@@ -162,6 +167,13 @@ func TestAuditFetchGoesOnWhereItWasEnded(t *testing.T) {
 	if n := e.asked.Load() - before; n > 14 {
 		t.Errorf("%d requests: what was there has been fetched again", n)
 	}
+}
+
+// hasTile says whether a copy has a whole tile, partial ones among them.
+func hasTile(dir string) bool {
+	full, _ := filepath.Glob(filepath.Join(dir, "0001", "tile", "[0-9]", "[0-9][0-9][0-9]"))
+	partial, _ := filepath.Glob(filepath.Join(dir, "0001", "tile", "[0-9]", "*.p", "*"))
+	return len(full)+len(partial) > 0
 }
 
 func TestAuditFetchKeepsACopyThatTheLogDoesNotGoOnFrom(t *testing.T) {

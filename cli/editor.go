@@ -16,6 +16,9 @@ import (
 // editorPatience is how long an editor that is told to end may take for it.
 const editorPatience = 5 * time.Second
 
+// signalPatience is how long our own signal may take to come after the one that has ended the editor.
+const signalPatience = time.Second
+
 // editorCommand is the person's editor with its flags, as $VISUAL and $EDITOR say it.
 type editorCommand struct {
 	name string // for messages
@@ -150,6 +153,13 @@ func (e *Env) edit(ctx context.Context, editor *editorCommand, path string) erro
 	cmd.Cancel = func() error { return cmd.Process.Signal(endSignal()) }
 	err := cmd.Run()
 	var exit *exec.ExitError
+	if errors.As(err, &exit) && signalled(exit) {
+		// Ctrl-C goes to the editor and to us, and the editor may have ended before it is known here.
+		select {
+		case <-ctx.Done():
+		case <-time.After(signalPatience):
+		}
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -162,3 +172,6 @@ func (e *Env) edit(ctx context.Context, editor *editorCommand, path string) erro
 	}
 	return nil
 }
+
+// signalled says whether a signal has ended a program, or one that it ran: a shell then ends with 128 and the signal's number.
+func signalled(exit *exec.ExitError) bool { return exit.ExitCode() < 0 || exit.ExitCode() > 128 }

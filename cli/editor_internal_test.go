@@ -1,10 +1,15 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestEditorsAreSplitFromTheirFlags(t *testing.T) {
@@ -66,5 +71,31 @@ func TestMessagesNameTheEditorAsItIsWritten(t *testing.T) {
 		if got := editorName(text); got != want {
 			t.Errorf("%s: %q", text, got)
 		}
+	}
+}
+
+// Ctrl-C goes to the editor and to seal: which of the two comes to know of it first is the system's affair.
+func TestAnEditorThatASignalHasEndedIsJudgedWhenOurOwnHasCome(t *testing.T) {
+	for name, c := range map[string]struct {
+		script string
+		ours   time.Duration // after the editor has ended
+		want   string
+	}{
+		"ours comes later":             {"kill -INT $$", signalPatience / 2, "context canceled"},
+		"ours, after that of a shell":  {"exit 130", signalPatience / 2, "context canceled"},
+		"the editor's alone":           {"kill -INT $$", time.Hour, "the editor sh failed: signal: interrupt"},
+		"an error is told without one": {"exit 1", time.Nanosecond, "the editor sh failed: exit status 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // time stands still while the editor runs
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				time.AfterFunc(c.ours, cancel)
+				err := (&Env{Dir: t.TempDir()}).edit(ctx, &editorCommand{name: "sh", args: []string{"sh", "-c", c.script}}, "file")
+				if err == nil || !strings.HasPrefix(err.Error(), c.want) || errors.Is(err, context.Canceled) != (c.want == "context canceled") {
+					t.Errorf("%v, want %s", err, c.want)
+				}
+			})
+		})
 	}
 }

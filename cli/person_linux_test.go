@@ -153,8 +153,7 @@ func TestAProgramThatWasStoppedAtThePassphraseGoesOnWithoutEcho(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	s.waitFor("exit=")
-	s.types("stty echo; fg")
-	s.keys("Enter")
+	s.runs("stty echo; fg")
 	s.waitForTimes("passphrase of locked.txt:", 2)
 	s.types(passphrase)
 	s.keys("Enter")

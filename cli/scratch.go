@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 )
 
 const (
@@ -12,6 +14,10 @@ const (
 	scratchPattern = "seal-edit-*"
 	scratchFile    = "secret.yaml"
 	ownerOnlyFile  = fs.FileMode(0o600)
+
+	// removePatience is how long a folder that files come into is tried to be removed, and removeEvery how often.
+	removePatience = time.Second
+	removeEvery    = 10 * time.Millisecond
 )
 
 // errNoMemory says that there is no place for files that is in memory only.
@@ -49,8 +55,18 @@ func diskScratch() (*scratch, error) {
 		return nil, err
 	}
 	return &scratch{dir: dir, close: func() error {
-		return errors.Join(overwrite(dir), os.RemoveAll(dir))
+		return removeBusy(func() error { return errors.Join(overwrite(dir), os.RemoveAll(dir)) })
 	}}, nil
+}
+
+// removeBusy has a folder removed that an editor's program may still be at work in, which was told to end, or was not: what it makes between the look at what is there and the
+// removal of the folder would stay with it.
+func removeBusy(remove func() error) error {
+	for end := time.Now().Add(removePatience); ; time.Sleep(removeEvery) {
+		if err := remove(); !errors.Is(err, syscall.ENOTEMPTY) || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // overwrite fills every file below dir with zeros.

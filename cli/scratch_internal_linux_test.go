@@ -3,9 +3,12 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"testing/synctest"
 )
 
 func TestAPlaceThatIsNotInMemoryIsNotTaken(t *testing.T) {
@@ -112,5 +115,35 @@ func TestWhatADeadProgramHasLeftIsRemovedAndALivingOneKeepsItsOwn(t *testing.T) 
 	}
 	if _, err := os.Lstat(living.dir); err != nil {
 		t.Errorf("the folder of a living program: %v", err)
+	}
+}
+
+// The programs of an editor that is told to end may go on for a moment, and sed -i makes a file beside the one that it edits.
+func TestAFolderThatFilesComeIntoIsRemovedAllTheSame(t *testing.T) {
+	left := &fs.PathError{Op: "unlinkat", Path: "x", Err: syscall.ENOTEMPTY}
+	for name, c := range map[string]struct {
+		fails error
+		times int // before it succeeds
+		tries int
+		want  error
+	}{
+		"some files":     {errors.Join(errors.New("gone"), left), 3, 4, nil},
+		"another reason": {syscall.EACCES, 3, 1, syscall.EACCES},
+		"without end":    {left, 1000, int(removePatience/removeEvery) + 2, syscall.ENOTEMPTY},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tries := 0
+				err := removeBusy(func() error {
+					if tries++; tries <= c.times {
+						return c.fails
+					}
+					return nil
+				})
+				if tries != c.tries || !errors.Is(err, c.want) {
+					t.Errorf("%d tries, want %d: %v", tries, c.tries, err)
+				}
+			})
+		})
 	}
 }

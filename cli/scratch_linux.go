@@ -75,7 +75,7 @@ func lockedScratch(place string) (*scratch, error) {
 		lock.Close()
 		return nil, err
 	}
-	return &scratch{dir: dir, close: func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }}, nil
+	return &scratch{dir: dir, close: func() error { return errors.Join(removeBusy(func() error { return os.RemoveAll(dir) }), lock.Close()) }}, nil
 }
 
 func lockFolder(dir string) (*os.File, error) {

@@ -11,8 +11,9 @@ import (
 
 // screen is a terminal of tmux, as a person sits at it: what it shows is what a terminal emulator makes of a program's output.
 type screen struct {
-	t      *testing.T
-	socket string
+	t        *testing.T
+	socket   string
+	commands int // that were run
 }
 
 // newScreen starts a shell in dir; SEAL is its prompt. The environment is the test's own, and what is given.
@@ -45,15 +46,20 @@ func (s *screen) shows() string {
 	return strings.TrimRight(s.tmux("capture-pane", "-p", "-J", "-S", "-"), "\n ") + "\n"
 }
 
-// waitFor waits until text is shown, as long as the test binary may run: a moment before its end it says what is shown instead.
+// waitFor waits until text is shown, as long as the test binary may run: when all commands have ended without it, or a moment before the binary's end, it says what is shown instead.
 func (s *screen) waitFor(text string) { s.t.Helper(); s.waitForTimes(text, 1) }
 
 func (s *screen) waitForTimes(text string, times int) {
 	s.t.Helper()
 	end, limited := s.t.Deadline()
-	for strings.Count(s.shows(), text) < times {
-		if limited && time.Until(end) < 3*time.Second {
-			s.t.Fatalf("%q is not shown; the terminal shows:\n%s", text, s.shows())
+	for {
+		shown := s.shows()
+		if strings.Count(shown, text) >= times {
+			return
+		}
+		ended := s.commands > 0 && strings.Count(shown, "exit=") >= s.commands
+		if ended || limited && time.Until(end) < 3*time.Second {
+			s.t.Fatalf("%q is not shown; the terminal shows:\n%s", text, shown)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -69,6 +75,7 @@ func (s *screen) keys(keys ...string) {
 // runs types a command line; "exit=N" is shown when it has ended.
 func (s *screen) runs(command string) {
 	s.t.Helper()
+	s.commands++
 	s.types(command + `; echo "exit"=$?`)
 	s.keys("Enter")
 }

@@ -90,12 +90,13 @@ func Key(t testing.TB) ed25519.PrivateKey {
 	return key
 }
 
-// Config is that of a store in dir with a new key.
+// Config is that of a store in dir with a new key. It is anchored when it is closed, so that how many records it has depends on no clock, and a disk may be slow.
 func Config(t testing.TB, dir string) tiles.Config {
 	t.Helper()
 	key := Key(t)
 	return tiles.Config{
-		Dir: dir, Origin: Origin, Key: func(context.Context) (ed25519.PrivateKey, error) { return key, nil }, Anchors: &MemoryAnchors{}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Dir: dir, Origin: Origin, Key: func(context.Context) (ed25519.PrivateKey, error) { return key, nil }, Anchors: &MemoryAnchors{}, AnchorEvery: time.Hour,
+		Patience: time.Minute, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

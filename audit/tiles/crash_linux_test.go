@@ -61,7 +61,7 @@ func childConfig() tiles.Config {
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	return tiles.Config{
 		Dir: os.Getenv(dirEnv), Origin: audittest.Origin, Key: func(context.Context) (ed25519.PrivateKey, error) { return key, nil }, Anchors: &audittest.MemoryAnchors{},
-		PartSize: 5000, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		PartSize: 5000, Patience: time.Minute, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -14,8 +14,6 @@ const (
 	feedWithin  = 250 * time.Millisecond
 	feedRecords = maxWaiting / 4
 	feedBytes   = maxWaitingBytes / 4
-	// feedStuck is how long Tessera may be at work until nothing more is taken.
-	feedStuck = 5 * time.Second
 	// lookEvery is how often it is looked whether Tessera can be let at the disk while there is nothing to do for it. That takes more than all else that is looked at before an append.
 	lookEvery = 500 * time.Millisecond
 )
@@ -27,6 +25,7 @@ type feed struct {
 	lets      func() error                                    // fails unless Tessera can be let at it
 	measure   func(size int64) int64                          // the last, partial bundle in bytes
 	report    func(error)
+	patience  time.Duration // how long Tessera may be at work until nothing more is taken
 
 	wake  chan struct{}
 	stop  chan struct{}
@@ -46,11 +45,11 @@ type feed struct {
 	failed        error     // for good
 }
 
-func newFeed(now tree, w *writer, l *locks, report func(error)) *feed {
+func newFeed(now tree, w *writer, l *locks, report func(error), patience time.Duration) *feed {
 	return &feed{
 		add:       func(from tree, records [][]byte) (tree, error) { return w.append(context.Background(), from, records) },
 		unchanged: w.unchanged, lets: func() error { return w.lets(l) },
-		report: report, tree: now, measure: w.tail, tail: w.tail(now.size), wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		report: report, patience: patience, tree: now, measure: w.tail, tail: w.tail(now.size), wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 }
 
@@ -221,7 +220,7 @@ func (f *feed) look() error {
 	f.mu.Lock()
 	began, n := f.began, len(f.waiting)
 	f.mu.Unlock()
-	if took := time.Since(began); !began.IsZero() && took > feedStuck {
+	if took := time.Since(began); !began.IsZero() && took > f.patience {
 		return &stuckError{fmt.Sprintf("its tree has not taken %d records for %s", n, took.Round(time.Second))}
 	}
 	if !f.batch.TryLock() {

@@ -41,7 +41,11 @@ func TestATreeThatDoesNotTakeTheJournalIsOpenedAnew(t *testing.T) {
 		}
 	}
 	record(t, s, intent(2))
-	is(t, records(t, s, 1), startNote, intent(0), intent(1))
+	got := records(t, s, 1)
+	is(t, got[:min(3, len(got))], startNote, intent(0), intent(1))
+	if len(got) > 3 { // the feed was as fast as that
+		is(t, got[3:], intent(2))
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +78,15 @@ func TestWhatWasNotAcknowledgedIsNotTakenFromTheJournal(t *testing.T) {
 	is(t, records(t, after, 1), startNote, intent(0), intent(1), intent(2), intent(7))
 }
 
+// atWork has Tessera be at work for so long by now, if it is.
+func atWork(s *Store, d time.Duration) {
+	s.open.feed.mu.Lock()
+	defer s.open.feed.mu.Unlock()
+	if !s.open.feed.began.IsZero() {
+		s.open.feed.began = time.Now().Add(-d)
+	}
+}
+
 // Tessera may be at work for as long as it likes: what waits for it has a bound, and it is known that it does not answer.
 func TestAJournalThatNobodyEmptiesIsFullAndKnown(t *testing.T) {
 	s := begun(t)
@@ -85,7 +98,7 @@ func TestAJournalThatNobodyEmptiesIsFullAndKnown(t *testing.T) {
 		<-resume
 		return add(ctx, e)
 	}
-	acked, full := 0, make(chan error)
+	acked, full := 0, make(chan error, 1)
 	go func() {
 		var err error
 		for ; err == nil && acked < 2*maxWaiting; acked += 64 {
@@ -94,7 +107,7 @@ func TestAJournalThatNobodyEmptiesIsFullAndKnown(t *testing.T) {
 				some = append(some, intent(acked+i))
 			}
 			var stuck *stuckError
-			for _, err = s.Ready(t.Context()); errors.As(err, &stuck); _, err = s.Ready(t.Context()) {
+			for _, err = s.Ready(t.Context()); errors.As(err, &stuck) && t.Context().Err() == nil; _, err = s.Ready(t.Context()) {
 				time.Sleep(time.Millisecond)
 			}
 			if err == nil {
@@ -111,16 +124,15 @@ func TestAJournalThatNobodyEmptiesIsFullAndKnown(t *testing.T) {
 		if len(w) == maxWaiting {
 			break
 		}
+		atWork(s, 0) // however long the disk takes for the journal
 		select {
 		case err := <-full:
 			t.Fatalf("%d records were taken: %v", acked, err)
 		case <-time.After(time.Millisecond):
 		}
 	}
-	s.open.feed.mu.Lock()
-	s.open.feed.began = time.Now().Add(-feedStuck - time.Second)
-	s.open.feed.mu.Unlock()
-	if err := s.open.look(); err == nil || !strings.Contains(err.Error(), "its tree has not taken 4096 records for 6s") {
+	atWork(s, time.Hour)
+	if err := s.open.look(); err == nil || !strings.Contains(err.Error(), "its tree has not taken 4096 records for 1h0m") {
 		t.Errorf("the tree does not answer, and the store says %v", err)
 	}
 	let()

@@ -67,6 +67,8 @@ func TestAFolderThatIsExchangedWhileItIsWrittenIsRefused(t *testing.T) {
 			backup := filepath.Join(t.TempDir(), "backup")
 			copyTo(t, backup, filepath.Join(w.dir, what))
 			p.write(5)
+			// What was in the journal alone would come into the other folder, and be in order there.
+			eventually(t, "all is published again", func() bool { size, _ := w.published("0001"); return size == p.store.Status().Size })
 			copyTo(t, filepath.Join(w.dir, what), backup)
 			p.refused("part 0001 cannot be gone on with", "no anchor to ask for a restart in")
 			w.anchors.Change(func(a *audit.Anchor) { a.Restart = &audit.Restart{Reason: "it was exchanged", Part: a.Part} })
@@ -109,14 +111,32 @@ func TestALockFileThatIsReplacedMayBeSomebodyElses(t *testing.T) {
 	w := newWorld(t)
 	p := w.start()
 	p.write(1)
-	if err := os.Remove(filepath.Join(w.dir, "lock")); err != nil {
+	// The second has a folder of its own until it holds the lock there: where there is no lock file, the first may be the one that makes it.
+	other, dir, key := *w, filepath.Join(t.TempDir(), "second"), w.cfg.Key
+	locked, goOn := make(chan struct{}, 1), make(chan struct{})
+	other.cfg.Dir = dir
+	other.cfg.Key = func(ctx context.Context) (ed25519.PrivateKey, error) { // is asked for with the lock held
+		select {
+		case locked <- struct{}{}:
+		default:
+		}
+		select {
+		case <-goOn:
+			return key(ctx)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	second := other.start()
+	<-locked
+	if err := errors.Join(os.Rename(filepath.Join(dir, "lock"), filepath.Join(w.dir, "lock")), os.Remove(dir), os.Symlink(w.dir, dir)); err != nil {
 		t.Fatal(err)
 	}
-	second := w.start()
-	second.write(1)
 	if _, err := p.Intent(t.Context(), unsealDB()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 		t.Errorf("the first process: %v", err)
 	}
+	close(goOn)
+	second.write(1)
 }
 
 // Without the check of the checkpoint's signature Tessera opens the log and signs on with the other key.
@@ -231,7 +251,9 @@ func TestAnEphemeralLogThatIsGoneBeginsANewPart(t *testing.T) {
 	if err := os.RemoveAll(w.dir); err != nil {
 		t.Fatal(err)
 	}
-	w.start().refused("the folder is empty, and part 0001 of this log is anchored")
+	p = w.start()
+	p.refused("the folder is empty, and part 0001 of this log is anchored")
+	p.close() // it would make the folder again
 	if err := os.RemoveAll(w.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -287,11 +309,11 @@ func TestAStartTellsWhatTheProcessBeforeHasNotFinished(t *testing.T) {
 
 func TestTheFirstAnchorOfAProcessIsNotedOnce(t *testing.T) {
 	w := newWorld(t)
-	for range 2 {
+	for i := range 2 {
 		p := w.start()
 		p.write(1)
 		eventually(t, "it is anchored and noted", func() bool {
-			return len(told(audittest.Records(t, w.dir), audit.ActionLogAnchored)) > 0 && p.store.Status().Anchored == p.store.Status().Size
+			return len(told(audittest.Records(t, w.dir), audit.ActionLogAnchored)) > i && p.store.Status().Anchored == p.store.Status().Size
 		})
 		p.write(1)
 		p.close()
@@ -318,6 +340,10 @@ func TestAnAnchorThatSomebodyElseChanges(t *testing.T) {
 	eventually(t, "a part that is in order is given up when somebody wants it", func() bool { return p.store.Status().Part == 2 })
 	p.write(1)
 	eventually(t, "the request is taken back", func() bool { return w.anchors.Anchor().Restart == nil && w.anchors.Anchor().Part == 2 })
+	// Nothing is left to be anchored but the next record: the log would be refused before that.
+	eventually(t, "all is anchored, and that is noted", func() bool {
+		return len(told(audittest.Records(t, w.dir), audit.ActionLogAnchored)) > 0 && p.store.Status().Anchored == p.store.Status().Size
+	})
 	// Somebody who writes the same log elsewhere.
 	w.anchors.Change(func(a *audit.Anchor) { a.Part = 7 })
 	p.write(1)

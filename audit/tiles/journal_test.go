@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/transparency-dev/tessera/api/layout"
+
 	"github.com/waxwing-io/waxwing/audit"
 )
 
@@ -65,17 +67,14 @@ func killed(t *testing.T, s *Store) *Store {
 		if err != nil || d.Type()&fs.ModeSymlink != 0 { // Tessera's lock files point to this process
 			return err
 		}
-		if d.IsDir() {
-			return os.MkdirAll(filepath.Join(dir, rel), 0o700)
-		}
-		b, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
+		to := filepath.Join(dir, rel)
+		switch {
+		case d.IsDir(): // its checkpoint goes before the tree, which may only be larger than what is published
+			return errors.Join(os.MkdirAll(to, 0o700), copyThere(filepath.Join(to, layout.CheckpointPath), filepath.Join(path, layout.CheckpointPath)))
+		case d.Name() == layout.CheckpointPath:
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, rel), b, 0o600)
+		return copyThere(to, path)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +84,18 @@ func killed(t *testing.T, s *Store) *Store {
 	after := New(cfg)
 	t.Cleanup(func() { _ = after.Close() })
 	return after
+}
+
+// copyThere copies a file, if it is there.
+func copyThere(to, from string) error {
+	b, err := os.ReadFile(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, b, 0o600)
 }
 
 // records gives those of a part's tree.

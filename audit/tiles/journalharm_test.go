@@ -177,10 +177,10 @@ func TestAJournalThatIsChangedWhileItIsWrittenIsRefused(t *testing.T) {
 			record(t, s, intent(0))
 			record(t, s, intent(1))
 			harm(t, s)
-			go letGo() // while the store waits for its end
 			s.open.feed.mu.Lock()
 			s.open.feed.failed = errors.New("the tree is held up")
 			s.open.feed.mu.Unlock()
+			go letGo() // while the store waits for its end
 			refuses(t, s, "records that this process has acknowledged are neither in its tree nor in its journal")
 			is(t, records(t, s, 1), startNote)
 		})

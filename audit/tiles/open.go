@@ -129,7 +129,7 @@ func (s *Store) run(ctx context.Context, k keys, number int, now tree, closed []
 	if err := errors.Join(s.writeKey(k), mendClock(p.dir), s.locks.place(p.dir)); err != nil {
 		return err
 	}
-	w, err := start(p, now, signer, &s.locks, s.suspect)
+	w, err := start(p, now, signer, &s.locks, s.suspect, s.cfg.Patience)
 	if err != nil {
 		s.locks.lift(p.dir)
 		return err

@@ -30,6 +30,8 @@ type Config struct {
 	Ephemeral bool
 	// PartSize is how many records a part takes before the next one begins, give or take a batch; 0 means DefaultPartSize.
 	PartSize int64
+	// Patience is how long Tessera may be at work until nothing more is taken, and how long Close waits for the last checkpoint; 0 means DefaultPatience.
+	Patience time.Duration
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -39,6 +41,8 @@ const (
 	DefaultPartSize = 1 << 20
 	// DefaultAnchorEvery is well under what an attacker on the volume may have unnoticed: 10 s.
 	DefaultAnchorEvery = 5 * time.Second
+	// DefaultPatience is more than a busy disk takes, and well under the 15 s after which audit.Recorder leaves a store alone that is being closed.
+	DefaultPatience = 5 * time.Second
 	// apiWait bounds one request to the API server.
 	apiWait = 5 * time.Second
 )
@@ -95,6 +99,9 @@ func New(cfg Config) *Store {
 	}
 	if cfg.AnchorEvery == 0 {
 		cfg.AnchorEvery = DefaultAnchorEvery
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = DefaultPatience
 	}
 	return &Store{cfg: cfg}
 }

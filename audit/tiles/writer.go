@@ -24,7 +24,6 @@ const (
 	checkpointInterval = 100 * time.Millisecond
 	// A batch writes its last, partial bundle anew. Those that are full by now go soon, or they would be most of the volume.
 	garbageInterval = 3 * time.Second
-	publishWait     = 5 * time.Second
 )
 
 // writer is Tessera on one part.
@@ -36,12 +35,13 @@ type writer struct {
 	stop      context.CancelFunc
 	anchoring *anchoring
 	feed      *feed
-	journal   *journalFile // nil until there is something to put into it
-	acked     bool         // something is acknowledged that is in the tree or waits for it
+	patience  time.Duration // how long publish waits
+	journal   *journalFile  // nil until there is something to put into it
+	acked     bool          // something is acknowledged that is in the tree or waits for it
 }
 
 // start runs Tessera on a part whose tree is now, and whose folder and locks are there.
-func start(p part, now tree, signer note.Signer, l *locks, report func(error)) (w *writer, err error) {
+func start(p part, now tree, signer note.Signer, l *locks, report func(error), patience time.Duration) (w *writer, err error) {
 	running, stop := context.WithCancel(context.Background())
 	// Tessera panics here where it cannot open a lock.
 	defer func() {
@@ -62,8 +62,8 @@ func start(p part, now tree, signer note.Signer, l *locks, report func(error)) (
 	if err != nil {
 		return nil, err
 	}
-	w = &writer{part: p, add: appender.Add, guard: g, stop: stop}
-	w.feed = newFeed(now, w, l, report)
+	w = &writer{part: p, add: appender.Add, guard: g, stop: stop, patience: patience}
+	w.feed = newFeed(now, w, l, report, patience)
 	return w, nil
 }
 
@@ -191,7 +191,7 @@ func (w *writer) look() error {
 func (w *writer) publish() error {
 	path := filepath.Join(w.dir, layout.CheckpointPath)
 	now, _ := w.feed.state()
-	for end := time.Now().Add(publishWait); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(w.patience); ; time.Sleep(5 * time.Millisecond) {
 		signed, t, err := w.published()
 		if err == nil && signed != "" && t.size >= now.size {
 			return nil

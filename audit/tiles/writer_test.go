@@ -19,7 +19,7 @@ func opened(t *testing.T) *Store {
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	s := New(Config{
 		Dir: filepath.Join(t.TempDir(), "log"), Origin: "test/replica-0", Key: func(context.Context) (ed25519.PrivateKey, error) { return key, nil }, Now: time.Now,
-		Log: slog.New(slog.DiscardHandler),
+		Patience: time.Minute, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(func() { _ = s.Close() })
 	return s

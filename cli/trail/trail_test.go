@@ -57,7 +57,7 @@ func growing(t *testing.T) (dir string, anchors *audittest.MemoryAnchors, finish
 	stop := make(chan struct{})
 	dir, anchors = audittest.Dir(t), &audittest.MemoryAnchors{}
 	cfg := audittest.Config(t, dir)
-	cfg.Anchors, cfg.PartSize = anchors, 1000
+	cfg.Anchors, cfg.PartSize, cfg.AnchorEvery = anchors, 1000, 50*time.Millisecond
 	log := audit.NewRecorder(audit.Config{Store: tiles.New(cfg), Replica: "replica-0", Now: time.Now, Rand: rand.Reader})
 	var wg sync.WaitGroup
 	for range 16 {
@@ -108,6 +108,9 @@ func TestACopyOfAGrowingLogIsAlwaysWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if len(said.Parts) == 0 {
+			continue // it has no checkpoint yet
+		}
 		size, parts = 0, len(said.Parts)
 		for _, p := range said.Parts {
 			size += p.Size
@@ -141,7 +144,7 @@ func verified(t *testing.T, dir string) audit.Anchor {
 	}
 	r, err := verify.Verify(t.Context(), []verify.Log{log}, verify.Options{})
 	if err != nil || r.Verdict == verify.Altered {
-		t.Fatalf("%v: %v", err, r.FirstBad)
+		t.Fatalf("%v: %+v", err, r)
 	}
 	return a
 }
