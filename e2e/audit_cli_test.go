@@ -79,7 +79,7 @@ func TestAnAuditorVerifiesALiveLog(t *testing.T) {
 	w := newWorld(t)
 	log := filepath.Join(t.TempDir(), "audit")
 	cert, key := localCertificate(t)
-	address := freeAddress(t)
+	address := harness.FreeAddress(t)
 	args := []string{"--audit-bind-address", address, "--audit-tls-cert-file", cert, "--audit-tls-key-file", key}
 	ctl := w.controllerWithLog(t, log, args...)
 	w.create(t, w.sealed(t, "db", "user"))

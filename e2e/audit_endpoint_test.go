@@ -24,7 +24,7 @@ import (
 // API server knows.
 func TestTheAuditLogIsServedToAuditorsOnly(t *testing.T) {
 	w := newWorld(t)
-	address := freeAddress(t)
+	address := harness.FreeAddress(t)
 	ctl := w.controller(t, "--audit-bind-address", address)
 	w.create(t, w.sealed(t, "db", "user"))
 	w.seen(t, "db")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -182,9 +183,13 @@ func TestAControlPlaneStartedAgain(t *testing.T) {
 	if err := os.WriteFile(policy, []byte("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	_, port, err := net.SplitHostPort(harness.FreeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	options := harness.ControlPlaneOptions{
 		APIServerFlags: []string{"--audit-policy-file=" + policy, "--audit-log-path=" + log},
-		Args:           []string{"--dir=" + dir},
+		Args:           []string{"--dir=" + dir, "--port=" + port},
 	}
 	p, err := launch(t, options)
 	if err != nil {
@@ -199,7 +204,6 @@ func TestAControlPlaneStartedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("has what it had, for the clients that it had", func(t *testing.T) {
-		options.Args = append(options.Args, "--port="+p.Server[strings.LastIndex(p.Server, ":")+1:])
 		if _, err := launch(t, options); err != nil {
 			t.Fatal(err)
 		}
