@@ -95,6 +95,7 @@ type replica struct {
 	log     string // path of the audit log
 	metrics string
 	health  string
+	args    []string // those that not all have
 }
 
 // controller starts the real program under the ServiceAccount and the RBAC that ship, and waits until it is ready.
@@ -118,7 +119,7 @@ func (r *replica) ready(t *testing.T) {
 // start starts the program without waiting for it.
 func (w *world) start(t *testing.T, log string, args ...string) *replica {
 	t.Helper()
-	r := &replica{t: t, w: w, log: log, metrics: harness.FreeAddress(t), health: harness.FreeAddress(t)}
+	r := &replica{t: t, w: w, log: log, metrics: harness.FreeAddress(t), health: harness.FreeAddress(t), args: args}
 	command := harness.Command{
 		Path: harness.BuildBinary(t, "./cmd/waxwing-controller"),
 		Args: append([]string{

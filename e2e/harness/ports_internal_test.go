@@ -72,13 +72,13 @@ func TestAnAddressEndsWithItsTest(t *testing.T) {
 
 func TestPortsAreOutsideTheKernelsRange(t *testing.T) {
 	for ephemeral, want := range map[string]ports{
-		"32768\t60999\n": {first: 20000, last: 31999},
-		"":               {first: 20000, last: 31999},
-		"25000 60999":    {first: 20000, last: 24999},
-		"1024 30000":     {first: 30001, last: 31999},
-		"1024 19000":     {first: 20000, last: 31999},
-		"20500 25000":    {first: 25001, last: 31999},
-		"1024 65535":     {first: 20000, last: 31999}, // there are no others
+		"32768\t60999\n": {first: 10000, last: 19999},
+		"":               {first: 10000, last: 19999},
+		"16000 65535":    {first: 10000, last: 15999},
+		"1024 15000":     {first: 15001, last: 19999},
+		"1024 9000":      {first: 10000, last: 19999},
+		"10500 15000":    {first: 15001, last: 19999},
+		"1024 65535":     {first: 10000, last: 19999}, // there are no others
 	} {
 		if got := outside(ephemeral); got != want {
 			t.Errorf("%q: %+v, want %+v", ephemeral, got, want)
