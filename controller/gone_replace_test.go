@@ -118,3 +118,36 @@ func TestADeletionIsNotedUnlessTheOutcomeTellsOfIt(t *testing.T) {
 		})
 	}
 }
+
+// TestAQuotaHasTimeToNoticeADeletion has an immutable Secret made anew under a quota that counts the old one for longer than one look: that is no failure, until it has had its time.
+func TestAQuotaHasTimeToNoticeADeletion(t *testing.T) {
+	full := func(used string) error {
+		return apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "db", errors.New("exceeded quota: q, requested: count/secrets=1, used: count/secrets="+used+", limited: count/secrets=5"))
+	}
+	r := newReporting(t, nil)
+	in, p := recreated(t)
+	api, now := &frozenSecrets{then: full("5")}, time.Unix(1_000_000, 0)
+	r.marks, r.gone, r.writer, r.gather.now = &kept{}, newGone(), secretWriter{api}, func() time.Time { return now }
+	look := func(after time.Duration, want unseal.Reason) {
+		t.Helper()
+		now = now.Add(after)
+		out, conflict := r.unseal(t.Context(), in, p)
+		if conflict || out.Reason != want {
+			t.Errorf("%s: %s (%t)", out.Reason, out.Message, conflict)
+		}
+		in.Secret = nil // as the cache has it from now on
+		p = unseal.Decide(*in).Plan
+	}
+	look(0, unseal.Pending)
+	look(time.Second, unseal.Pending)
+	api.then = full("6")
+	look(time.Second, unseal.ApplyFailed) // the deletion does not make room in it
+	api.then = full("5")
+	look(recount-3*time.Second, unseal.Pending)
+	look(time.Second, unseal.ApplyFailed)
+	api.then = nil
+	look(0, unseal.Unsealed)
+	if now = now.Add(-recount); r.gather.seen.uncounted(in.Object, now) {
+		t.Error("the deletion of a Secret that was made anew is still waited for")
+	}
+}

@@ -19,6 +19,8 @@ import (
 const (
 	firstRetry = 500 * time.Millisecond
 	lastRetry  = time.Minute
+	// recount is how long quotas have to notice that a Secret was deleted.
+	recount = 30 * time.Second
 )
 
 // memory keeps, for each object, the status that this process wrote last, until the cache has it; what the last look went by; and how often it was tried in
@@ -42,6 +44,8 @@ type note struct {
 	again bool
 	// written is the Secret as this process left it last.
 	written secretVersion
+	// deleted is when this process deleted the Secret to make it anew, which it has not yet; zero: it did not.
+	deleted time.Time
 	tries   int
 	// claims is the generation of the object whose claims of keys are in its mark; 0: none is known to be.
 	claims int64
@@ -206,8 +210,26 @@ func (m *memory) writing(o *v1alpha1.GitSecret, uid types.UID, version string) {
 		if n.uid != o.UID {
 			*n = note{uid: o.UID, tries: n.tries}
 		}
-		n.written = secretVersion{uid, version}
+		n.written, n.deleted = secretVersion{uid, version}, time.Time{}
 	})
+}
+
+// deletes notes that the look which goes on deletes the Secret of o to make it anew.
+func (m *memory) deletes(o *v1alpha1.GitSecret, now time.Time) {
+	m.change(keyOf(o), func(n *note) {
+		if n.uid != o.UID {
+			*n = note{uid: o.UID, tries: n.tries}
+		}
+		n.deleted = now
+	})
+}
+
+// uncounted says whether a quota may still count the Secret of o that was deleted to be made anew.
+func (m *memory) uncounted(o *v1alpha1.GitSecret, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, ok := m.notes[keyOf(o)]
+	return ok && n.uid == o.UID && !n.deleted.IsZero() && now.Sub(n.deleted) < recount
 }
 
 // claims notes that the marks have what the wraps of o claim.

@@ -40,11 +40,7 @@ func (w secretWriter) replace(ctx context.Context, p *unseal.Plan, c *unseal.Con
 	if err == nil { // else somebody else has deleted it
 		tell(p.Replaces(frozen))
 	}
-	written, err := w.exact(ctx, p, c, p.Immutable, absent)
-	if unseal.FitsOnceDeleted(err) {
-		return written, p.NotCountedYet()
-	}
-	return written, err
+	return w.exact(ctx, p, c, p.Immutable, absent)
 }
 
 // frozen asks the API server whether the Secret is immutable, which its metadata do not say: it would refuse to make it mutable.

@@ -25,9 +25,9 @@ var errConflict = errors.New("the Secret has changed meanwhile")
 // secretWriter writes Secrets. It never reads them; what the API server answers to a write is cleared.
 type secretWriter struct{ client client.Writer }
 
-// write makes the Secret what p and c say, on top of existing (nil: none). tell hears of a Secret that had to be deleted for it. The error is errConflict
-// or a *unseal.Refusal.
-func (w secretWriter) write(ctx context.Context, p *unseal.Plan, c *unseal.Contents, existing *metav1.ObjectMeta, tell tell) (metav1.ObjectMeta, error) {
+// write makes the Secret what p and c say, on top of existing (nil: none). tell hears of a Secret that had to be deleted for it. uncounted says that one was lately, so that a quota
+// may still count it. The error is errConflict or a *unseal.Refusal.
+func (w secretWriter) write(ctx context.Context, p *unseal.Plan, c *unseal.Contents, existing *metav1.ObjectMeta, uncounted bool, tell tell) (metav1.ObjectMeta, error) {
 	// Keys that have to go can go only before the Secret is immutable, so that comes last.
 	immutable, last := p.Immutable, existing != nil && p.Immutable != nil && *p.Immutable
 	if last {
@@ -40,7 +40,7 @@ func (w secretWriter) write(ctx context.Context, p *unseal.Plan, c *unseal.Conte
 		written, err = w.exact(ctx, p, c, p.Immutable, existing.ResourceVersion)
 	}
 	if err != nil && existing != nil && (p.TypeChanges(err) || unseal.Frozen(err)) {
-		last = false
+		last, uncounted = false, true // replace asks before it deletes, so that a full quota refuses only what comes after
 		written, err = w.replace(ctx, p, c, existing, frozen || unseal.Frozen(err), tell)
 	}
 	if err == nil && last {
@@ -52,6 +52,8 @@ func (w secretWriter) write(ctx context.Context, p *unseal.Plan, c *unseal.Conte
 		return written, err
 	case unseal.Conflict(err) || errors.Is(err, errConflict):
 		return written, errConflict
+	case uncounted && unseal.FitsOnceDeleted(err):
+		return written, p.NotCountedYet()
 	}
 	return written, p.Refused(err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,11 +16,13 @@ import (
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/e2e/harness"
+	"github.com/waxwing-io/waxwing/unseal"
 )
 
 // attribute installs the policies of the chart that stamp who wrote a GitSecret, for the time of the test.
 func (w *world) attribute(t *testing.T) {
 	t.Helper()
+	t.Cleanup(w.nobodyStamps(t)) // after the deletions, which are registered later
 	kinds := map[string]bool{"MutatingAdmissionPolicy": true, "MutatingAdmissionPolicyBinding": true, "ValidatingAdmissionPolicy": true, "ValidatingAdmissionPolicyBinding": true}
 	n := 0
 	for _, o := range harness.RenderWaxwing(t, "audit.attribution=true") {
@@ -36,6 +39,30 @@ func (w *world) attribute(t *testing.T) {
 	}
 	if n != len(kinds) {
 		t.Fatalf("the chart has %d of them", n)
+	}
+}
+
+// nobodyStamps gives a wait until the policies are not in force any more: the API server hears of their end a moment later, of each kind for itself, and would stamp what the next test
+// writes.
+func (w *world) nobodyStamps(t *testing.T) func() {
+	t.Helper()
+	holder, _ := lateKey(t, "nobody")
+	probe := w.sealedFor(t, "unstamped", w.strict("unstamped"), holder)
+	return func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), time.Minute)
+		defer cancel()
+		harness.Eventually(ctx, t, "the policies are gone", func(ctx context.Context) error {
+			o := probe.DeepCopy()
+			o.Annotations = map[string]string{v1alpha1.AnnotationAppliedBy: "root"}
+			if err := w.Create(ctx, o, client.DryRunAll); err != nil {
+				return err
+			}
+			if by := o.Annotations[v1alpha1.AnnotationAppliedBy]; by != "root" {
+				return fmt.Errorf("it says %q", by)
+			}
+			return nil
+		})
 	}
 }
 
@@ -109,7 +136,7 @@ func TestRecordsNameWhoWroteAnObject(t *testing.T) {
 		t.Error(err)
 	}
 	stamped("bob")
-	w.seen(t, "db")
+	w.eventually(t, "db", unseal.Unsealed) // the object is bob's when it is looked at, not alice's already
 	if err := patch(alice, `{"metadata": {"annotations": {"waxwing.io/rollback-from": "x"}}}`); err != nil {
 		t.Error(err)
 	}

@@ -17,11 +17,13 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/serve"
 	"github.com/waxwing-io/waxwing/audit/verify"
 	"github.com/waxwing-io/waxwing/e2e/harness"
 )
@@ -41,6 +43,13 @@ func (w *world) auditor(t *testing.T) string {
 			t.Error(err)
 		}
 	})
+	for _, verb := range []string{"get", "list"} {
+		w.may(t, configMaps(w.namespace, name, verb), true)
+	}
+	w.may(t, authorizationv1.SubjectAccessReviewSpec{
+		User:                  "system:serviceaccount:" + w.namespace + ":" + name,
+		NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: serve.Prefix, Verb: "get"},
+	}, true)
 	return kubeconfig
 }
 
@@ -79,7 +88,7 @@ func TestAnAuditorVerifiesALiveLog(t *testing.T) {
 	w := newWorld(t)
 	log := filepath.Join(t.TempDir(), "audit")
 	cert, key := localCertificate(t)
-	address := freeAddress(t)
+	address := harness.FreeAddress(t)
 	args := []string{"--audit-bind-address", address, "--audit-tls-cert-file", cert, "--audit-tls-key-file", key}
 	ctl := w.controllerWithLog(t, log, args...)
 	w.create(t, w.sealed(t, "db", "user"))
@@ -120,7 +129,7 @@ func TestAnAuditorVerifiesALiveLog(t *testing.T) {
 	_, refused = nobody.run(t, 1, "audit", "anchor")
 	wants(t, refused, "hint: ask for the Role waxwing-auditor in namespace waxwing-system")
 
-	w.stop(t, ctl)
+	w.stopAnchored(t, ctl)
 	if err := os.Rename(log, log+"-lost"); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +142,7 @@ func TestAnAuditorVerifiesALiveLog(t *testing.T) {
 	w.create(t, w.sealed(t, "after", "user"))
 	w.seen(t, "after")
 	w.told(t, log, "after")
-	ctl.anchoredFrom(t, 4)
+	ctl.anchoredIn(t, 2)
 	pin("anchors-2.json")
 	fetchable(t, auditor, url, cert)
 	// The record of the stop was anchored, and is in no copy: it is lost, and that shows. Whoever finds the volume again can complete the copy.

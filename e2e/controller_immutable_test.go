@@ -174,6 +174,18 @@ func TestTheDeletionPolicyMayChange(t *testing.T) {
 	}
 }
 
+// hasNoRoom waits until a quota of so many Secrets refuses one more: admission learns of it by a watch of its own, later than what reads its status.
+func (w *world) hasNoRoom(t *testing.T, limit int) {
+	t.Helper()
+	harness.Eventually(w.ctx, t, fmt.Sprintf("the quota of %d Secrets is in force, and full", limit), func(ctx context.Context) error {
+		err := w.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "one-more"}}, client.DryRunAll)
+		if err == nil || !strings.HasSuffix(err.Error(), fmt.Sprintf("limited: count/secrets=%d", limit)) {
+			return fmt.Errorf("the answer is: %v", err)
+		}
+		return nil
+	})
+}
+
 // TestAFullQuotaDoesNotStopAReplacement holds that a Secret is made anew in a namespace that has room for no further one, and that nothing is deleted where the
 // new one would have no room either.
 func TestAFullQuotaDoesNotStopAReplacement(t *testing.T) {
@@ -215,9 +227,7 @@ func TestAFullQuotaDoesNotStopAReplacement(t *testing.T) {
 	limit(count)
 	w.create(t, quota)
 	counted()
-	if err := w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "one-more"}}, client.DryRunAll); err == nil {
-		t.Fatal("the quota has room")
-	}
+	w.hasNoRoom(t, count)
 	w.update(t, frozen, func() { w.more(t, frozen, "more") })
 	w.update(t, plain, func() { plain.Spec.Type = "example.com/other" })
 	w.holds(t, "frozen", "user", "more")
@@ -237,6 +247,7 @@ func TestAFullQuotaDoesNotStopAReplacement(t *testing.T) {
 	counted()
 	w.update(t, quota, func() { limit(count - 1) })
 	counted()
+	w.hasNoRoom(t, count-1)
 	before := w.holds(t, "frozen", "user", "more")
 	w.update(t, frozen, func() { w.more(t, frozen, "yet-more") })
 	if msg := readyOf(w.eventually(t, "frozen", unseal.ApplyFailed)).Message; !strings.Contains(msg, "quota") {

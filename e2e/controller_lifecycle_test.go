@@ -70,6 +70,7 @@ func TestDriftIsRepaired(t *testing.T) {
 	ctl := w.controller(t)
 	w.create(t, w.sealed(t, "db", "user", "password"))
 	w.holds(t, "db", "user", "password")
+	w.seen(t, "db")
 	patch := func(kind types.PatchType, body string, opts ...client.PatchOption) error {
 		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "db"}}
 		return w.Patch(w.ctx, s, client.RawPatch(kind, []byte(body)), append(opts, client.FieldOwner("somebody"))...)
@@ -108,8 +109,8 @@ func TestDriftIsRepaired(t *testing.T) {
 				if owner := metav1.GetControllerOf(s); owner == nil || owner.UID != o.UID || s.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedBy {
 					return fmt.Errorf("labels %v, owners %v", s.Labels, s.OwnerReferences)
 				}
-				if o.Status.Secret.ResourceVersion != s.ResourceVersion {
-					return fmt.Errorf("the status knows version %s of %s", o.Status.Secret.ResourceVersion, s.ResourceVersion)
+				if o.Status.Secret == nil || o.Status.Secret.ResourceVersion != s.ResourceVersion {
+					return fmt.Errorf("the status knows %+v, the Secret is at %s", o.Status.Secret, s.ResourceVersion)
 				}
 				return nil
 			})

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -197,8 +198,9 @@ func TestAKillBetweenMarkAndSecret(t *testing.T) {
 func TestTwoWritersOfMarksLoseNone(t *testing.T) {
 	w := newWorld(t)
 	const objects = 60
+	var both []*replica
 	for range 2 {
-		w.controller(t, "--leader-elect=false")
+		both = append(both, w.controller(t, "--leader-elect=false"))
 	}
 	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
 	newest := map[string]string{}
@@ -224,8 +226,27 @@ func TestTwoWritersOfMarksLoseNone(t *testing.T) {
 	}
 	w.put(t, second)
 	w.opened(t, "db-0", "second")
+	w.bothRead(t, "db-0", both)
 	w.put(t, old)
 	w.refused(t, "db-0", unseal.RollbackDenied, "second")
+}
+
+// bothRead has controllers read the ConfigMap with an object's mark as it is now, by a mark that none of them has written, of an object that there is not. One that has not read it yet
+// may be told of two changes of the object at once, and then knows nothing of the first.
+func (w *world) bothRead(t *testing.T, name string, both []*replica) {
+	t.Helper()
+	const none = "read-by-both"
+	cm := w.shardOf(t, name)
+	patch, err := json.Marshal(map[string]any{"data": map[string]string{w.namespace + "_" + none: cm.Data[w.namespace+"_"+name]}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Patch(w.ctx, cm, client.RawPatch(types.MergePatchType, patch)); err != nil {
+		t.Fatal(err)
+	}
+	for _, ctl := range both {
+		ctl.WaitForLine(t, "somebody else has changed marks.*_"+none)
+	}
 }
 
 // TestMarksThatCannotBeReadOrWritten takes the right to ConfigMaps away: objects that hang on marks wait and say so, others go on, and all comes right by itself.
@@ -259,6 +280,9 @@ func TestMarksThatCannotBeReadOrWritten(t *testing.T) {
 			}
 			role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: verbs})
 		})
+		for _, verb := range []string{"list", "patch"} {
+			w.may(t, configMaps(home, account, verb), slices.Contains(verbs, verb))
+		}
 	}
 	give("get", "list", "watch")
 	w.put(t, w.version(t, "db", "second"))

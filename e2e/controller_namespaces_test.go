@@ -197,7 +197,7 @@ func TestEveryReplicaServesTheRecipients(t *testing.T) {
 	if err := w.Get(w.ctx, client.ObjectKey{Name: "default"}, kr); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address := harness.FreeAddress(t)
 	standby := w.controller(t, "--recipients-bind-address", address)
 	url := "http://" + address + "/v1/recipients/default"
 	until(w.ctx, t, "the replica that waits serves the note", func() bool {

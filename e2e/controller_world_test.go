@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -96,6 +95,7 @@ type replica struct {
 	log     string // path of the audit log
 	metrics string
 	health  string
+	args    []string // those that not all have
 }
 
 // controller starts the real program under the ServiceAccount and the RBAC that ship, and waits until it is ready.
@@ -119,7 +119,7 @@ func (r *replica) ready(t *testing.T) {
 // start starts the program without waiting for it.
 func (w *world) start(t *testing.T, log string, args ...string) *replica {
 	t.Helper()
-	r := &replica{t: t, w: w, log: log, metrics: freeAddress(t), health: freeAddress(t)}
+	r := &replica{t: t, w: w, log: log, metrics: harness.FreeAddress(t), health: harness.FreeAddress(t), args: args}
 	command := harness.Command{
 		Path: harness.BuildBinary(t, "./cmd/waxwing-controller"),
 		Args: append([]string{
@@ -145,16 +145,6 @@ func (w *world) start(t *testing.T, log string, args ...string) *replica {
 		}
 	})
 	return r
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func get(url string) ([]byte, error) {

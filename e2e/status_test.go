@@ -271,7 +271,7 @@ NS/db  ?  -  -  default?  db.json
 	if said := c.table(t, 1, unknown); !has(said, "gitsecrets.waxwing.io is forbidden", "hint: ask for the right to list gitsecrets.waxwing.io") {
 		t.Errorf("without rights it says %s", said)
 	}
-	c.kubeconfig = elsewhere(t, w.Kubeconfig(), "https://"+freeAddress(t), nil)
+	c.kubeconfig = elsewhere(t, w.Kubeconfig(), "https://"+harness.FreeAddress(t), nil)
 	if said := c.table(t, 1, unknown); !has(said, "seal: asking the API server 127.0.0.1:", "connection refused") {
 		t.Errorf("without a cluster it says %s", said)
 	}

@@ -3,7 +3,6 @@ package agent_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,7 +81,7 @@ func newWorld(t *testing.T) *world {
 // controller starts the controller and waits until it is ready.
 func (w *world) controller() *harness.Process {
 	w.t.Helper()
-	health := freeAddress(w.t)
+	health := harness.FreeAddress(w.t)
 	p := harness.StartProcess(w.t, harness.Command{
 		Path: harness.BuildBinary(w.t, "./cmd/waxwing-controller"),
 		Args: []string{
@@ -98,7 +97,7 @@ func (w *world) controller() *harness.Process {
 // agent starts the agent and waits until it is ready.
 func (w *world) agent() *harness.Process {
 	w.t.Helper()
-	health, hook, metrics := freeAddress(w.t), freeAddress(w.t), freeAddress(w.t)
+	health, hook, metrics := harness.FreeAddress(w.t), harness.FreeAddress(w.t), harness.FreeAddress(w.t)
 	w.metrics = "http://" + metrics + "/metrics"
 	if w.hookURL == "" {
 		w.hookURL = "http://" + hook + "/hook"
@@ -191,16 +190,6 @@ func (w *world) deployKey() map[string]string {
 
 // hookSecret is what the forge signs webhooks with.
 const hookSecret = "a secret of the test, for webhooks"
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // makeKeyring makes the team's keyring; it goes with the test.
 func (w *world) makeKeyring() {

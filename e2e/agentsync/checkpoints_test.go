@@ -43,7 +43,7 @@ func TestTheControllersCheckpointGrowsInGit(t *testing.T) {
 	})
 	w.ApplyYAML(t, "", fmt.Sprintf(rightToReadLogs, harness.WaxwingNamespace))
 	const name = "audit.example.org"
-	authority, address := certs.New(t), freeAddress(t)
+	authority, address := certs.New(t), harness.FreeAddress(t)
 	cert, key := authority.Issue(t, certs.Certificate{Names: []string{name}})
 	for file, text := range map[string]string{"ca.crt": authority.PEM, "tls.crt": cert, "tls.key": key} {
 		if err := os.WriteFile(filepath.Join(w.dir, file), []byte(text), 0o600); err != nil {

@@ -21,7 +21,7 @@ import (
 func (w *whole) controller(flags ...string) string {
 	w.Helper()
 	w.InstallWaxwing(w.T)
-	log, health := filepath.Join(w.TempDir(), "audit"), freeAddress(w.T)
+	log, health := filepath.Join(w.TempDir(), "audit"), harness.FreeAddress(w.T)
 	w.replica = harness.ReplicaOf(log)
 	p := harness.StartProcess(w.T, harness.Command{
 		Path: harness.BuildBinary(w.T, "./cmd/waxwing-controller"),

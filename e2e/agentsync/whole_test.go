@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -103,7 +102,7 @@ func newWhole(t *testing.T, change func(*v1alpha1.SecretSync)) *whole {
 // start starts the agent, with further flags, and waits until it is ready.
 func (w *whole) start(flags ...string) {
 	w.Helper()
-	health, hook := freeAddress(w.T), freeAddress(w.T)
+	health, hook := harness.FreeAddress(w.T), harness.FreeAddress(w.T)
 	w.hook = "http://" + hook + "/hook"
 	w.agent = harness.StartProcess(w.T, harness.Command{
 		Path: harness.BuildBinary(w.T, "./cmd/waxwing-agent"),
@@ -122,16 +121,6 @@ func (w *whole) stop() {
 	if code := w.agent.Wait(w.T); code != 0 {
 		w.Errorf("the agent ends with %d: %s", code, w.agent.Stderr())
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // push has Git hold these objects, and no others.

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -61,7 +60,7 @@ func newAgentWorld(b *testing.B) *agentWorld {
 // startAgent runs the agent as it ships.
 func (w *agentWorld) startAgent(b *testing.B) *controller {
 	b.Helper()
-	address, hook := freeAddress(b), freeAddress(b)
+	address, hook := harness.FreeAddress(b), harness.FreeAddress(b)
 	w.hook = "http://" + hook + "/hook"
 	run := &controller{address: address, Process: harness.StartProcess(b, harness.Command{Path: harness.BuildBinary(b, "./cmd/waxwing-agent"), Args: []string{
 		"--kubeconfig", w.ServiceAccountKubeconfig(b, home, "waxwing-agent"), "--namespace", home, "--replica", w.AgentReplica(b), "--leader-elect=false", "--log-level", "WARN",
@@ -82,16 +81,6 @@ func (w *agentWorld) end(b *testing.B, running ...*controller) {
 		b.Fatal(err)
 	}
 	w.removeAll(b, w.team, w.plain)
-}
-
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // repository makes a repository of n sealed files of a namespace.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -65,12 +64,7 @@ func (w *coldWorld) start(b *testing.B) *controller {
 // run starts a program that is a controller, with these flags behind those that all take.
 func (w *coldWorld) run(b *testing.B, binary string, args ...string) *controller {
 	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := harness.FreeAddress(b)
 	return &controller{address: address, Process: harness.StartProcess(b, harness.Command{Path: binary, Args: append([]string{
 		"--kubeconfig", w.ServiceAccountKubeconfig(b, home, account), "--namespace", home, "--workers", strconv.Itoa(coldWorkers), "--metrics-bind-address", address,
 	}, args...)})}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -40,7 +39,7 @@ var single = []string{"--leader-elect=false"}
 
 func (w *world) pod(args ...string) *pod {
 	w.t.Helper()
-	p := &pod{w: w, t: w.t, log: filepath.Join(w.t.TempDir(), "audit"), health: freeAddress(w.t), args: args, most: 4} // two workers, and a keyring's step within its load
+	p := &pod{w: w, t: w.t, log: filepath.Join(w.t.TempDir(), "audit"), health: harness.FreeAddress(w.t), args: args, most: 4} // two workers, and a keyring's step within its load
 	p.proxy, p.kubeconfig = w.proxy()
 	p.proxy.Add(faultproxy.Fault{Match: w.writesSecret, Before: p.intended})
 	w.t.Cleanup(func() {
@@ -54,16 +53,6 @@ func (w *world) pod(args ...string) *pod {
 		p.checkLog()
 	})
 	return p
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // start starts the process; it does not wait until it is ready.

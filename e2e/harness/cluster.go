@@ -132,7 +132,7 @@ func (c *Cluster) Namespace(t testing.TB) string {
 	}
 	t.Cleanup(func() {
 		// The test's own context has ended by now.
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := c.clientset.CoreV1().Namespaces().Delete(ctx, made.Name, metav1.DeleteOptions{}); client.IgnoreNotFound(err) != nil {
 			t.Errorf("deleting namespace %s: %v", made.Name, err)

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -33,6 +35,14 @@ func launch(t *testing.T, o harness.ControlPlaneOptions) (*harness.ControlPlane,
 		t.Cleanup(func() { _ = p.Stop() })
 	}
 	return p, err
+}
+
+// forAStart is for waits in which a whole control plane starts, which may be one of several that do.
+func forAStart(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 func connect(t *testing.T, kubeconfig string) kubernetes.Interface {
@@ -96,7 +106,7 @@ func TestAControlPlaneThatIsStoppedWhileItStartsLeavesNothing(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "state")
 			log := filepath.Join(dir, "components.log")
 			p := harness.StartProcess(t, harness.Command{Path: binary, Args: []string{"--dir=" + dir}})
-			harness.Eventually(t.Context(), t, fmt.Sprintf("it logs %q", logged), func(context.Context) error {
+			harness.Eventually(forAStart(t), t, fmt.Sprintf("it logs %q", logged), func(context.Context) error {
 				if b, err := os.ReadFile(log); err != nil || !strings.Contains(string(b), logged) {
 					return fmt.Errorf("not in its log (%v)", err)
 				}
@@ -131,7 +141,7 @@ func TestNothingIsLeftWhenTheTestProcessIsKilled(t *testing.T) {
 				Env:  []string{childVar + "=TestNothingIsLeftWhenTheTestProcessIsKilled", "WAXWING_TEST_KUBECONFIG="},
 			})
 			var l left
-			if err := json.Unmarshal([]byte(p.WaitForLine(t, `^\{`)), &l); err != nil {
+			if err := json.Unmarshal([]byte(p.WaitForLineUntil(forAStart(t), t, `^\{`)), &l); err != nil {
 				t.Fatal(err)
 			}
 			p.Signal(t, sig)
@@ -182,9 +192,13 @@ func TestAControlPlaneStartedAgain(t *testing.T) {
 	if err := os.WriteFile(policy, []byte("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	_, port, err := net.SplitHostPort(harness.FreeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	options := harness.ControlPlaneOptions{
 		APIServerFlags: []string{"--audit-policy-file=" + policy, "--audit-log-path=" + log},
-		Args:           []string{"--dir=" + dir},
+		Args:           []string{"--dir=" + dir, "--port=" + port},
 	}
 	p, err := launch(t, options)
 	if err != nil {
@@ -199,7 +213,6 @@ func TestAControlPlaneStartedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("has what it had, for the clients that it had", func(t *testing.T) {
-		options.Args = append(options.Args, "--port="+p.Server[strings.LastIndex(p.Server, ":")+1:])
 		if _, err := launch(t, options); err != nil {
 			t.Fatal(err)
 		}

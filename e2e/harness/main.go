@@ -65,6 +65,7 @@ type suite struct {
 	controllers    string
 	apiLog         string // path, empty without WithAPILog
 	restarts       bool
+	port           *os.File // holds the port of the control plane, with restarts
 
 	dir       string
 	outputs   recorder

@@ -13,9 +13,15 @@ import (
 // WaitForLine waits until the process has printed a line that matches the regular expression, and returns the line.
 func (p *Process) WaitForLine(t testing.TB, pattern string) string {
 	t.Helper()
+	return p.WaitForLineUntil(t.Context(), t, pattern)
+}
+
+// WaitForLineUntil is WaitForLine for as long as the context lasts, where that has a deadline.
+func (p *Process) WaitForLineUntil(ctx context.Context, t testing.TB, pattern string) string {
+	t.Helper()
 	re := regexp.MustCompile(pattern)
 	var line string
-	Eventually(t.Context(), t, fmt.Sprintf("%s prints a line like %q", p.name, pattern), func(context.Context) error {
+	Eventually(ctx, t, fmt.Sprintf("%s prints a line like %q", p.name, pattern), func(context.Context) error {
 		running := p.Running() // asked before its output is read, so that nothing printed in between is missed
 		for l := range strings.Lines(p.Output()) {
 			if l = strings.TrimRight(l, "\r\n"); re.MatchString(l) {

@@ -3,7 +3,6 @@ package harness
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,21 +25,14 @@ func (s *suite) planeOptions(binary string) (ControlPlaneOptions, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return o, err
 	}
-	port, err := freePort()
+	// It is held as long as this process lasts.
+	port, held, err := allPorts().hold()
 	if err != nil {
 		return o, err
 	}
+	s.port = held
 	o.Args = append(o.Args, "--dir="+dir, fmt.Sprintf("--port=%d", port))
 	return o, nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // WhileStopped stops the control plane, calls during with the folder of etcd's data, and starts the control plane again, at the same address and with what is

@@ -3,7 +3,6 @@ package rights_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,12 +132,7 @@ func TestTheAgentUsesEachOfItsRightsAndNeedsNoOther(t *testing.T) {
 // agent runs the program with the rights that the chart gives it.
 func (f *followed) agent(t *testing.T) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.audit = l.Addr().String()
-	l.Close()
+	f.audit = harness.FreeAddress(t)
 	dir := t.TempDir()
 	config := "insecureHTTP: true\nimpersonate: [{namespace: " + f.namespace + ", serviceAccount: " + syncAccount + "}]\n"
 	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o600); err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -44,12 +43,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	c := harness.Start(t)
 	c.InstallWaxwing(t, values)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return &world{Cluster: c, Client: c.Client(t, v1alpha1.AddToScheme), audit: l.Addr().String()}
+	return &world{Cluster: c, Client: c.Client(t, v1alpha1.AddToScheme), audit: harness.FreeAddress(t)}
 }
 
 // grant makes the controller's roles what g says.

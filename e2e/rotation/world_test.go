@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,7 +69,7 @@ func newWorld(t *testing.T) *world {
 // controller starts the program and waits until it is ready.
 func (w *world) controller(args ...string) *harness.Process {
 	w.t.Helper()
-	health := freeAddress(w.t)
+	health := harness.FreeAddress(w.t)
 	p := harness.StartProcess(w.t, harness.Command{
 		Path: harness.BuildBinary(w.t, "./cmd/waxwing-controller"),
 		Args: append([]string{
@@ -85,16 +84,6 @@ func (w *world) controller(args ...string) *harness.Process {
 	})
 	p.WaitForHTTP(w.t, "http://"+health+"/readyz")
 	return p
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // makeKeyring makes the test's keyring, with somebody to break the glass whose key is in the safe; it goes with the test.

@@ -4,7 +4,6 @@ import (
 	"context"
 	crand "crypto/rand"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -74,7 +73,7 @@ func (w *world) controller(args ...string) *replica {
 
 func (w *world) controllerWithLog(log string, args ...string) *replica {
 	w.t.Helper()
-	r := &replica{health: freeAddress(w.t)}
+	r := &replica{health: harness.FreeAddress(w.t)}
 	command := harness.Command{
 		Path: harness.BuildBinary(w.t, "./cmd/waxwing-controller"),
 		Args: append([]string{
@@ -95,16 +94,6 @@ func (w *world) recordAudit(log string) {
 	for _, rec := range audittest.Records(w.t, log) {
 		w.Record(w.t, "audit log", fmt.Appendf(nil, "%+v", rec))
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // makeKeyring makes the test's keyring with a source; it goes with the test.

@@ -65,7 +65,7 @@ func Start(t testing.TB, o Options) *Gitea {
 // configure chooses ports, makes keys and certificates and writes app.ini.
 func (g *Gitea) configure(o Options) {
 	g.t.Helper()
-	web, shell := g.freeAddress(), g.freeAddress()
+	web, shell := harness.FreeAddress(g.t), harness.FreeAddress(g.t)
 	_, webPort, _ := net.SplitHostPort(web)
 	_, sshPort, _ := net.SplitHostPort(shell)
 	g.SSH, g.KnownHosts = shell, g.hostKey(shell)
@@ -145,16 +145,6 @@ func (g *Gitea) sources() string {
 	return strings.TrimSpace(harness.Run(g.t, harness.Command{
 		Path: "go", Args: []string{"list", "-m", "-f", "{{.Dir}}", "code.gitea.io/gitea"}, Dir: filepath.Join(root, "e2e", "tools", "gitea"), Env: []string{"GOWORK=off", "GOFLAGS=-mod=readonly"},
 	}))
-}
-
-func (g *Gitea) freeAddress() string {
-	g.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (g *Gitea) path(name string) string { return filepath.Join(g.dir, name) }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -76,7 +75,7 @@ func tool(t testing.TB, name string) string {
 // configure chooses ports and writes Vault's configuration.
 func (v *Vault) configure(o Options) {
 	v.t.Helper()
-	address, cluster := v.freeAddress(), v.freeAddress()
+	address, cluster := harness.FreeAddress(v.t), harness.FreeAddress(v.t)
 	listener := map[string]any{"address": address, "cluster_address": cluster, "telemetry": map[string]any{"unauthenticated_metrics_access": true}}
 	cfg := vaultapi.DefaultConfig()
 	if cfg.Error != nil {
@@ -135,16 +134,6 @@ func (v *Vault) connect(cfg *vaultapi.Config) {
 	// Both may come from the environment of whoever runs the test.
 	v.client.ClearToken()
 	v.client.ClearNamespace()
-}
-
-func (v *Vault) freeAddress() string {
-	v.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (v *Vault) file(name, text string) string {
