@@ -43,7 +43,8 @@ var errMarks = errors.New("the marks could not be read")
 type marks interface {
 	// of gives what is remembered of an object. At its first call it reads what is stored; whether it could, the answer says.
 	of(ctx context.Context, key types.NamespacedName) unseal.Marks
-	// keep remembers a mark, or nothing new if it is nil. With durable it returns when all that is remembered of the object is stored, or an error if it is not.
+	// keep remembers a mark, or nothing new if it is nil. With durable it returns when all that is remembered of the object is stored, or an error if it is not. What somebody
+	// else writes meanwhile can take its place without an error: then the Turn that of gives is another one.
 	keep(ctx context.Context, key types.NamespacedName, mark *unseal.Mark, durable bool) error
 	// claimed notes that the mark has what the wraps of o claim, but for the keys cut, after a look that went by known. Where somebody else has changed the mark since, it does not,
 	// and has the object looked at again. Of more than maxCut keys that the mark has no room for it notes nothing.

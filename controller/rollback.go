@@ -18,6 +18,10 @@ func (r *gitSecrets) hold(ctx context.Context, in *unseal.Input, p *unseal.Plan,
 	if err := r.marks.keep(ctx, keyOf(in.Object), mark, true); err != nil {
 		return &unseal.Outcome{Reason: unseal.Pending, Message: "the mark of what was opened cannot be written, so the Secret was not (" + in.Marks.Where + ")"}
 	}
+	// What another text has taken the place of was not stored: a damaged one takes nothing up.
+	if r.marks.of(ctx, keyOf(in.Object)).Turn != in.Marks.Turn {
+		return &unseal.Outcome{Reason: unseal.Pending, Message: "the mark was changed while the object was opened, so the Secret was not written (" + in.Marks.Where + ")"}
+	}
 	return nil
 }
 

@@ -137,9 +137,9 @@ func TestNamespacedModeNeedsNoRightInTheCluster(t *testing.T) {
 		})
 	}
 	metrics(reachable(w.namespace, 1), reachable(closed.namespace, 0), reachable(missing, 0), `waxwing_gitsecrets{ready="True",reason="Unsealed"} 1`)
-	if log := ctl.Output(); !has(log, "a namespace cannot be read; the others are served", closed.namespace, missing, "no right to list") {
-		t.Error("the log does not name the namespaces that cannot be read")
-	}
+	until(w.ctx, t, "the log names the namespaces that cannot be read", func() bool { // a moment after the metrics
+		return has(ctl.Output(), "a namespace cannot be read; the others are served", closed.namespace, missing, "no right to list")
+	})
 	closed.absent(t, "db")
 
 	_, _, _, inEach := namespacedRights()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -176,10 +177,16 @@ func TestRewrapOffersComeAndGo(t *testing.T) {
 	k := &taker{w: w, set: set, statementKey: statementKey}
 	until(w.ctx, t, "as many have offers as may", func() bool { k.round(t, 0); return k.most == 10 })
 	before := w.offers(t)
+	until(w.ctx, t, "they are in the audit log", func() bool { // an outcome comes after the status
+		offered, _ := w.rewrapRecords(t, ctl)
+		return len(offered) == 10
+	})
 	ctl.Kill()
 	ctl = w.controllerWithLog(t, log, args...)
 	until(w.ctx, t, "the new leader has looked at all of them", func() bool { return ctl.looks() >= n })
-	until(w.ctx, t, "nothing is left", func() bool { return k.round(t, 7) == 0 })
+	cycles, cancel := context.WithTimeout(w.ctx, 5*time.Minute) // some six, of ten objects each
+	defer cancel()
+	until(cycles, t, "nothing is left", func() bool { return k.round(t, 7) == 0 })
 	if k.most != 10 || k.taken != n {
 		t.Errorf("%d objects had offers at once, %d offers were taken", k.most, k.taken)
 	}
@@ -238,17 +245,20 @@ func (w *world) offers(t *testing.T) map[string]string {
 func (w *world) rewrapRecords(t *testing.T, r *replica) (offered, seen map[string]int) {
 	t.Helper()
 	offered, seen = map[string]int{}, map[string]int{}
-	intents := map[string]string{}
-	for _, rec := range r.records(t) {
+	records, intents := r.records(t), map[string]string{}
+	for _, rec := range records {
 		op := rec.Operation
 		switch {
-		case rec.Phase == audit.PhaseOutcome && intents[rec.ID] != "" && rec.Outcome.OK:
-			offered[intents[rec.ID]]++
 		case op == nil || op.Object.Namespace != w.namespace:
 		case op.Action == audit.ActionRewrapOffered:
 			intents[rec.ID] = op.Object.Name
 		case op.Action == audit.ActionRewrapSeen:
 			seen[op.Object.Name]++
+		}
+	}
+	for _, rec := range records { // an outcome may stand before its intent
+		if rec.Phase == audit.PhaseOutcome && intents[rec.ID] != "" && rec.Outcome.OK {
+			offered[intents[rec.ID]]++
 		}
 	}
 	return offered, seen
@@ -314,7 +324,11 @@ func TestWhatIsNotOffered(t *testing.T) {
 		}
 		return len(offers) == 2
 	})
-	offered, _ := w.rewrapRecords(t, ctl)
+	var offered map[string]int
+	until(w.ctx, t, "the audit log has the offers", func() bool { // an outcome comes after the status
+		offered, _ = w.rewrapRecords(t, ctl)
+		return offered["well"] >= 1 && offered["forged"] >= 2
+	})
 	if offered["suspended"]+offered["tampered"]+offered["planted"] != 0 || offered["well"] != 1 || offered["forged"] != 2 {
 		t.Errorf("offered were %v", offered)
 	}

@@ -1,9 +1,11 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -86,7 +88,9 @@ func TestNobodyWinsAFightByWritingFaster(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	until(w.ctx, t, "the controller holds back", func() bool {
+	ctx, cancel := context.WithTimeout(w.ctx, 3*time.Minute) // it repairs some twenty times before, once for each time it is asked
+	defer cancel()
+	until(ctx, t, "the controller holds back", func() bool {
 		rival()
 		body, err := get("http://" + ctl.metrics + "/metrics")
 		return err == nil && strings.Contains(string(body), "waxwing_openings_held_back_total ") && !strings.Contains(string(body), "waxwing_openings_held_back_total 0")

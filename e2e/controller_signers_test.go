@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -178,11 +179,7 @@ func TestTemplatesCarryWhatTheKeyringGrants(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		// The test's own context has ended by now.
-		if err := w.Get(context.Background(), client.ObjectKeyFromObject(kr), kr); err != nil {
-			t.Fatal(err)
-		}
-		kr.Spec.TemplateMetadata = nil
-		if err := w.Update(context.Background(), kr); err != nil {
+		if err := w.Patch(context.Background(), kr, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"templateMetadata":null}}`))); err != nil {
 			t.Error(err)
 		}
 	})

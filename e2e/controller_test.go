@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,8 +59,13 @@ func TestGitSecretBecomesASecret(t *testing.T) {
 	}
 	o.Annotations = map[string]string{"waxwing.io/ticket": "42"}
 	signed(t, o)
+	// No event tells of what is well and was there before the controller looked at anything, so it looks at something else first.
+	early := w.sealed(t, "early", "user")
+	early.Spec.Suspend = true
+	w.create(t, early)
+	w.eventually(t, "early", unseal.Suspended)
 	w.run(t, "apply", "-f", file(t, o))
-	w.run(t, "wait", "--for=condition=Ready", "--timeout=60s", "gitsecret/db")
+	w.run(t, "wait", "--for=condition=Ready", "--timeout=150s", "gitsecret/db")
 
 	s := &corev1.Secret{}
 	if err := w.Get(w.ctx, w.key("db"), s); err != nil {
@@ -129,12 +135,16 @@ func checkAudit(t *testing.T, ctl *replica, o *v1alpha1.GitSecret, s *corev1.Sec
 	t.Helper()
 	var intent, outcome *audit.Record
 	until(ctl.w.ctx, t, "the audit log has intent and outcome", func() bool { // the status does not wait for the outcome
-		for _, r := range ctl.records(t) {
+		records := ctl.records(t)
+		intent, outcome = nil, nil
+		for i, r := range records {
 			if r.Phase == audit.PhaseIntent && r.Operation.Action == audit.ActionUnseal && r.Operation.Object.UID == string(o.UID) {
-				intent, outcome = &r, nil
+				intent = &records[i]
 			}
+		}
+		for i, r := range records { // it may stand before its intent
 			if intent != nil && r.Phase == audit.PhaseOutcome && r.ID == intent.ID {
-				outcome = &r
+				outcome = &records[i]
 			}
 		}
 		return outcome != nil
@@ -350,16 +360,15 @@ func TestRefusals(t *testing.T) {
 // recorded says whether the audit log has a refusal of the object, as a note or as the outcome of an attempt.
 func (r *replica) recorded(t *testing.T, o *v1alpha1.GitSecret, reason unseal.Reason) bool {
 	t.Helper()
-	tried := map[string]bool{}
-	for _, rec := range r.records(t) {
+	records, tried := r.records(t), map[string]bool{}
+	for _, rec := range records {
 		if rec.Operation != nil && rec.Operation.Object.UID == string(o.UID) {
 			tried[rec.ID] = true
 		}
-		if tried[rec.ID] && rec.Outcome != nil && !rec.Outcome.OK && rec.Outcome.Reason == string(reason) {
-			return true
-		}
 	}
-	return false
+	return slices.ContainsFunc(records, func(rec audit.Record) bool {
+		return tried[rec.ID] && rec.Outcome != nil && !rec.Outcome.OK && rec.Outcome.Reason == string(reason)
+	})
 }
 
 func readyOf(o *v1alpha1.GitSecret) metav1.Condition {

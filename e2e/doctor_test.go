@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -117,6 +118,7 @@ func fakeClock(t *testing.T, w *world, by time.Duration) string {
 			t.Error(err)
 		}
 	})
+	w.may(t, name, authorizationv1.ResourceAttributes{Verb: "get", Group: "coordination.k8s.io", Resource: "leases", Namespace: home})
 	config := w.Config()
 	to, err := url.Parse(config.Host)
 	if err != nil {

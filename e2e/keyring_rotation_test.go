@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -157,8 +158,11 @@ func TestKeyringRotates(t *testing.T) {
 	}
 
 	// renewBefore that comes soon: the controller looks by itself when it has come.
-	soon := w.now().Add(4 * time.Second).UTC().Truncate(time.Second)
-	w.set(map[string]any{"rotation": map[string]any{"renewBefore": soon.Format(time.RFC3339)}})
+	soon := w.now().Add(15 * time.Second).UTC().Truncate(time.Second) // the status has to be seen before it has come
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"rotation":{"renewBefore":%q}}}`, soon.Format(time.RFC3339)))
+	if err := w.Patch(t.Context(), keyringNamed(w.kr.Name), patch); err != nil {
+		t.Fatal(err)
+	}
 	w.until("the next rotation is told", func(s v1alpha1.KeyringStatus) bool { return s.NextRotation != nil && s.NextRotation.Time.Equal(soon) })
 	second, s := w.active(first)
 	set, err := statement.OpenRecipients([]byte(s.Recipients), s.StatementKey)
@@ -265,20 +269,24 @@ func (w *rotationWorld) destroys(id string) {
 func (w *rotationWorld) isInTheLog(id string) {
 	w.t.Helper()
 	harness.Eventually(w.t.Context(), w.t, "the compromise is in the audit log", func(context.Context) error {
-		intent := ""
-		for _, r := range audittest.Records(w.t, w.logPath) {
-			switch {
-			case r.Phase == audit.PhaseIntent && r.Operation.Action == audit.ActionKeyCompromise:
-				if diff := cmp.Diff([]audit.Key{{Keyring: w.kr.Name, ID: id}}, r.Operation.Keys); diff != "" || r.Operation.Actor.Manager != "kubectl-patch" {
-					return harness.Permanent(fmt.Errorf("%s, by %s", diff, r.Operation.Actor.Manager))
-				}
-				intent = r.ID
-			case r.Phase == audit.PhaseOutcome && r.ID == intent && intent != "":
-				if r.Outcome.Message != "asked for: Compromise, because: a laptop was stolen" || !r.Outcome.OK {
-					return harness.Permanent(fmt.Errorf("%+v", r.Outcome))
-				}
-				return nil
+		records, intent := audittest.Records(w.t, w.logPath), ""
+		for _, r := range records {
+			if r.Phase != audit.PhaseIntent || r.Operation.Action != audit.ActionKeyCompromise {
+				continue
 			}
+			if diff := cmp.Diff([]audit.Key{{Keyring: w.kr.Name, ID: id}}, r.Operation.Keys); diff != "" || r.Operation.Actor.Manager != "kubectl-patch" {
+				return harness.Permanent(fmt.Errorf("%s, by %s", diff, r.Operation.Actor.Manager))
+			}
+			intent = r.ID
+		}
+		for _, r := range records { // an outcome may stand before its intent
+			if r.Phase != audit.PhaseOutcome || r.ID != intent {
+				continue
+			}
+			if r.Outcome.Message != "asked for: Compromise, because: a laptop was stolen" || !r.Outcome.OK {
+				return harness.Permanent(fmt.Errorf("%+v", r.Outcome))
+			}
+			return nil
 		}
 		return errors.New("it is not")
 	})

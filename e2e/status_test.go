@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -238,7 +241,26 @@ func (w *world) person(t *testing.T, name string, rules ...rbacv1.PolicyRule) st
 	w.create(t, &rbacv1.Role{ObjectMeta: meta, Rules: rules})
 	w.create(t, &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
 		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: w.namespace, Name: name}}})
+	if len(rules) > 0 {
+		r := rules[0]
+		w.may(t, name, authorizationv1.ResourceAttributes{Verb: r.Verbs[0], Group: r.APIGroups[0], Resource: r.Resources[0], Namespace: w.namespace})
+	}
 	return config
+}
+
+// may waits until the API server lets a ServiceAccount of the test's namespace do this: its authorizer hears of roles and bindings by watches.
+func (w *world) may(t *testing.T, name string, do authorizationv1.ResourceAttributes) {
+	t.Helper()
+	harness.Eventually(w.ctx, t, fmt.Sprintf("%s may %s %s", name, do.Verb, do.Resource), func(ctx context.Context) error {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: "system:serviceaccount:" + w.namespace + ":" + name, ResourceAttributes: &do}}
+		if err := w.Create(ctx, review); err != nil {
+			return err
+		}
+		if !review.Status.Allowed {
+			return errors.New("it may not")
+		}
+		return nil
+	})
 }
 
 func TestStatusGoesAsFarAsRightsAndNetworkDo(t *testing.T) {
@@ -271,7 +293,7 @@ NS/db  ?  -  -  default?  db.json
 	if said := c.table(t, 1, unknown); !has(said, "gitsecrets.waxwing.io is forbidden", "hint: ask for the right to list gitsecrets.waxwing.io") {
 		t.Errorf("without rights it says %s", said)
 	}
-	c.kubeconfig = elsewhere(t, w.Kubeconfig(), "https://"+harness.FreeAddress(t), nil)
+	c.kubeconfig = elsewhere(t, w.Kubeconfig(), "https://127.0.0.1:1", nil)
 	if said := c.table(t, 1, unknown); !has(said, "seal: asking the API server 127.0.0.1:", "connection refused") {
 		t.Errorf("without a cluster it says %s", said)
 	}

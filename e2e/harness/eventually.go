@@ -10,8 +10,9 @@ import (
 
 const (
 	// patience is how long Eventually waits where the context sets no deadline: far longer than anything takes on
-	// a busy machine, because its end is a failed test.
-	patience = 60 * time.Second
+	// a busy machine, because its end is a failed test. What the controller tries again after a minute comes right
+	// well within it.
+	patience = 150 * time.Second
 	firstGap = 5 * time.Millisecond
 	lastGap  = 250 * time.Millisecond
 )
@@ -30,7 +31,7 @@ func Permanent(err error) error {
 	return permanent{err}
 }
 
-// Poll calls cond until it returns nil, the context ends (after a minute if it has no deadline), or cond returns a
+// Poll calls cond until it returns nil, the context ends (after 150 s if it has no deadline), or cond returns a
 // Permanent error. What cond returns is the reason why it does not hold yet; the last one is in Poll's error.
 // The context that cond gets ends with Poll's.
 func Poll(ctx context.Context, cond func(ctx context.Context) error) error {

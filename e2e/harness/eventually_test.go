@@ -29,15 +29,15 @@ func TestPolling(t *testing.T) {
 			},
 			after: 23 * time.Millisecond, // 5 + 7.5 + 11.25, rounded down
 		},
-		"ends after a minute with the last reason": {
+		"ends after 150 seconds with the last reason": {
 			cond: func(_ context.Context, n int) error {
 				if n == 0 {
 					return errors.New("no object")
 				}
 				return errors.New("object not ready")
 			},
-			want:  "not after 1m0s: object not ready",
-			after: time.Minute,
+			want:  "not after 2m30s: object not ready",
+			after: 150 * time.Second,
 		},
 		"ends at the deadline of its context": {
 			deadline: 5 * time.Second,

@@ -66,8 +66,9 @@ func StartProcess(t testing.TB, c Command) *Process {
 	p.cmd.Stdout = io.MultiWriter(&p.stdout, &p.both, file)
 	p.cmd.Stderr = io.MultiWriter(&p.stderr, &p.both, file)
 	p.cmd.SysProcAttr = processAttributes()
-	// A grandchild that outlives the process must not keep Wait from returning.
-	p.cmd.WaitDelay = 2 * time.Second
+	// A grandchild that outlives the process must not keep Wait from returning. On a busy machine the last of its output
+	// may be read seconds after its end, and would be cut off.
+	p.cmd.WaitDelay = 30 * time.Second
 	s.outputs.add(c.Name, t.Name(), p.both.Bytes)
 	if err := s.start(p); err != nil {
 		t.Fatalf("starting %s: %v", c.Name, err)
