@@ -12,8 +12,8 @@ import (
 )
 
 // keyringOf is what fakeFolderCluster does for Keyrings, which are NAME.json: it lists them, and takes patches as the API server does, of which the operations are those
-// that seal uses. What stands in NAME.then becomes the status after a patch, as if the controller had looked at it; a file NAME.conflict refuses one patch, as if somebody had been faster; NAME.patch
-// keeps the last one.
+// that seal uses. What stands in NAME.then becomes the status after a patch, as if the controller had looked at it; a file NAME.conflict refuses one patch, as if somebody had been faster, with
+// what is in it, if anything; NAME.patch keeps the last one.
 func (f fakeFolderCluster) keyringOf(w http.ResponseWriter, r *http.Request, at string) bool {
 	answer := func(code int, v any) bool {
 		w.WriteHeader(code)
@@ -52,7 +52,11 @@ func (f fakeFolderCluster) patch(r *http.Request, at string) (map[string]any, er
 		return nil, err
 	}
 	meta := kr["metadata"].(map[string]any)
+	theirs, empty := readJSON(at + ".conflict")
 	if os.Remove(at+".conflict") == nil {
+		if empty == nil {
+			kr, meta = theirs, theirs["metadata"].(map[string]any)
+		}
 		meta["resourceVersion"] = "99"
 		return nil, errors.Join(errors.New("conflict: somebody was faster"), writeJSON(at+".json", kr))
 	}

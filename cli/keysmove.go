@@ -110,7 +110,7 @@ func runKeysMove(ctx context.Context, env *Env, o *keysMoveOptions, name string)
 	if err != nil {
 		return err
 	}
-	m := &keysMove{env: env, client: client, keysMoveOptions: o}
+	m := &keysMove{keysMoveOptions: o, keyringTask: keyringTask{env: env, client: client}}
 	if m.kr, err = client.KeyringObject(ctx, name); err != nil {
 		return keyringRefusal(name, err)
 	}
@@ -135,9 +135,7 @@ func runKeysMove(ctx context.Context, env *Env, o *keysMoveOptions, name string)
 // keysMove is one run.
 type keysMove struct {
 	*keysMoveOptions
-	env    *Env
-	client *cluster.Client
-	kr     *v1alpha1.Keyring
+	keyringTask
 }
 
 func (m *keysMove) say(text string) { message(m.env.Stderr, "seal: ", text) }
@@ -148,27 +146,37 @@ func (m *keysMove) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	from := m.kr.Spec.Source
-	if m.kr.Spec.MoveFrom != nil {
-		return failed("wait for it with seal keys move "+m.kr.Name+" --wait --finish", "keyring %s has a move under way: spec.moveFrom is set", m.kr.Name)
-	}
-	if why := v1alpha1.MoveRefusal(from, to); why != "" {
-		if why == v1alpha1.MoveSamePlace {
-			why = "they are there already"
-		}
-		return failed("", "the keys of %s cannot be moved: %s", m.kr.Name, why)
-	}
 	if m.manifest {
+		if err := movable(m.kr, to); err != nil {
+			return err
+		}
+		from := m.kr.Spec.Source
 		m.kr.Spec.Source, m.kr.Spec.MoveFrom = to, &from
 		return m.print()
 	}
-	changed, err := m.client.PatchKeyring(ctx, m.kr, cluster.PatchOp{Op: "replace", Path: "/spec/source", Value: to}, cluster.PatchOp{Op: "add", Path: "/spec/moveFrom", Value: from})
+	err = m.patch(ctx, func(kr *v1alpha1.Keyring) ([]cluster.PatchOp, error) {
+		return []cluster.PatchOp{{Op: "replace", Path: "/spec/source", Value: to}, {Op: "add", Path: "/spec/moveFrom", Value: kr.Spec.Source}}, movable(kr, to)
+	})
 	if err != nil {
-		return keyringRefusal(m.kr.Name, err)
+		return err
 	}
-	m.kr = changed
 	m.say("the keys of " + m.kr.Name + " are being moved; nothing is sealed again")
 	return nil
+}
+
+// movable says why the keys cannot go there from where they are.
+func movable(kr *v1alpha1.Keyring, to v1alpha1.KeySource) error {
+	if kr.Spec.MoveFrom != nil {
+		return failed("wait for it with seal keys move "+kr.Name+" --wait --finish", "keyring %s has a move under way: spec.moveFrom is set", kr.Name)
+	}
+	why := v1alpha1.MoveRefusal(kr.Spec.Source, to)
+	switch why {
+	case "":
+		return nil
+	case v1alpha1.MoveSamePlace:
+		why = "they are there already"
+	}
+	return failed("", "the keys of %s cannot be moved: %s", kr.Name, why)
 }
 
 // target is where the keys go.
@@ -196,12 +204,23 @@ func (m *keysMove) target(ctx context.Context) (to v1alpha1.KeySource, err error
 func (m *keysMove) print() error { return printKeyring(m.env, m.kr) }
 
 // moving is what the controller says of the move of this generation; nil: nothing yet.
-func (m *keysMove) moving() *metav1.Condition {
-	c := apimeta.FindStatusCondition(m.kr.Status.Conditions, v1alpha1.ConditionMoving)
-	if c == nil || c.ObservedGeneration != m.kr.Generation {
+func moving(kr *v1alpha1.Keyring) *metav1.Condition {
+	c := apimeta.FindStatusCondition(kr.Status.Conditions, v1alpha1.ConditionMoving)
+	if c == nil || c.ObservedGeneration != kr.Generation {
 		return nil
 	}
 	return c
+}
+
+// moved says why the move has not come to its end.
+func moved(kr *v1alpha1.Keyring) error {
+	switch c := moving(kr); {
+	case c == nil:
+		return failed("add --wait", "keyring %s: the controller has not said yet what is left at the old source", kr.Name)
+	case c.Status != metav1.ConditionFalse:
+		return failed("add --wait; what is left would not open any more", "keyring %s: %s", kr.Name, c.Message)
+	}
+	return nil
 }
 
 // await asks until nothing is left, and tells what is when that changes. What a person must mend ends it.
@@ -211,7 +230,7 @@ func (m *keysMove) await(ctx context.Context) error {
 		if m.kr.Spec.MoveFrom == nil {
 			return nil
 		}
-		c := m.moving()
+		c := moving(m.kr)
 		switch stalled := apimeta.FindStatusCondition(m.kr.Status.Conditions, v1alpha1.ConditionStalled); {
 		case c == nil:
 		case c.Status == metav1.ConditionFalse:
@@ -237,24 +256,27 @@ func (m *keysMove) await(ctx context.Context) error {
 
 // end takes spec.moveFrom out.
 func (m *keysMove) end(ctx context.Context) error {
-	name, c := m.kr.Name, m.moving()
-	switch {
-	case m.kr.Spec.MoveFrom == nil:
+	name := m.kr.Name
+	if m.kr.Spec.MoveFrom == nil {
 		m.say("keyring " + name + " has no spec.moveFrom")
 		return nil
-	case c == nil:
-		return failed("add --wait", "keyring %s: the controller has not said yet what is left at the old source", name)
-	case c.Status != metav1.ConditionFalse:
-		return failed("add --wait; what is left would not open any more", "keyring %s: %s", name, c.Message)
-	case m.manifest:
+	}
+	if m.manifest {
+		if err := moved(m.kr); err != nil {
+			return err
+		}
 		m.kr.Spec.MoveFrom = nil
 		return m.print()
 	}
-	changed, err := m.client.PatchKeyring(ctx, m.kr, cluster.PatchOp{Op: "remove", Path: "/spec/moveFrom"})
+	err := m.patch(ctx, func(kr *v1alpha1.Keyring) ([]cluster.PatchOp, error) {
+		if kr.Spec.MoveFrom == nil { // somebody else has taken it out
+			return nil, nil
+		}
+		return []cluster.PatchOp{{Op: "remove", Path: "/spec/moveFrom"}}, moved(kr)
+	})
 	if err != nil {
-		return keyringRefusal(name, err)
+		return err
 	}
-	m.kr = changed
 	m.say("the keys of " + name + " have been moved")
 	return nil
 }
@@ -262,7 +284,7 @@ func (m *keysMove) end(ctx context.Context) error {
 // report says where the move is.
 func (m *keysMove) report() error {
 	r := moveReport{Keyring: m.kr.Name, Generation: m.kr.Generation, Moving: m.kr.Spec.MoveFrom != nil, Finished: m.kr.Spec.MoveFrom == nil}
-	if c := m.moving(); c != nil {
+	if c := moving(m.kr); c != nil {
 		r.Message, r.Moving = c.Message, c.Status == metav1.ConditionTrue
 	}
 	if m.output == "json" {

@@ -211,6 +211,10 @@ func TestABackupHasNoPrivateKeyInTheClearAndIsRecorded(t *testing.T) {
 		t.Errorf("the audit log: %q", story)
 	}
 	said := fmt.Sprintf("%+v %s", res, b.kept.stored["default"])
+	// Files come and go in a log that is at work.
+	if err := b.log.Close(); err != nil {
+		t.Fatal(err)
+	}
 	err := filepath.WalkDir(b.path, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -131,6 +132,7 @@ func Parts(t testing.TB, dir string) []string {
 }
 
 // Records reads all that the log in dir has taken, published or not: what is in its trees, and what is in a journal and not in the tree yet. It may be at work.
+// They are in the order in which they were made, see inOrder.
 func Records(t testing.TB, dir string) []audit.Record {
 	t.Helper()
 	var all []audit.Record
@@ -142,6 +144,7 @@ func Records(t testing.TB, dir string) []audit.Record {
 			phase audit.Phase
 		}
 		in := map[id]bool{}
+		begin := len(all)
 		for r, err := range verify.PartRecords(os.DirFS(part), integrated(t, part)) {
 			if err != nil {
 				t.Fatal(err)
@@ -154,8 +157,33 @@ func Records(t testing.TB, dir string) []audit.Record {
 				all = append(all, r)
 			}
 		}
+		inOrder(all[begin:])
 	}
 	return all
+}
+
+// inOrder puts a part's records into the order in which they were made. In the tree it may be another: Tessera cuts a batch that takes long to be handed over, and what it has cut may
+// change places. What is ahead is so for the tree as well, whenever it was made.
+func inOrder(records []audit.Record) {
+	from := 0
+	for i := range len(records) + 1 {
+		if i == len(records) || ahead(records[i]) {
+			slices.SortStableFunc(records[from:i], func(a, b audit.Record) int { return a.Time.Compare(b.Time) })
+			from = i + 1
+		}
+	}
+}
+
+// ahead says that a record is what a log says of itself before it takes any more: it comes behind all that the log has taken, and before all that waits, which may be older.
+func ahead(r audit.Record) bool {
+	if r.Operation == nil {
+		return false
+	}
+	switch r.Operation.Action {
+	case audit.ActionLogStarted, audit.ActionLogAnchored, audit.ActionLogContinued, audit.ActionLogRestarted:
+		return true
+	}
+	return false
 }
 
 // journaled are the records in a part's journal.

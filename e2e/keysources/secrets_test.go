@@ -160,6 +160,11 @@ func (s *keySecrets) behindProxy(c *harness.Cluster) (*faultproxy.Proxy, kuberne
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	// The API server takes a moment to know of a binding.
+	harness.Eventually(s.t.Context(), s.t, "the rights in the namespace count", func(ctx context.Context) error {
+		_, err := clients.CoreV1().Secrets(s.namespace).List(ctx, metav1.ListOptions{})
+		return err
+	})
 	return proxy, clients
 }
 

@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/waxwing-io/waxwing/crypto/seal"
+	"github.com/waxwing-io/waxwing/e2e/harness"
 	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
 	"github.com/waxwing-io/waxwing/e2e/harness/vaulttest"
 	"github.com/waxwing-io/waxwing/keyring"
@@ -26,7 +28,7 @@ type scene struct {
 	proxy      *faultproxy.Proxy
 	holder     seal.Holder
 	log        string
-	controller *replica
+	controller *harness.Process
 	old        *corev1.Secret
 }
 
@@ -38,7 +40,10 @@ func newScene(t *testing.T, k kind) *scene {
 	w.makeKeyring(k.keyring(connection(s.proxy.URL(), s.proxy.CA())))
 	t.Cleanup(func() { w.recordAudit(s.log) })
 	s.start()
-	w.says(keyring.ReasonKeyActive)
+	// Keys of RSA that Vault makes take it seconds of a processor each.
+	made, cancel := context.WithTimeout(w.ctx, 3*time.Minute)
+	defer cancel()
+	w.saysWithin(made, keyring.ReasonKeyActive)
 	s.holder = w.holder()
 	s.old = w.opened("old", s.holder)
 	return s

@@ -56,38 +56,31 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// replica is a running controller. One that is started again has the same audit log.
-type replica struct {
-	*harness.Process
-	health string
-}
-
 // controller starts the program, and does not wait until it is ready: with a Vault that is away it may never be.
-func (w *world) controller(args ...string) *replica {
+func (w *world) controller(args ...string) *harness.Process {
 	w.t.Helper()
 	log := filepath.Join(w.t.TempDir(), "audit")
-	r := w.controllerWithLog(log, args...)
+	p := w.controllerWithLog(log, args...)
 	w.t.Cleanup(func() { w.recordAudit(log) })
-	return r
+	return p
 }
 
-func (w *world) controllerWithLog(log string, args ...string) *replica {
+// controllerWithLog starts the program, again if it has written this audit log before.
+func (w *world) controllerWithLog(log string, args ...string) *harness.Process {
 	w.t.Helper()
-	r := &replica{health: harness.FreeAddress(w.t)}
 	command := harness.Command{
 		Path: harness.BuildBinary(w.t, "./cmd/waxwing-controller"),
 		Args: append([]string{
 			"--kubeconfig", w.kubeconfig, "--namespace", home, "--audit-log", log, "--workers", "2", "--leader-elect=false",
 			"--service-account", account,
-			"--metrics-bind-address", "0", "--health-bind-address", r.health, "--recipients-bind-address", "0", "--audit-bind-address", "0",
+			"--metrics-bind-address", "0", "--health-bind-address", "0", "--recipients-bind-address", "0", "--audit-bind-address", "0",
 			"--replica", harness.ReplicaOf(log),
 		}, args...),
 	}
 	if w.launcher != nil {
 		command = w.launcher(command)
 	}
-	r.Process = harness.StartProcess(w.t, command)
-	return r
+	return harness.StartProcess(w.t, command)
 }
 
 func (w *world) recordAudit(log string) {

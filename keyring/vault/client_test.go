@@ -214,7 +214,6 @@ func TestConnection(t *testing.T) {
 		"a name of another certificate": {func(c *vault.Config) { c.Connection.ServerName = "vault.example.org" }, vault.Unreachable, "not for vault.example.org"},
 		"a name that it has":            {func(c *vault.Config) { c.Connection.ServerName = "example.com" }, "", ""},
 		"nobody there":                  {func(c *vault.Config) { c.Connection.Address, c.Connection.AllowHTTP = gone.URL, true }, vault.Unreachable, "connection refused"},
-		"no such name":                  {func(c *vault.Config) { c.Connection.Address = "https://vault.invalid" }, vault.Unreachable, "vault.invalid cannot be resolved"},
 		"TLS asked for HTTP": {func(c *vault.Config) {
 			c.Connection.Address, c.Connection.AllowHTTP = strings.Replace(f.URL, "https", "http", 1), true
 		}, vault.NoLogin, "speaks TLS"},
@@ -359,8 +358,9 @@ func TestAfterClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
-	if f.count("revoke-self") != 1 || len(f.valid) != 0 {
-		t.Error("the token was left behind")
+	f.comesToTokens(0)
+	if n := f.count("revoke-self"); n != 1 {
+		t.Errorf("the token was given back %d times", n)
 	}
 	if _, err := c.Read(t.Context(), "x"); err == nil || f.count("login") != 1 {
 		t.Errorf("a client that was closed answers: %v", err)

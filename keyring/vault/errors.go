@@ -164,10 +164,10 @@ func explain(err error) (msg, hint string) {
 		return "it refused the TLS connection: " + clean(after(text, "remote error: ")), hintClient
 	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		return "it does not speak TLS", hintPlain
+	case errors.As(err, &resolving): // also where the resolver has not answered in time
+		return "the name " + clean(resolving.Name) + " cannot be resolved", hintAway
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time", hintSlow
-	case errors.As(err, &resolving):
-		return "the name " + clean(resolving.Name) + " cannot be resolved", hintAway
 	case errors.Is(err, errTooLong):
 		return errTooLong.Error(), hintNoVault
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):

@@ -58,9 +58,9 @@ func (f *fakeVault) serve(w http.ResponseWriter, r *http.Request) {
 		f.tokens++
 		token := fmt.Sprintf("hvs.fake-%d", f.tokens)
 		f.valid[token] = true
-		ttl := f.ttl
+		n, ttl := f.tokens, f.ttl
 		f.mu.Unlock()
-		fmt.Fprintf(w, `{"request_id":"login-%d","auth":{"client_token":%q,"lease_duration":%d,"renewable":true}}`, f.tokens, token, ttl)
+		fmt.Fprintf(w, `{"request_id":"login-%d","auth":{"client_token":%q,"lease_duration":%d,"renewable":true}}`, n, token, ttl)
 	case !known:
 		say(w, 403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n")
 	case strings.HasSuffix(r.URL.Path, "/renew-self"):
@@ -114,6 +114,21 @@ func (f *fakeVault) count(part string) int {
 		}
 	}
 	return n
+}
+
+// comesToTokens waits until Vault has so many tokens: a client that gives one back does not wait long for the answer.
+func (f *fakeVault) comesToTokens(want int) {
+	f.t.Helper()
+	left := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.valid)
+	}
+	for end := time.Now().Add(20 * time.Second); left() != want; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			f.t.Fatalf("%d tokens are left in Vault, want %d", left(), want)
+		}
+	}
 }
 
 // revokeAll has no token count any more.

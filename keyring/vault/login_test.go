@@ -197,10 +197,11 @@ func TestATokenThatIsReplacedIsGivenBack(t *testing.T) {
 		}
 		all.Wait()
 	}
+	f.comesToTokens(1)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.tokens < 4 || len(f.valid) != 1 {
-		t.Errorf("%d of %d tokens are left in Vault", len(f.valid), f.tokens)
+	if f.tokens < 4 {
+		t.Errorf("%d tokens were given out", f.tokens)
 	}
 }
 

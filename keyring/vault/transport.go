@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	dialTimeout = 5 * time.Second
-	idleTimeout = 90 * time.Second
+	// connectTimeout is the least that a connection, and then its handshake, is waited for.
+	connectTimeout = 5 * time.Second
+	idleTimeout    = 90 * time.Second
 	// maxAnswer is how long an answer may be, in bytes: far more than a batch of keys.
 	maxAnswer = 4 << 20
 )
@@ -27,13 +28,15 @@ func newTransport(cfg Config, certs *certificate) (*http.Client, *Error) {
 	bad := func(msg, hint string) *Error {
 		return &Error{Kind: Refused, Doing: "reaching Vault", Msg: msg, Hint: hint, at: place(conn)}
 	}
+	// Who waits longer for an answer waits longer for a connection, too.
+	connect := max(connectTimeout, cfg.Timeout/2)
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: conn.ServerName}
 	// HTTP/1.1 alone: over HTTP/2 a refusal during the handshake has no words.
 	// Proxy stays nil without one in the Keyring: the environment's does not count.
 	transport := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		DialContext:         (&net.Dialer{Timeout: connect}).DialContext,
 		TLSClientConfig:     tlsConfig,
-		TLSHandshakeTimeout: dialTimeout,
+		TLSHandshakeTimeout: connect,
 		IdleConnTimeout:     idleTimeout,
 		MaxIdleConnsPerHost: 4,
 	}

@@ -1,6 +1,7 @@
 package vaulttest
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -86,6 +88,18 @@ func (v *Vault) reviewer(c *harness.Cluster) string {
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		v.t.Fatal(err)
 	}
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User:               "system:serviceaccount:" + namespace + ":" + name,
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "create", Group: "authentication.k8s.io", Resource: "tokenreviews"},
+	}}
+	// The API server takes a moment to know of a binding.
+	harness.Eventually(v.t.Context(), v.t, "Vault may review tokens", func(ctx context.Context) error {
+		may, err := c.Clientset().AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		if err == nil && !may.Status.Allowed {
+			err = fmt.Errorf("%s may not: %+v", review.Spec.User, may.Status)
+		}
+		return err
+	})
 	return token
 }
 
