@@ -20,9 +20,8 @@ import (
 
 	"github.com/waxwing-io/waxwing/agent"
 	"github.com/waxwing-io/waxwing/agent/settings"
-	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/cluster"
-	"github.com/waxwing-io/waxwing/audit/serve"
+	"github.com/waxwing-io/waxwing/audit/process"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 )
 
@@ -140,31 +139,15 @@ func (o *options) complete(logs io.Writer) (end func(), err error) {
 
 // wireAudit puts the audit log together: its files and its key are in folders, its name and anchor in the cluster.
 func (o *options) wireAudit(clients kubernetes.Interface) {
-	core := clients.CoreV1()
 	key := o.auditKey
 	if key == "" {
 		key = filepath.Clean(o.auditLog) + ".key"
 	}
-	anchors := cluster.NewAnchors(core.ConfigMaps(o.Namespace), o.Replica)
-	o.AuditAnchors, o.AuditDir = anchors, o.auditLog
-	store := cluster.NewStore(
-		func(ctx context.Context) (string, error) { return cluster.Origin(ctx, core.Namespaces(), o.Replica) },
-		func(origin string) *tiles.Store {
-			return tiles.New(tiles.Config{
-				Dir: o.auditLog, Origin: origin, Anchors: anchors, Now: o.Now, Log: o.Log,
-				Key: func(context.Context) (ed25519.PrivateKey, error) { return cluster.KeyFile(key, o.Rand, origin) },
-			})
+	log := process.InFolder(clients.CoreV1(), o.Namespace, o.Replica, tiles.Config{Dir: o.auditLog, Now: o.Now, Log: o.Log},
+		func(_ context.Context, origin string) (ed25519.PrivateKey, error) {
+			return cluster.KeyFile(key, o.Rand, origin)
 		})
-	o.AuditStore, o.AuditStatus = store, func() tiles.Status {
-		if opened := store.Opened(); opened != nil {
-			return opened.Status()
-		}
-		return tiles.Status{}
-	}
-	o.AuditFiles = serve.Handler(o.auditLog, func(ctx context.Context) (audit.Anchor, error) {
-		anchor, _, err := anchors.Load(ctx)
-		return anchor, err
-	})
+	o.AuditStore, o.AuditAnchors, o.AuditStatus, o.AuditFiles, o.AuditDir = log.Store, log.Anchors, log.Status, log.Files, o.auditLog
 	if o.auditStdout {
 		o.AuditStream = o.stdout
 	}

@@ -17,9 +17,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/waxwing-io/waxwing/audit"
 	"github.com/waxwing-io/waxwing/audit/cluster"
-	"github.com/waxwing-io/waxwing/audit/serve"
+	"github.com/waxwing-io/waxwing/audit/process"
 	"github.com/waxwing-io/waxwing/audit/tiles"
 	"github.com/waxwing-io/waxwing/controller"
 	"github.com/waxwing-io/waxwing/keyring/secretsource"
@@ -143,28 +142,11 @@ func (o *options) wireKeys(clients kubernetes.Interface) {
 // wireAudit puts the audit log together: its files are in a folder, its name, key and anchor in the cluster.
 func (o *options) wireAudit(clients kubernetes.Interface) {
 	core := clients.CoreV1()
-	anchors := cluster.NewAnchors(core.ConfigMaps(o.Namespace), o.Replica)
-	o.AuditAnchors = anchors
-	store := cluster.NewStore(
-		func(ctx context.Context) (string, error) { return cluster.Origin(ctx, core.Namespaces(), o.Replica) },
-		func(origin string) *tiles.Store {
-			return tiles.New(tiles.Config{
-				Dir: o.auditLog, Origin: origin, Anchors: anchors, Ephemeral: o.AuditEphemeral, Now: o.Now, Log: o.Log,
-				Key: func(ctx context.Context) (ed25519.PrivateKey, error) {
-					return cluster.Key(ctx, core.Secrets(o.Namespace), o.Rand, o.Replica, origin)
-				},
-			})
+	log := process.InFolder(core, o.Namespace, o.Replica, tiles.Config{Dir: o.auditLog, Ephemeral: o.AuditEphemeral, Now: o.Now, Log: o.Log},
+		func(ctx context.Context, origin string) (ed25519.PrivateKey, error) {
+			return cluster.Key(ctx, core.Secrets(o.Namespace), o.Rand, o.Replica, origin)
 		})
-	o.AuditStore, o.AuditStatus = store, func() tiles.Status {
-		if opened := store.Opened(); opened != nil {
-			return opened.Status()
-		}
-		return tiles.Status{}
-	}
-	o.AuditFiles = serve.Handler(o.auditLog, func(ctx context.Context) (audit.Anchor, error) {
-		anchor, _, err := anchors.Load(ctx)
-		return anchor, err
-	})
+	o.AuditStore, o.AuditAnchors, o.AuditStatus, o.AuditFiles = log.Store, log.Anchors, log.Status, log.Files
 	if o.auditStdout {
 		o.AuditStream = o.stdout
 	}
