@@ -118,7 +118,7 @@ func fakeClock(t *testing.T, w *world, by time.Duration) string {
 			t.Error(err)
 		}
 	})
-	w.may(t, name, authorizationv1.ResourceAttributes{Verb: "get", Group: "coordination.k8s.io", Resource: "leases", Namespace: home})
+	w.may(t, asAccount(w.namespace, name, authorizationv1.ResourceAttributes{Verb: "get", Group: "coordination.k8s.io", Resource: "leases", Namespace: home}), true)
 	config := w.Config()
 	to, err := url.Parse(config.Host)
 	if err != nil {

@@ -219,7 +219,7 @@ func (w *world) viewer(t *testing.T) (kubeconfig string) {
 			t.Error(err)
 		}
 	})
-	w.may(t, name, authorizationv1.ResourceAttributes{Verb: "list", Group: v1alpha1.GroupName, Resource: "keyrings"})
+	w.may(t, asAccount(w.namespace, name, authorizationv1.ResourceAttributes{Verb: "list", Group: v1alpha1.GroupName, Resource: "keyrings"}), true)
 	return kubeconfig
 }
 

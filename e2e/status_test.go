@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -243,24 +241,9 @@ func (w *world) person(t *testing.T, name string, rules ...rbacv1.PolicyRule) st
 		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: w.namespace, Name: name}}})
 	if len(rules) > 0 {
 		r := rules[0]
-		w.may(t, name, authorizationv1.ResourceAttributes{Verb: r.Verbs[0], Group: r.APIGroups[0], Resource: r.Resources[0], Namespace: w.namespace})
+		w.may(t, asAccount(w.namespace, name, authorizationv1.ResourceAttributes{Verb: r.Verbs[0], Group: r.APIGroups[0], Resource: r.Resources[0], Namespace: w.namespace}), true)
 	}
 	return config
-}
-
-// may waits until the API server lets a ServiceAccount of the test's namespace do this: its authorizer hears of roles and bindings by watches.
-func (w *world) may(t *testing.T, name string, do authorizationv1.ResourceAttributes) {
-	t.Helper()
-	harness.Eventually(w.ctx, t, fmt.Sprintf("%s may %s %s", name, do.Verb, do.Resource), func(ctx context.Context) error {
-		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: "system:serviceaccount:" + w.namespace + ":" + name, ResourceAttributes: &do}}
-		if err := w.Create(ctx, review); err != nil {
-			return err
-		}
-		if !review.Status.Allowed {
-			return errors.New("it may not")
-		}
-		return nil
-	})
 }
 
 func TestStatusGoesAsFarAsRightsAndNetworkDo(t *testing.T) {

@@ -30,10 +30,12 @@ func (w *world) may(t *testing.T, what authorizationv1.SubjectAccessReviewSpec, 
 	})
 }
 
-// configMaps is that a ServiceAccount does something with all ConfigMaps of the controller's namespace.
+// asAccount is that a ServiceAccount does something.
+func asAccount(namespace, name string, does authorizationv1.ResourceAttributes) authorizationv1.SubjectAccessReviewSpec {
+	return authorizationv1.SubjectAccessReviewSpec{User: "system:serviceaccount:" + namespace + ":" + name, ResourceAttributes: &does}
+}
+
+// configMaps is that it does something with all ConfigMaps of the controller's namespace.
 func configMaps(namespace, name, verb string) authorizationv1.SubjectAccessReviewSpec {
-	return authorizationv1.SubjectAccessReviewSpec{
-		User:               "system:serviceaccount:" + namespace + ":" + name,
-		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: home, Verb: verb, Resource: "configmaps"},
-	}
+	return asAccount(namespace, name, authorizationv1.ResourceAttributes{Namespace: home, Verb: verb, Resource: "configmaps"})
 }
