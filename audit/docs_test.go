@@ -221,7 +221,7 @@ func TestTheTableOfActionsKnowsWhoWritesThem(t *testing.T) {
 				return err
 			}
 			dir := filepath.ToSlash(filepath.Dir(strings.TrimPrefix(path, "../")))
-			if dir == "audit/verify" || path == "../audit/action.go" {
+			if dir == "audit/verify" || dir == "audit/audittest" || path == "../audit/action.go" {
 				return nil
 			}
 			used := usedIn(t, path)
