@@ -120,13 +120,19 @@ func serveHooks(mgr ctrl.Manager, address string, h *hooks, result func(string))
 			http.Error(w, "another replica leads", http.StatusServiceUnavailable)
 		}
 	})
-	patience := 10 * time.Second
-	return mgr.Add(&manager.Server{
-		Name: "hooks", Listener: listener, ShutdownTimeout: &patience,
-		Server: &http.Server{
-			Handler: mux, MaxHeaderBytes: 16 << 10, ReadHeaderTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: time.Minute,
-		},
-	})
+	patience := hookPatience
+	return mgr.Add(&manager.Server{Name: "hooks", Listener: listener, ShutdownTimeout: &patience, Server: hookServer(mux)})
+}
+
+// hookPatience bounds a hook from its first byte to the answer's last.
+const hookPatience = 10 * time.Second
+
+// hookServer closes a connection with its answer. Forges keep connections, repeat no POST and deliver a hook once: one that came just when a connection was closed for being idle would be
+// lost. Hooks are too rare for a connection to be worth it.
+func hookServer(take http.Handler) *http.Server {
+	s := &http.Server{Handler: take, MaxHeaderBytes: 16 << 10, ReadHeaderTimeout: hookPatience, ReadTimeout: hookPatience, WriteTimeout: hookPatience}
+	s.SetKeepAlivesEnabled(false)
+	return s
 }
 
 // maxConnections is how many there are at a time: each takes memory before anything is known of who has made it. Others wait.

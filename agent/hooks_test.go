@@ -2,6 +2,8 @@ package agent
 
 import (
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -161,6 +163,32 @@ func TestSecretsOfHooksAreThoseOfCredentialsThatAreNamed(t *testing.T) {
 	now = now.Add(secretsStand)
 	if all := h.known(); len(all) != 1 || string(all[0].Secret) != "a-new-secret" {
 		t.Errorf("a new secret is not known: %d", len(all))
+	}
+}
+
+// TestEachHookHasAConnectionOfItsOwn has a client that keeps connections, as forges do, send several: none goes over a connection that the agent may be about to close.
+func TestEachHookHasAConnectionOfItsOwn(t *testing.T) {
+	from := make(chan string, 3)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = hookServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from <- r.RemoteAddr
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	server.Start()
+	defer server.Close()
+	seen := map[string]bool{}
+	for range cap(from) {
+		resp, err := server.Client().Post(server.URL, "application/json", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil || !resp.Close {
+			t.Errorf("the answer does not end the connection (%v)", err)
+		}
+		seen[<-from] = true
+	}
+	if len(seen) != cap(from) {
+		t.Errorf("%d hooks came over %d connections", cap(from), len(seen))
 	}
 }
 

@@ -35,6 +35,8 @@ type Peers struct {
 const (
 	// peerPatience bounds all requests about one log, peerAnswer a single one: a worker must not wait for a controller that has gone.
 	peerPatience, peerAnswer = 20 * time.Second, 5 * time.Second
+	// peerTries is how often a request is made that fails on the way: a log that could not be read is left alone for minutes, which one late answer should not bring about.
+	peerTries = 2
 	// maxAuthorities and maxBearer bound files, in bytes.
 	maxAuthorities, maxBearer = 1 << 20, 64 << 10
 )
@@ -85,13 +87,23 @@ func (p Peers) open(ctx context.Context, a audit.Anchor, as *rest.Config) (dir f
 	}
 	// Nothing comes from the environment, not a proxy either.
 	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, ServerName: p.ServerName}, TLSHandshakeTimeout: peerAnswer, MaxResponseHeaderBytes: 64 << 10}
-	e := &remote.Endpoint{Base: base, Token: token, Tries: 1, Client: &http.Client{
+	e := &remote.Endpoint{Base: base, Token: token, Tries: peerTries, Pause: pauseBefore, Client: &http.Client{
 		Transport: transport, Timeout: peerAnswer,
 		// A redirect would carry the token to wherever it leads.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	ctx, cancel := context.WithTimeout(ctx, peerPatience)
 	return e.FS(ctx), func() { cancel(); transport.CloseIdleConnections() }, nil
+}
+
+// pauseBefore waits before another try, or until ctx ends.
+func pauseBefore(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // bearer is the token that the agent has for the API server: the endpoints ask that who it is.

@@ -42,6 +42,7 @@ type peer struct {
 	key    ed25519.PrivateKey
 	config Config
 	asked  []string
+	busy   int // how many requests find the endpoint too busy
 }
 
 // newPeer has the world's SecretSync keep the checkpoints of a controller's log in Git.
@@ -60,6 +61,11 @@ func newPeer(t *testing.T) *peer {
 		p.asked = append(p.asked, r.URL.Path)
 		if r.Header.Get("Authorization") != "Bearer "+peerToken {
 			http.Error(w, "who is that", http.StatusUnauthorized)
+			return
+		}
+		if p.busy > 0 {
+			p.busy--
+			http.Error(w, "too much to do", http.StatusServiceUnavailable)
 			return
 		}
 		serve.Handler(p.dir, func(context.Context) (audit.Anchor, error) { return audit.Anchor{}, nil }).ServeHTTP(w, r)
@@ -251,6 +257,18 @@ func TestAnEndpointThatDoesNotAnswerIsLeftAloneForAWhile(t *testing.T) {
 	p.world.look()
 	if now, _ := p.kept(); now <= size {
 		t.Errorf("Git has %d records, and had %d", now, size)
+	}
+}
+
+// TestAnEndpointThatIsBusyForAMomentIsAskedAgain holds that one request which fails does not have the log be left alone.
+func TestAnEndpointThatIsBusyForAMomentIsAskedAgain(t *testing.T) {
+	p := newPeer(t)
+	size, _ := p.kept()
+	p.write(20)
+	p.busy = 1
+	p.refused(p.nextDay(), "")
+	if now, _ := p.kept(); now <= size || p.busy != 0 {
+		t.Errorf("Git has %d records, and had %d; asked: %q", now, size, p.asked)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -109,16 +110,17 @@ func (g *golden) pushed() {
 	}
 }
 
-// rotated has another key take the place of the first, which is not destroyed while Git needs it: the forge stands still for so long, because the agent may push at once.
+// rotated has another key take the place of the first, which is not destroyed while Git needs it. The agent stands still for so long: it may push at once, and not all of it.
 func (g *golden) rotated() {
 	g.t.Helper()
-	g.forge.Pause()
-	defer g.forge.Resume()
+	g.process.Signal(g.t, syscall.SIGSTOP)
+	defer g.process.Signal(g.t, syscall.SIGCONT)
 	g.seal("keys", "rotate", "--keyring", g.keyring)
 	if g.next = g.active().ID; g.next == g.old || g.key(g.old).State != "Deactivated" {
 		g.t.Fatalf("active is %s, and the old key %s is %s", g.next, g.old, g.key(g.old).State)
 	}
 	g.needed()
+	g.offered(g.objects...)
 }
 
 // needed holds that the old key is not destroyed while files of the branch are wrapped for it.

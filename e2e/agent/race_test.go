@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/waxwing-io/waxwing/agent/source"
@@ -103,7 +104,10 @@ func TestAPersonPushesWhileTheAgentDoes(t *testing.T) {
 	w.secret("api")
 	secret := w.secret("db")
 	old := w.active().ID
+	agent.Signal(t, syscall.SIGSTOP) // so that it finds all of the rotation at once, and pushes it at once
 	w.seal("keys", "rotate", "--keyring", w.keyring)
+	w.offered("api", "db")
+	agent.Signal(t, syscall.SIGCONT)
 
 	theirs := []string{first}
 	person := func() {

@@ -1,7 +1,9 @@
 package agent_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +13,23 @@ import (
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
 )
+
+// offered waits until the controller has offered wraps of the keyring for all of these objects. What is late becomes another commit, where the agent sees the others before.
+func (w *world) offered(names ...string) {
+	w.t.Helper()
+	for _, name := range names {
+		w.eventually("wraps are offered for "+name, func(ctx context.Context) error {
+			o := &v1alpha1.GitSecret{}
+			if err := w.Get(ctx, w.named(name), o); err != nil {
+				return err
+			}
+			if !slices.ContainsFunc(o.Status.Rewrap, func(r v1alpha1.RewrapOffer) bool { return r.Holder == w.keyring }) {
+				return fmt.Errorf("it has %d offers for others", len(o.Status.Rewrap))
+			}
+			return nil
+		})
+	}
+}
 
 // trailers holds what the message of the agent's commit says.
 func (g *golden) trailers(commit string) {

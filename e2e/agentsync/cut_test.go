@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
-	"github.com/waxwing-io/waxwing/e2e/harness"
 	"github.com/waxwing-io/waxwing/e2e/harness/githttp"
 )
 
@@ -97,7 +96,7 @@ func TestAServerThatGoesInTheMiddleOfAFetch(t *testing.T) {
 // touch has the repository be asked.
 func (w *whole) touch() {
 	w.Helper()
-	harness.Eventually(w.Context(), w.T, "it is asked for a look", func(ctx context.Context) error {
+	w.eventually("it is asked for a look", func(ctx context.Context) error {
 		o := w.sync.DeepCopy()
 		if err := w.Get(ctx, client.ObjectKeyFromObject(w.sync), o); err != nil {
 			return err

@@ -128,7 +128,7 @@ func (s *siege) lose(c hostile.Case) map[string]types.UID {
 	if o.Status.Pruning == nil || o.Status.Pruning.Count != 2 || o.Status.Pruning.Since == nil || before["gone"] == "" {
 		s.Fatalf("two of %v should be to be deleted: %+v", before, o.Status.Pruning)
 	}
-	harness.Eventually(s.Context(), s.T, "they could be deleted", func(context.Context) error {
+	s.eventually("they could be deleted", func(context.Context) error {
 		if ago := time.Since(o.Status.Pruning.Since.Time); ago < sync.Settle+2*time.Second {
 			return fmt.Errorf("Git lacks them since %s", ago)
 		}
@@ -141,7 +141,7 @@ func (s *siege) lose(c hostile.Case) map[string]types.UID {
 func (s *siege) ask(folder string) *v1alpha1.SecretSync {
 	s.Helper()
 	at := time.Now().Format(time.RFC3339Nano)
-	harness.Eventually(s.Context(), s.T, "it is asked for a look", func(ctx context.Context) error {
+	s.eventually("it is asked for a look", func(ctx context.Context) error {
 		o := &v1alpha1.SecretSync{}
 		if err := s.Get(ctx, client.ObjectKeyFromObject(s.sync), o); err != nil {
 			return err
@@ -152,7 +152,7 @@ func (s *siege) ask(folder string) *v1alpha1.SecretSync {
 		o.Annotations[v1alpha1.AnnotationSyncNow], o.Spec.Source.Path = at, folder
 		return s.Update(ctx, o)
 	})
-	ctx, cancel := context.WithTimeout(s.Context(), 3*time.Minute) // a repository may take a while
+	ctx, cancel := context.WithTimeout(s.Context(), 10*time.Minute) // a repository may take a while
 	defer cancel()
 	o := &v1alpha1.SecretSync{}
 	harness.Eventually(ctx, s.T, "the look is done", func(ctx context.Context) error {

@@ -28,11 +28,12 @@ type loop struct {
 	records   records
 	inventory []types.NamespacedName
 	fetched   time.Time
+	now       func() time.Time
 }
 
 func newLoop(t *testing.T) *loop {
 	t.Helper()
-	l := &loop{world: newWorld(t), git: git{}, woken: make(chan live.Change, 10000), fetched: time.Now()}
+	l := &loop{world: newWorld(t), git: git{}, woken: make(chan live.Change, 10000), fetched: time.Now(), now: time.Now}
 	l.store = live.NewStore(nil, func(c live.Change) { l.woken <- c }, time.Now)
 	objects, err := cache.New(l.ServiceAccountConfig(t, harness.WaxwingNamespace, "test-agent"), cache.Options{
 		Scheme: l.Scheme(), ByObject: map[client.Object]cache.ByObject{&v1alpha1.GitSecret{}: {Transform: live.Transform}},
@@ -70,10 +71,10 @@ func newLoop(t *testing.T) *loop {
 func (l *loop) look(t *testing.T, prune *v1alpha1.SyncPrune) (sync.Plan, []sync.Result) {
 	t.Helper()
 	p := l.memory.Decide(sync.Input{
-		Sync: l.writer.Sync, Set: l.git.set(), Fetched: l.fetched, Inventory: l.inventory, Cluster: l.store, Prune: prune, Now: time.Now(),
+		Sync: l.writer.Sync, Set: l.git.set(), Fetched: l.fetched, Inventory: l.inventory, Cluster: l.store, Prune: prune, Now: l.now(),
 	})
 	l.inventory = p.Inventory
-	actor := sync.Actor{Writer: l.writer, Manifests: l.git, Records: &l.records, Noted: l.store, Memory: &l.memory, Workers: 4, Now: time.Now}
+	actor := sync.Actor{Writer: l.writer, Manifests: l.git, Records: &l.records, Noted: l.store, Memory: &l.memory, Workers: 4, Now: l.now}
 	results, err := actor.Carry(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +92,17 @@ func (l *loop) wants(t *testing.T, names ...string) {
 	for _, name := range names {
 		l.git[l.key(name)] = l.manifest(t, name)
 	}
+}
+
+// shown waits until the watch has told of so many objects.
+func (l *loop) shown(t *testing.T, count int) {
+	t.Helper()
+	harness.Eventually(t.Context(), t, "the watch has told of all", func(context.Context) error {
+		if n := len(l.store.Marked(l.writer.Sync)); n != count {
+			return fmt.Errorf("of %d", n)
+		}
+		return nil
+	})
 }
 
 // writes counts the agent's writes of GitSecrets.
@@ -128,12 +140,7 @@ func TestOnlyWhatDiffersIsWritten(t *testing.T) {
 	if p, _ := l.look(t, nil); len(p.Apply) != 0 || len(p.Inventory) != count {
 		t.Errorf("%d are applied once more, of an inventory of %d", len(p.Apply), len(p.Inventory))
 	}
-	harness.Eventually(t.Context(), t, "the watch has told of all", func(context.Context) error {
-		if n := len(l.store.Marked(l.writer.Sync)); n != count {
-			return fmt.Errorf("of %d", n)
-		}
-		return nil
-	})
+	l.shown(t, count)
 	l.wants(t, "s007")
 	if p, _ := l.look(t, nil); len(p.Apply) != 1 || p.Apply[0].Why != sync.Changed {
 		t.Errorf("%+v", p.Apply)
@@ -145,28 +152,40 @@ func TestOnlyWhatDiffersIsWritten(t *testing.T) {
 
 func TestDriftIsToldOfAndRepaired(t *testing.T) {
 	l := newLoop(t)
+	began := time.Now()
+	l.now = func() time.Time { return began } // however long it takes, it was a moment ago
 	l.wants(t, "a", "b")
 	l.look(t, nil)
-	harness.Eventually(t.Context(), t, "the watch has told of both", func(context.Context) error {
-		if n := len(l.store.Marked(l.writer.Sync)); n != 2 {
-			return fmt.Errorf("of %d", n)
+	l.shown(t, 2)
+	l.withStatus(t, "a")
+	_, stands := l.live(t, "a")
+	harness.Eventually(t.Context(), t, "the store has the status, so it has told of all before", func(context.Context) error {
+		if is, _ := l.store.Live(l.key("a")); is.ResourceVersion != stands.ResourceVersion {
+			return fmt.Errorf("it has version %s", is.ResourceVersion)
 		}
 		return nil
 	})
 	for len(l.woken) > 0 {
 		<-l.woken
 	}
-	l.withStatus(t, "a")
 	l.byHand(t, "a", `{"spec": {"suspend": true}}`)
-	change := <-l.woken
-	if change.Key != l.key("a") || !change.Content || !slices.Contains(change.Syncs, l.writer.Sync) {
+	var change live.Change
+	harness.Eventually(t.Context(), t, "the store tells of it", func(context.Context) error {
+		for len(l.woken) > 0 {
+			if change = <-l.woken; change.Key == l.key("a") { // other namespaces go meanwhile
+				return nil
+			}
+		}
+		return errors.New("not yet")
+	})
+	if !change.Content || !slices.Contains(change.Syncs, l.writer.Sync) {
 		t.Errorf("%+v", change)
 	}
 	p, _ := l.look(t, nil)
 	if len(p.Fights) != 1 || p.Fights[0].Rival != "kubectl-edit" {
 		t.Errorf("an object that was applied a moment ago: %+v, fights %+v", p.Apply, p.Fights)
 	}
-	l.memory = sync.Memory{} // as if that were long ago
+	l.memory, l.now = sync.Memory{}, time.Now // as if that were long ago
 	l.look(t, nil)
 	if o, is := l.live(t, "a"); o.Spec.Suspend || is.Digest != object(l.git[l.key("a")]).Digest {
 		t.Error("the drift is still there")
@@ -188,6 +207,7 @@ func TestPruning(t *testing.T) {
 	l := newLoop(t)
 	l.wants(t, "a", "b", "c", "d", "e", "f")
 	l.look(t, &v1alpha1.SyncPrune{})
+	l.shown(t, 6) // what no watch has shown is forgotten as soon as it is deleted
 	delete(l.git, l.key("f"))
 	l.fetched = l.fetched.Add(time.Minute)
 	if p, _ := l.look(t, &v1alpha1.SyncPrune{}); len(p.Delete) != 0 || len(p.Gone) != 1 || p.Held == "" {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -110,6 +111,8 @@ func (w *whole) start(flags ...string) {
 			"--kubeconfig", w.ServiceAccountKubeconfig(w.T, harness.WaxwingNamespace, "test-agent"), "--namespace", harness.WaxwingNamespace, "--replica", harness.ReplicaOf(w.log),
 			"--config", filepath.Join(w.dir, "agent.yaml"), "--credentials", filepath.Join(w.dir, "credentials"), "--cache", filepath.Join(w.dir, "cache"),
 			"--audit-log", w.log, "--hook-bind-address", hook, "--metrics-bind-address", "0", "--health-bind-address", health, "--audit-bind-address", "0",
+			// A process that loses the lead ends, as it may on a machine that is busy for ten seconds.
+			"--leader-elect=false",
 		}, flags...),
 	})
 	w.agent.WaitForHTTP(w.T, "http://"+health+"/readyz")
@@ -170,11 +173,22 @@ func (w *whole) post(secret string) int {
 	return resp.StatusCode
 }
 
+// patience bounds a wait for the program, on a busy machine.
+const patience = 5 * time.Minute
+
+// eventually waits for as long as patience lets it.
+func (w *whole) eventually(what string, cond func(ctx context.Context) error) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	defer cancel()
+	harness.Eventually(ctx, w.T, what, cond)
+}
+
 // until waits for a status.
 func (w *whole) until(what string, holds func(*v1alpha1.SecretSync) bool) *v1alpha1.SecretSync {
 	w.Helper()
 	o := &v1alpha1.SecretSync{}
-	harness.Eventually(w.Context(), w.T, what, func(ctx context.Context) error {
+	w.eventually(what, func(ctx context.Context) error {
 		if err := w.Get(ctx, client.ObjectKeyFromObject(w.sync), o); err != nil {
 			return err
 		}
@@ -211,7 +225,8 @@ func (w *whole) there() (names []string) {
 func TestTheWholeAgent(t *testing.T) {
 	w := newWhole(t, func(o *v1alpha1.SecretSync) { o.Spec.DeletionPolicy = v1alpha1.DeletionDelete })
 	first := w.push("a", "b", "c")
-	w.start()
+	elect := []string{"--leader-elect=true", "--leader-elect-lease-duration", "60s", "--leader-elect-renew-deadline", "45s"}
+	w.start(elect...)
 	if err := w.Create(t.Context(), w.sync); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +251,7 @@ func TestTheWholeAgent(t *testing.T) {
 	if err := errors.Join(w.Update(t.Context(), changed), w.Delete(t.Context(), gone)); err != nil {
 		t.Fatal(err)
 	}
-	harness.Eventually(t.Context(), t, "they are as in Git again", func(ctx context.Context) error {
+	w.eventually("they are as in Git again", func(ctx context.Context) error {
 		a, b := &v1alpha1.GitSecret{}, &v1alpha1.GitSecret{}
 		if err := errors.Join(w.Get(ctx, w.key("a"), a), w.Get(ctx, w.key("b"), b)); err != nil {
 			return err
@@ -249,10 +264,10 @@ func TestTheWholeAgent(t *testing.T) {
 
 	w.stop()
 	third := w.push("a", "b", "c")
-	w.start()
+	w.start(elect...)
 	w.synced(third)
 	w.until("it is to be pruned", func(o *v1alpha1.SecretSync) bool { return o.Status.Pruning != nil && o.Status.Pruning.Count == 1 })
-	harness.Eventually(t.Context(), t, "what Git lacks is gone", func(context.Context) error {
+	w.eventually("what Git lacks is gone", func(context.Context) error {
 		if names := w.there(); slices.Contains(names, "d") {
 			return fmt.Errorf("there are %q", names)
 		}
@@ -262,7 +277,7 @@ func TestTheWholeAgent(t *testing.T) {
 	if err := w.Delete(t.Context(), w.sync); err != nil {
 		t.Fatal(err)
 	}
-	harness.Eventually(t.Context(), t, "the SecretSync is gone", func(ctx context.Context) error {
+	w.eventually("the SecretSync is gone", func(ctx context.Context) error {
 		err := w.Get(ctx, client.ObjectKeyFromObject(w.sync), &v1alpha1.SecretSync{})
 		if !apierrors.IsNotFound(err) {
 			return fmt.Errorf("it is there: %v", err)

@@ -94,20 +94,19 @@ func (p *Pack) Read(id ID) (Type, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	content, err := p.read(e)
-	switch {
-	case errors.Is(err, ErrMalformed):
+	content, err := p.read(id, e)
+	if errors.Is(err, ErrMalformed) {
 		// It was well formed when it was indexed.
 		return 0, nil, torn("object %s: %v", id, err)
-	case err != nil:
+	}
+	if err != nil {
 		return 0, nil, err
-	case Hash(e.Type, content) != id:
-		return 0, nil, torn("object %s has another content", id)
 	}
 	return e.Type, content, nil
 }
 
-func (p *Pack) read(e Entry) ([]byte, error) {
+// read has the turn until it knows that the content is the object's: hashing takes a while, in which the next one would begin.
+func (p *Pack) read(id ID, e Entry) ([]byte, error) {
 	r, is := p.readers.Get().(*reader)
 	if !is {
 		r = &reader{pack: p, in: newStream(p.file, p.size, 4<<10), buffer: bufio.NewReader(nil)}
@@ -121,7 +120,11 @@ func (p *Pack) read(e Entry) ([]byte, error) {
 		p.turn.reading.Lock()
 		defer p.turn.reading.Unlock()
 	}
-	return r.content(chain)
+	content, err := r.content(chain)
+	if err == nil && Hash(e.Type, content) != id {
+		err = torn("object %s has another content", id)
+	}
+	return content, err
 }
 
 type reader struct {
