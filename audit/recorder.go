@@ -218,12 +218,12 @@ func (r *Recorder) Close() error {
 	return r.closeErr
 }
 
-// stopped notes the stop in a log that can be written.
+// stopped notes the stop in a log that can be written, behind what was left aside: nothing comes after it that could take that along.
 func (r *Recorder) stopped() error {
 	if r.Err() != nil {
 		return nil // it is known, and the next start has more to say
 	}
-	e := &entry{}
+	e := &entry{records: r.aside}
 	op := Operation{Action: ActionLogStopped, Object: Object{Kind: "AuditLog", Name: r.cfg.Replica}, Actor: Actor{User: Unattributed}}
 	if err := r.encode(e, r.newID(), PhaseNote, &op, &Outcome{OK: true}); err != nil {
 		return err

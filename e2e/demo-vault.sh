@@ -59,8 +59,9 @@ connection() {
   sed "s/^/$1    /" "$VAULT_CACERT"
 }
 
+# It is the only one: it has nobody to agree with on who leads, and no kubelet starts it again when it has lost the lead.
 start_controller() {
-  "$root/bin/waxwing-controller" --kubeconfig "$work/controller.kubeconfig" --namespace waxwing-system --audit-log "$work/audit" --service-account waxwing-controller \
+  "$root/bin/waxwing-controller" --kubeconfig "$work/controller.kubeconfig" --namespace waxwing-system --audit-log "$work/audit" --service-account waxwing-controller --leader-elect=false \
     --metrics-bind-address 127.0.0.1:0 --health-bind-address 127.0.0.1:0 --recipients-bind-address 127.0.0.1:0 --audit-bind-address 127.0.0.1:0 >>"$work/controller.log" 2>&1 &
   controller=$!
 }
@@ -113,6 +114,7 @@ kubectl -n waxwing-system create token waxwing-controller --duration 2h >"$work/
   KUBECONFIG="$work/controller.kubeconfig" kubectl config set-credentials waxwing-controller --token "$(cat "$work/token")" >/dev/null
   KUBECONFIG="$work/controller.kubeconfig" kubectl config set-context --current --user waxwing-controller >/dev/null
 )
+until_true 'kubectl get keyrings,gitsecrets,secretsyncs -A' "the kinds"
 start_controller
 cd "$work/repo"
 
@@ -161,7 +163,7 @@ role waxwing-remote
   connection "      " waxwing-remote
 } >remote.yaml
 run kubectl apply -f remote.yaml
-run kubectl wait --for=condition=Ready keyring/remote --timeout=60s
+run kubectl wait --for=condition=Ready keyring/remote --timeout=600s
 run kubectl get keyrings
 
 say "7. Seal for each of them, offline, and apply"

@@ -2,6 +2,7 @@ package chart_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -163,6 +164,14 @@ func (w *tenants) mayNot(t *testing.T, a account, resource, verbs string, namesp
 
 func (w *tenants) ask(t *testing.T, a account, resource, verbs string, want bool, namespaces []string) {
 	t.Helper()
+	if err := w.asked(t.Context(), a, resource, verbs, want, namespaces); err != nil {
+		t.Error(err)
+	}
+}
+
+// asked is nil if the API server answers as it is wanted, for each of the verbs in each of the namespaces.
+func (w *tenants) asked(ctx context.Context, a account, resource, verbs string, want bool, namespaces []string) error {
+	var others []error
 	name, sub, _ := strings.Cut(resource, "/")
 	name, group, _ := strings.Cut(name, ".")
 	for _, namespace := range namespaces {
@@ -170,13 +179,14 @@ func (w *tenants) ask(t *testing.T, a account, resource, verbs string, want bool
 			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: a.user(), Groups: a.groups(), ResourceAttributes: &authorizationv1.ResourceAttributes{
 				Namespace: namespace, Verb: verb, Group: group, Resource: name, Subresource: sub,
 			}}}
-			answer, err := w.Clientset().AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
+			answer, err := w.Clientset().AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
 			if err != nil {
-				t.Fatal(err)
+				return err
 			}
 			if answer.Status.Allowed != want {
-				t.Errorf("%s may %s %s in namespace %q: %v", a.user(), verb, resource, namespace, answer.Status.Allowed)
+				others = append(others, fmt.Errorf("%s may %s %s in namespace %q: %v", a.user(), verb, resource, namespace, answer.Status.Allowed))
 			}
 		}
 	}
+	return errors.Join(others...)
 }

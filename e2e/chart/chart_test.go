@@ -159,6 +159,18 @@ func install(t *testing.T, name, values string) *release {
 	r.kubectl(t, "label", "namespace", r.namespace, "pod-security.kubernetes.io/enforce=restricted")
 	r.run(t, values, "install", name, chartDir, "--namespace", r.namespace)
 	t.Cleanup(func() { r.remove(t) })
+	// helm does not wait for them.
+	harness.Eventually(t.Context(), t, "the kinds are served", func(ctx context.Context) error {
+		for _, kind := range ownKinds() {
+			list := &unstructured.UnstructuredList{}
+			list.SetAPIVersion("waxwing.io/v1alpha1")
+			list.SetKind(kind + "List")
+			if err := c.Client(t).List(ctx, list); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	return r
 }
 

@@ -1,6 +1,9 @@
 package chart_test
 
 import (
+	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -17,6 +20,14 @@ func TestPodsPassPodSecurityRestricted(t *testing.T) {
 	c := harness.Start(t)
 	ns := c.Namespace(t)
 	c.ApplyYAML(t, "", `{apiVersion: v1, kind: Namespace, metadata: {name: `+ns+`, labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
+	anyPod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "any"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "any", Image: "any:1"}}}}
+	harness.Eventually(t.Context(), t, "the namespace's label is known where pods are admitted", func(ctx context.Context) error {
+		_, err := c.Clientset().CoreV1().Pods(ns).Create(ctx, anyPod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil || !strings.Contains(err.Error(), "violates PodSecurity") {
+			return fmt.Errorf("any pod is answered with: %v", err)
+		}
+		return nil
+	})
 	h := newHelm(t, "helm", "")
 	for name, s := range sets() {
 		t.Run(name, func(t *testing.T) {

@@ -22,10 +22,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/waxwing-io/waxwing/api/v1alpha1"
 	"github.com/waxwing-io/waxwing/e2e/harness"
 	"github.com/waxwing-io/waxwing/e2e/harness/githttp"
 	"github.com/waxwing-io/waxwing/e2e/harness/vaulttest"
@@ -144,6 +142,8 @@ func TestPages(t *testing.T) {
 			if p.cluster || p.install {
 				c := harness.Start(t)
 				forgetLogs(t, c)
+				forgetLeader(t, c)
+				defer awaitNobody(t)
 				env[len(env)-1] += c.Kubeconfig()
 				if err := os.CopyFS(filepath.Join(dir, "charts"), os.DirFS(filepath.Join(root, "charts"))); err != nil {
 					t.Fatal(err)
@@ -168,7 +168,7 @@ func TestPages(t *testing.T) {
 			}
 			if p.cluster {
 				writeCertificate(t, dir)
-				script += commands(t, "docs/getting-started.md", "## 3 ")
+				script += commands(t, "docs/getting-started.md", "## 3 ") + awaitController
 			}
 			if name == "recovery.md" {
 				defer forgetKeyring(t, "till") // whose Vault goes with the page
@@ -199,24 +199,6 @@ func startGit(t *testing.T, repository string) []string {
 	basic := base64.StdEncoding.EncodeToString([]byte(username + ":" + password))
 	return []string{"GIT_URL=" + server.URL, "GIT_USERNAME=" + username, "GIT_PASSWORD=" + password, "GIT_CA=" + ca, "GIT_SSL_CAINFO=" + ca,
 		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraHeader", "GIT_CONFIG_VALUE_0=Authorization: Basic " + basic}
-}
-
-// forgetLogs takes the anchors of audit logs away: every page begins with a log of its own, in a cluster that another page has used.
-func forgetLogs(t *testing.T, c *harness.Cluster) {
-	t.Helper()
-	anchors := metav1.ListOptions{LabelSelector: "waxwing.io/audit-anchor=true"}
-	if err := c.Clientset().CoreV1().ConfigMaps(harness.WaxwingNamespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, anchors); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// forgetKeyring takes a Keyring away.
-func forgetKeyring(t *testing.T, name string) {
-	t.Helper()
-	kr := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	if err := harness.Start(t).Client(t, v1alpha1.AddToScheme).Delete(t.Context(), kr); err != nil {
-		t.Error(err)
-	}
 }
 
 // writeCertificate makes the pair that a page about Secrets of type kubernetes.io/tls takes for granted.

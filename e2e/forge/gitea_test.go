@@ -2,6 +2,7 @@
 package forge_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/waxwing-io/waxwing/agent/forge"
@@ -75,6 +76,13 @@ func TestThereIsOnePullRequestAtARealGitea(t *testing.T) {
 		t.Errorf("%+v", open)
 	}
 
+	// Gitea takes a request along to what was pushed a moment later, and not one that is closed by then.
+	h.repo.AwaitPullRequest(t.Context(), func(p giteatest.PullRequest) error {
+		if p.Head.Commit != second {
+			return fmt.Errorf("it is at %s, and %s was pushed", p.Head.Commit, second)
+		}
+		return nil
+	})
 	// A person closes it: not again for this commit, nor when the branch was deleted and made anew.
 	h.repo.Close(h.owner, open[0])
 	if again := h.ensure("chore(seal): two", second); again != "" {

@@ -26,6 +26,8 @@ const values = "vault.enabled=true"
 type right struct {
 	home                  bool
 	group, resource, verb string
+	// object is the name of the only one that it is for; empty: all.
+	object string
 }
 
 func (r right) String() string {
@@ -73,7 +75,11 @@ func (g grants) rights(t *testing.T) []right {
 						if slices.Contains([]string{group, resource, verb}, "*") || len(rule.NonResourceURLs) > 0 {
 							t.Fatalf("a rule is not by name: %+v", rule)
 						}
-						all[right{home, group, resource, verb}] = true
+						r := right{home: home, group: group, resource: resource, verb: verb}
+						if len(rule.ResourceNames) > 0 {
+							r.object = rule.ResourceNames[0]
+						}
+						all[r] = true
 					}
 				}
 			}

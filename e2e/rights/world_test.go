@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,8 +48,8 @@ func newWorld(t *testing.T) *world {
 	return &world{Cluster: c, Client: c.Client(t, v1alpha1.AddToScheme), audit: harness.FreeAddress(t)}
 }
 
-// grant makes the controller's roles what g says.
-func (w *world) grant(t *testing.T, g grants) {
+// grant makes the controller's roles what g says, which differs in r from what they were, and waits until the API server goes by it.
+func (w *world) grant(t *testing.T, g grants, r right, allowed bool) {
 	t.Helper()
 	for _, role := range []client.Object{g.cluster.DeepCopy(), g.home.DeepCopy()} {
 		role.SetResourceVersion("")
@@ -55,6 +57,21 @@ func (w *world) grant(t *testing.T, g grants) {
 			t.Fatal(err)
 		}
 	}
+	harness.Eventually(t.Context(), t, "the API server goes by the roles", func(ctx context.Context) error {
+		resource, sub, _ := strings.Cut(r.resource, "/")
+		of := &authorizationv1.ResourceAttributes{Verb: r.verb, Group: r.group, Resource: resource, Subresource: sub, Name: r.object}
+		if r.home {
+			of.Namespace = home
+		}
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: of}}
+		if err := w.Create(ctx, review); err != nil {
+			return err
+		}
+		if review.Status.Allowed != allowed {
+			return fmt.Errorf("the controller may %s: %v", r, review.Status.Allowed)
+		}
+		return nil
+	})
 }
 
 func (w *world) controller(t *testing.T) *harness.Process {

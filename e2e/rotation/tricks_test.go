@@ -22,7 +22,6 @@ func TestAGitWriterBringsNoNeededKeyToItsEnd(t *testing.T) {
 	g := &golden{world: newWorld(t), source: sources()[0], objects: []string{"api", "db"}}
 	g.begin()
 	g.rotate()
-	g.setRotation(func(r *v1alpha1.Rotation) { r.DestroyAfter = &metav1.Duration{Duration: time.Minute} })
 	g.offered(g.objects...)
 	old := g.read(filepath.Join(g.repo, "db.yaml"))
 
@@ -54,7 +53,8 @@ func TestAGitWriterBringsNoNeededKeyToItsEnd(t *testing.T) {
 	g.comesTo("db", unseal.Unsealed)
 	g.neededFor("db")
 
-	// The time is over, and whoever looks counts.
+	// The time is over, and whoever looks counts. It was not set before: for a moment above, nothing needed the key.
+	g.setRotation(func(r *v1alpha1.Rotation) { r.DestroyAfter = &metav1.Duration{Duration: time.Minute} })
 	since := g.key(g.first).Since
 	g.eventually("the key is as old as destroyAfter says, and was counted after that", func(ctx context.Context) error {
 		k := g.key(g.first)

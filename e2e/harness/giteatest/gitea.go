@@ -108,6 +108,7 @@ INSTALL_LOCK = true
 [database]
 DB_TYPE = sqlite3
 SQLITE_JOURNAL_MODE = WAL
+SQLITE_TIMEOUT = 60000
 
 [webhook]
 ALLOWED_HOST_LIST = loopback
