@@ -4,9 +4,12 @@ package auditfaults_test
 
 import (
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/waxwing-io/waxwing/audit/audittest"
 )
 
 const (
@@ -27,7 +30,7 @@ func TestKilledUnderLoadNothingIsLostAndNothingUnrecorded(t *testing.T) {
 	var sum counts
 	var atOpening, killed uint64
 	for killed < kills {
-		dir := filepath.Join(t.TempDir(), "log")
+		dir := audittest.Dir(t) // in memory, which outlives the process as a disk does
 		acked := map[string]bool{}
 		for range min(killsOfALog, kills-killed) {
 			if killOnce(t, dir, acked, random) == 0 {
@@ -42,6 +45,9 @@ func TestKilledUnderLoadNothingIsLostAndNothingUnrecorded(t *testing.T) {
 		if t.Failed() {
 			t.Logf("the log is of kills %d and before", killed)
 			break
+		}
+		if err := os.RemoveAll(filepath.Dir(dir)); err != nil { // it takes memory
+			t.Fatal(err)
 		}
 	}
 	t.Logf("%d kills, %d of them before anything was acknowledged: %d records in the logs, %d acknowledged, %d lost, %d there twice; %d operations, %d unrecorded",

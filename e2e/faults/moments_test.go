@@ -35,8 +35,11 @@ func TestKilledAtSeededMoments(t *testing.T) {
 		// One source for each round, so that a round is the same however the ones before it went.
 		r := rand.New(rand.NewPCG(s, uint64(i)))
 		at, after := r.IntN(18), r.IntN(2) == 0
-		process := p.running()
 		fault := p.proxy.Add(p.killer(func(r faultproxy.Request) bool { return r.Verb != "watch" && r.Resource != "" }, at, after))
+		if i > 0 {
+			p.start()
+		}
+		process := p.running()
 		for range 2 + r.IntN(4) {
 			load.step(r)
 		}
@@ -53,8 +56,8 @@ func TestKilledAtSeededMoments(t *testing.T) {
 		} else {
 			killed++
 		}
-		p.start()
 	}
+	p.start()
 	t.Logf("%d of %d kills were at a request, the others at rest", killed, moments)
 	if killed < moments/4 {
 		t.Errorf("only %d of %d kills were at a request", killed, moments)

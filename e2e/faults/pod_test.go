@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -29,17 +28,20 @@ type pod struct {
 	// most is how many intents without an outcome a killed process may leave.
 	most int
 
-	mu      sync.Mutex
-	process *harness.Process
-	kills   int
+	mu        sync.Mutex
+	processes []*harness.Process // one after the other
+	kills     int
 }
 
 // single are the flags of a controller that is alone. Without a Lease to wait for, it is back at once after a kill.
 var single = []string{"--leader-elect=false"}
 
+// patient has a leader keep the lead on a busy machine: one that cannot renew ends its process, for the kubelet to start it again, and no kubelet is here.
+var patient = []string{"--leader-elect-lease-duration", "15s", "--leader-elect-renew-deadline", "12s"}
+
 func (w *world) pod(args ...string) *pod {
 	w.t.Helper()
-	p := &pod{w: w, t: w.t, log: filepath.Join(w.t.TempDir(), "audit"), health: harness.FreeAddress(w.t), args: args, most: 4} // two workers, and a keyring's step within its load
+	p := &pod{w: w, t: w.t, log: audittest.Dir(w.t), health: harness.FreeAddress(w.t), args: args, most: 4} // two workers, and a keyring's step within its load
 	p.proxy, p.kubeconfig = w.proxy()
 	p.proxy.Add(faultproxy.Fault{Match: w.writesSecret, Before: p.intended})
 	w.t.Cleanup(func() {
@@ -58,22 +60,44 @@ func (w *world) pod(args ...string) *pod {
 // start starts the process; it does not wait until it is ready.
 func (p *pod) start() {
 	p.t.Helper()
-	process := harness.StartProcess(p.t, harness.Command{
-		Path: harness.BuildBinary(p.t, "./cmd/waxwing-controller"),
+	path := harness.BuildBinary(p.t, "./cmd/waxwing-controller")
+	p.mu.Lock()
+	defer p.mu.Unlock() // no request of it comes before it is known
+	p.processes = append(p.processes, harness.StartProcess(p.t, harness.Command{
+		Path: path,
 		Args: append([]string{
 			"--kubeconfig", p.kubeconfig, "--namespace", home, "--audit-log", p.log, "--workers", "2",
 			"--metrics-bind-address", "0", "--health-bind-address", p.health, "--recipients-bind-address", "0", "--audit-bind-address", "0", "--replica", harness.ReplicaOf(p.log),
 		}, p.args...),
-	})
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.process = process
+	}))
 }
 
+// running is the process that was started last.
 func (p *pod) running() *harness.Process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.process
+	return p.processes[len(p.processes)-1]
+}
+
+// life is the number of the process that runs, or of the next one.
+func (p *pod) life() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.processes)
+	if n > 0 && p.processes[n-1].Running() {
+		return n - 1
+	}
+	return n
+}
+
+// lived gives a process by its number; nil: it was not started yet.
+func (p *pod) lived(life int) *harness.Process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if life >= len(p.processes) {
+		return nil
+	}
+	return p.processes[life]
 }
 
 // ready starts the process and waits until it is ready.
@@ -83,11 +107,13 @@ func (p *pod) ready() {
 	p.running().WaitForHTTP(p.t, "http://"+p.health+"/readyz")
 }
 
-// kill is kill -9. It may be called from a hook.
-func (p *pod) kill() {
+// kill is kill -9.
+func (p *pod) kill() { p.killProcess(p.running()) }
+
+// killProcess may be called from a hook.
+func (p *pod) killProcess(process *harness.Process) {
 	p.mu.Lock()
 	p.kills++
-	process := p.process
 	p.mu.Unlock()
 	process.Kill()
 }
@@ -104,13 +130,16 @@ func (p *pod) dies(why string) {
 	})
 }
 
-// killer is a fault that kills the process once, before or after a request.
+// killer is a fault that kills the process that runs, or the next one where none does, once, before or after a request. A request that is hit while its process
+// is being replaced does not kill the one after it, which nobody would start again.
 func (p *pod) killer(match func(faultproxy.Request) bool, skip int, after bool) faultproxy.Fault {
-	f := faultproxy.Fault{Match: match, Skip: skip, Times: 1}
+	life := p.life()
+	hit := func() faultproxy.Verdict { p.killProcess(p.lived(life)); return faultproxy.Cut() }
+	f := faultproxy.Fault{Match: func(r faultproxy.Request) bool { return p.lived(life) != nil && match(r) }, Skip: skip, Times: 1}
 	if after {
-		f.After = func(faultproxy.Request, int) faultproxy.Verdict { p.kill(); return faultproxy.Cut() }
+		f.After = func(faultproxy.Request, int) faultproxy.Verdict { return hit() }
 	} else {
-		f.Before = func(faultproxy.Request) faultproxy.Verdict { p.kill(); return faultproxy.Cut() }
+		f.Before = func(faultproxy.Request) faultproxy.Verdict { return hit() }
 	}
 	return f
 }

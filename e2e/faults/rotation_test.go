@@ -16,8 +16,12 @@ import (
 // rotated is how many objects the rotations have that are broken off at seeded moments.
 const rotated = 200
 
-// marksWritten is the write of marks, which comes when it comes.
-const marksWritten = "marks"
+const (
+	// marksWritten is the write of marks, which comes when it comes.
+	marksWritten = "marks"
+	// publish is made each time that the keyring is looked at, and what the controller writes for it has it looked at once more: one comes late.
+	publish = "apply configmaps waxwing-recipients-default"
+)
 
 var tombstoneName = regexp.MustCompile(`(waxwing-(?:key|destroyed)-default)-[0-9a-f]+`)
 
@@ -54,7 +58,6 @@ func phases() []phase {
 		makeKey   = "create secrets waxwing-key-default-*"
 		changeKey = "update secrets waxwing-key-default-*"
 		sign      = "update secrets waxwing-statement-default"
-		publish   = "apply configmaps waxwing-recipients-default"
 		bury      = "create secrets waxwing-destroyed-default-*"
 		remove    = "delete secrets waxwing-key-default-*"
 	)
@@ -131,7 +134,9 @@ func TestARotationIsKilledAtEveryWrite(t *testing.T) {
 				for _, after := range []bool{false, true} {
 					points++
 					fault := p.proxy.Add(p.killer(func(q faultproxy.Request) bool { return w.ofRotation(q) && rotationWrite(q) == kind }, 0, after))
-					if !begun {
+					if begun {
+						p.start()
+					} else {
 						ph.begin(r)
 						begun = true
 					}
@@ -144,9 +149,9 @@ func TestARotationIsKilledAtEveryWrite(t *testing.T) {
 						return nil
 					})
 					fault.Remove()
-					p.start()
 				}
 			}
+			p.start()
 			ph.end(r)
 		}
 		t.Logf("%d kills", points)
@@ -162,11 +167,13 @@ func TestARotationIsKilledAtEveryWrite(t *testing.T) {
 	}
 }
 
-// sameKinds compares the kinds of writes in a recording with the table.
+// sameKinds compares the kinds of writes in a recording with the table. What comes when it comes may be there without being in the table.
 func sameKinds(recorded []faultproxy.Record, table []string) error {
 	var kinds []string
 	for _, r := range recorded {
-		if kind := rotationWrite(r.Request); !slices.Contains(kinds, kind) && (kind != marksWritten || slices.Contains(table, kind)) {
+		kind := rotationWrite(r.Request)
+		anytime := kind == marksWritten || kind == publish
+		if !slices.Contains(kinds, kind) && (!anytime || slices.Contains(table, kind)) {
 			kinds = append(kinds, kind)
 		}
 	}
@@ -190,8 +197,11 @@ func TestARotationIsKilledAtSeededMoments(t *testing.T) {
 	for i := range moments {
 		random := rand.New(rand.NewPCG(s, uint64(i)))
 		at, after := random.IntN(80), random.IntN(2) == 0
-		process := p.running()
 		fault := p.proxy.Add(p.killer(func(r faultproxy.Request) bool { return r.Verb != "watch" && r.Resource != "" }, at, after))
+		if i > 0 {
+			p.start()
+		}
+		process := p.running()
 		harness.Eventually(r.ctx, t, "the controller is killed, or has nothing more to do", func(context.Context) error {
 			r.take(1 + random.IntN(20))
 			if !process.Running() {
@@ -205,8 +215,8 @@ func TestARotationIsKilledAtSeededMoments(t *testing.T) {
 		} else {
 			killed++
 		}
-		p.start()
 	}
+	p.start()
 	t.Logf("%d of %d kills were at a request, the others at rest", killed, moments)
 	if killed < moments/2 {
 		t.Errorf("only %d of %d kills were at a request", killed, moments)
@@ -221,7 +231,7 @@ func TestARotationIsKilledAtSeededMoments(t *testing.T) {
 // TestALeaderIsLostInARotation kills the leader when some of what is sealed has come back; the next one goes on.
 func TestALeaderIsLostInARotation(t *testing.T) {
 	w := newWorld(t)
-	first, second := w.pod(), w.pod()
+	first, second := w.pod(patient...), w.pod(patient...)
 	second.most = 9
 	r, end := w.turning(first, 40)
 	defer end()
@@ -230,7 +240,7 @@ func TestALeaderIsLostInARotation(t *testing.T) {
 	second.start()
 	was, _ := w.lead()
 	fault := first.proxy.Add(first.killer(func(q faultproxy.Request) bool {
-		return w.ofRotation(q) && rotationWrite(q) == "apply configmaps waxwing-recipients-default"
+		return w.ofRotation(q) && rotationWrite(q) == publish
 	}, 0, false))
 	r.turn()
 	first.dies("killed where it publishes")

@@ -36,7 +36,7 @@ type turning struct {
 // turning begins with a keyring that nobody has used, and n objects that are sealed to its first key. end ends it, when no controller runs, so that other tests find no second key.
 func (w *world) turning(p *pod, n int) (r *turning, end func()) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, 10*time.Minute)
+	ctx, cancel := context.WithTimeout(w.ctx, 25*time.Minute)
 	r = &turning{world: w, ctx: ctx, secrets: map[string]string{}}
 	end = func() { cancel(); w.wipeKeyrings() }
 	w.wipeKeyrings()

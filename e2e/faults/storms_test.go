@@ -96,11 +96,11 @@ func TestStorms(t *testing.T) {
 			for _, name := range names {
 				w.create(w.sealed(holder, name, 1, "user"))
 			}
-			w.settles(objects)
+			w.settlesLate(objects)
 			w.apply(w.sealed(holder, names[0], 2, "user", "more"))
 			objects[names[0]] = unsealed(2, "user", "more")
 			w.patchSecret(names[1], `{"data":{"theirs":"eA=="}}`)
-			w.settles(objects)
+			w.settlesLate(objects)
 			if active.Hits() == 0 {
 				t.Error("nothing was refused")
 			}
@@ -132,7 +132,8 @@ func (p *pod) checkBounded(t *testing.T, name string, each int) {
 			t.Errorf("%s was asked %d times for %s", kind, n, name)
 		}
 	}
-	if n, most := p.intents(name), 3+4*each; n > most {
+	// The same rounds, and a few that find an old state in a cache that is late. A storm is far above that.
+	if n, most := p.intents(name), 6+4*each; n > most {
 		t.Errorf("%s was opened %d times", name, n)
 	}
 	// Refused and well again, for each of the reasons that there are for that.

@@ -37,10 +37,14 @@ func TestLostWatches(t *testing.T) {
 	}
 	change()
 	w.settles(objects)
-	kinds := p.proxy.Watches()
-	if n := p.proxy.Count(anyWatch); n != kinds {
-		t.Errorf("%d watches were asked for to have %d", n, kinds)
-	}
+	kinds := 0
+	harness.Eventually(w.ctx, t, "all watches are there, and each was asked for once", func(context.Context) error {
+		kinds = p.proxy.Watches()
+		if n := p.proxy.Count(anyWatch); n != kinds || kinds < 5 {
+			return fmt.Errorf("%d watches were asked for to have %d", n, kinds)
+		}
+		return nil
+	})
 	for _, c := range []struct {
 		name string
 		lose func() (lost int)
@@ -111,8 +115,7 @@ func TestOldSecretsInTheCache(t *testing.T) {
 	p := w.pod(single...)
 	p.ready()
 	holder := w.holder()
-	w.create(w.sealed(holder, "db", 1, "user"))
-	w.settle("db", unsealed(1, "user"))
+	(&stage{world: w, name: "db", holder: holder}).first() // its event is there: the status comes before it
 	h := w.record()
 	release := p.proxy.Hold(watches("secrets"))
 	const last = 5

@@ -262,8 +262,21 @@ func versionOf(s *corev1.Secret) (int, error) {
 // settles waits until all objects have converged.
 func (w *world) settles(objects map[string]want) {
 	w.t.Helper()
+	w.settlesIn(w.ctx, objects)
+}
+
+// settlesLate is settles where so much was refused that the next try may be a minute away, for watches as for objects.
+func (w *world) settlesLate(objects map[string]want) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, 3*time.Minute)
+	defer cancel()
+	w.settlesIn(ctx, objects)
+}
+
+func (w *world) settlesIn(ctx context.Context, objects map[string]want) {
+	w.t.Helper()
 	for name, want := range objects {
-		harness.Eventually(w.ctx, w.t, name+" has converged", func(ctx context.Context) error { return w.converged(ctx, name, want) })
+		harness.Eventually(ctx, w.t, name+" has converged", func(ctx context.Context) error { return w.converged(ctx, name, want) })
 	}
 }
 

@@ -58,9 +58,10 @@ var (
 	eventName = regexp.MustCompile(`^(default)\.[0-9a-f]+$`)
 )
 
-// forKeyring chooses what the controller writes but for its audit log, which has tests of its own, and the GitSecrets of other tests, whose namespaces may still be going.
+// forKeyring chooses what the controller writes but for its audit log, which has tests of its own, and the GitSecrets of other tests, whose namespaces may still be going: their marks
+// are written when they are.
 func forKeyring(r faultproxy.Request) bool {
-	return r.Write() && !ofOwnLog(r) && slices.Contains([]string{"", home, "default"}, r.Namespace)
+	return r.Write() && !ofOwnLog(r) && !ofMarks(r) && slices.Contains([]string{"", home, "default"}, r.Namespace)
 }
 
 // keyringWrite names a write with the parts of its object's name that do not change.
@@ -189,7 +190,7 @@ func TestKilledAtTheWritesOfTheLease(t *testing.T) {
 				if err := w.Delete(w.ctx, lease.DeepCopy()); client.IgnoreNotFound(err) != nil {
 					t.Fatal(err)
 				}
-				p := w.pod()
+				p := w.pod(patient...)
 				mine := func(r faultproxy.Request) bool { return r.Write() && r.Resource == "leases" }
 				p.proxy.Add(p.killer(func(r faultproxy.Request) bool { return mine(r) && r.Kind()+" "+r.Name == kind }, 0, after))
 				p.start()

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
@@ -30,6 +32,29 @@ const (
 	makeMarks  = "create configmaps"
 	storeMarks = "merge configmaps"
 )
+
+// ofMarks chooses what is written of the ConfigMaps of marks.
+func ofMarks(r faultproxy.Request) bool {
+	return r.Write() && r.Resource == "configmaps" && strings.HasPrefix(r.Name, "waxwing-marks-")
+}
+
+// marksRest waits until the controller has written no marks for more than two of its turns, which are five seconds apart: all that it has noted is stored then.
+func (p *pod) marksRest() {
+	p.w.t.Helper()
+	began := time.Now()
+	harness.Eventually(p.w.ctx, p.w.t, "marks are at rest", func(context.Context) error {
+		last := began
+		for _, r := range p.proxy.Records(ofMarks) {
+			if r.At.After(last) {
+				last = r.At
+			}
+		}
+		if rest := time.Since(last); rest < 11*time.Second {
+			return fmt.Errorf("the last were written %s ago", rest)
+		}
+		return nil
+	})
+}
 
 // rule makes a Keyring whose rules hold in the test's namespace besides those of the default one, which opens the objects, and waits until the controller has it.
 func (w *world) rule(change func(*v1alpha1.KeyringSpec)) {
@@ -319,11 +344,19 @@ func TestKilledAtMarksInTheBackground(t *testing.T) {
 			if c.kind == makeMarks {
 				s.withoutMarks(p)
 			}
+			p.marksRest() // at its end it has no others to write first
+			process, err := os.FindProcess(p.running().PID())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer process.Release()
 			fault := p.proxy.Add(p.killer(func(r faultproxy.Request) bool { return r.Kind() == c.kind && r.Name == w.marksOf(s.name) }, 0, c.after))
 			defer fault.Remove()
 			s.put(1)
 			s.settle(s.name, unsealed(1, "user"))
-			p.running().Signal(t, syscall.SIGTERM)
+			if err := process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) { // killed at its next turn
+				t.Fatal(err)
+			}
 			p.dies("killed at " + c.kind)
 			if fault.Hits() != 1 {
 				t.Fatal("it was not killed at that write")

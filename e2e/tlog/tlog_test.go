@@ -42,7 +42,7 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	tool, err := harness.Tool(t.Context(), "tlogcheck")
 	must(t, err)
-	s := &scene{tool: tool, dir: t.TempDir(), key: audittest.Key(t)}
+	s := &scene{tool: tool, dir: audittest.Dir(t), key: audittest.Key(t)}
 	s.part = filepath.Join(s.dir, "0001")
 	config := audittest.Config(t, s.dir)
 	config.Key = func(context.Context) (ed25519.PrivateKey, error) { return s.key, nil }
