@@ -13,9 +13,6 @@ import (
 // patient has a leader keep the lead on a busy machine: one that cannot renew ends its process, for the kubelet to start it again, and no kubelet is here.
 var patient = []string{"--leader-elect-lease-duration", "15s", "--leader-elect-renew-deadline", "12s"}
 
-// shipped are the controller's own times, for tests of how a leader is followed that says nothing any more.
-var shipped = []string{"--leader-elect-lease-duration", "4s", "--leader-elect-renew-deadline", "3s"}
-
 // Kill is kill -9, after which the next controller need not wait until the lead of this one has run out: it is given back as by one that ends. With a second
 // replica that waits for it, Process.Kill is the true thing.
 func (r *replica) Kill() {
