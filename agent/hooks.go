@@ -124,7 +124,7 @@ func serveHooks(mgr ctrl.Manager, address string, h *hooks, result func(string))
 	return mgr.Add(&manager.Server{Name: "hooks", Listener: listener, ShutdownTimeout: &patience, Server: hookServer(mux)})
 }
 
-// hookPatience bounds a hook from its first byte to the answer's last.
+// hookPatience bounds the reading of a hook, and its answer.
 const hookPatience = 10 * time.Second
 
 // hookServer closes a connection with its answer. Forges keep connections, repeat no POST and deliver a hook once: one that came just when a connection was closed for being idle would be

@@ -87,23 +87,13 @@ func (p Peers) open(ctx context.Context, a audit.Anchor, as *rest.Config) (dir f
 	}
 	// Nothing comes from the environment, not a proxy either.
 	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, ServerName: p.ServerName}, TLSHandshakeTimeout: peerAnswer, MaxResponseHeaderBytes: 64 << 10}
-	e := &remote.Endpoint{Base: base, Token: token, Tries: peerTries, Pause: pauseBefore, Client: &http.Client{
+	e := &remote.Endpoint{Base: base, Token: token, Tries: peerTries, Client: &http.Client{
 		Transport: transport, Timeout: peerAnswer,
 		// A redirect would carry the token to wherever it leads.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	ctx, cancel := context.WithTimeout(ctx, peerPatience)
 	return e.FS(ctx), func() { cancel(); transport.CloseIdleConnections() }, nil
-}
-
-// pauseBefore waits before another try, or until ctx ends.
-func pauseBefore(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 // bearer is the token that the agent has for the API server: the endpoints ask that who it is.

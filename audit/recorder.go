@@ -220,7 +220,7 @@ func (r *Recorder) Close() error {
 
 // stopped notes the stop in a log that can be written, behind what was left aside: nothing comes after it that could take that along.
 func (r *Recorder) stopped() error {
-	if r.Err() != nil {
+	if r.Err() != nil && len(r.aside) == 0 {
 		return nil // it is known, and the next start has more to say
 	}
 	e := &entry{records: r.aside}

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -104,7 +103,7 @@ func (f *endpointFlags) endpoint(ctx context.Context, env *Env, where string) (*
 			return nil, failed("", "%s: there is no certificate in it", f.caFile)
 		}
 	}
-	e := &remote.Endpoint{Base: base, Pause: pause}
+	e := &remote.Endpoint{Base: base}
 	if f.tokenFile != "" {
 		b, err := env.read(ctx, f.tokenFile, "a token", maxToken)
 		if err != nil {
@@ -153,14 +152,4 @@ func (s *auditSource) explain(err error) error {
 		err = u.Err
 	}
 	return failed(hint, "%s: %v", s.name, pathCause(err))
-}
-
-// pause waits, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

@@ -260,3 +260,13 @@ func (t *tail) look() error {
 	t.parts = append(t.parts, more...)
 	return nil
 }
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -138,8 +138,6 @@ type keysMove struct {
 	keyringTask
 }
 
-func (m *keysMove) say(text string) { message(m.env.Stderr, "seal: ", text) }
-
 // begin gives the Keyring its new source.
 func (m *keysMove) begin(ctx context.Context) error {
 	to, err := m.target(ctx)
@@ -160,7 +158,7 @@ func (m *keysMove) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.say("the keys of " + m.kr.Name + " are being moved; nothing is sealed again")
+	m.say("the keys of %s are being moved; nothing is sealed again", m.kr.Name)
 	return nil
 }
 
@@ -239,7 +237,7 @@ func (m *keysMove) await(ctx context.Context) error {
 			return failed("mend that: the controller goes on by itself; the keys open meanwhile", "keyring %s: %s", name, stalled.Message)
 		case c.Message != told:
 			told = c.Message
-			m.say(told)
+			m.say("%s", told)
 		}
 		select {
 		case <-ctx.Done():
@@ -258,7 +256,7 @@ func (m *keysMove) await(ctx context.Context) error {
 func (m *keysMove) end(ctx context.Context) error {
 	name := m.kr.Name
 	if m.kr.Spec.MoveFrom == nil {
-		m.say("keyring " + name + " has no spec.moveFrom")
+		m.say("keyring %s has no spec.moveFrom", name)
 		return nil
 	}
 	if m.manifest {
@@ -277,7 +275,7 @@ func (m *keysMove) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.say("the keys of " + name + " have been moved")
+	m.say("the keys of %s have been moved", name)
 	return nil
 }
 
@@ -295,7 +293,7 @@ func (m *keysMove) report() error {
 		return m.env.writeOut(stdinArg, append(b, '\n'), 0)
 	}
 	if !r.Finished {
-		m.say(cmp.Or(r.Message, "look at it with kubectl get keyring "+r.Keyring+" -o yaml, or seal keys move "+r.Keyring+" --wait --finish"))
+		m.say("%s", cmp.Or(r.Message, "look at it with kubectl get keyring "+r.Keyring+" -o yaml, or seal keys move "+r.Keyring+" --wait --finish"))
 	}
 	return nil
 }

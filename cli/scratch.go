@@ -73,19 +73,27 @@ func removeBusy(remove func() error) error {
 func overwrite(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
-			return err
+			return unlessGone(err)
 		}
 		info, err := d.Info()
 		if err != nil {
-			return err
+			return unlessGone(err)
 		}
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
-			return err
+			return unlessGone(err)
 		}
 		_, err = f.Write(make([]byte, info.Size()))
 		return errors.Join(err, f.Sync(), f.Close())
 	})
+}
+
+// unlessGone leaves out that a file is not there any more: a program of the editor's may have renamed it, and the others are still to be overwritten.
+func unlessGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // write puts content where the editor finds it, and away with what was there.

@@ -32,6 +32,12 @@ func memoryScratch(*Env) (*scratch, error) {
 		}
 	}
 	return &scratch{dir: dir, close: func() error {
-		return errors.Join(exec.Command("umount", dir).Run(), detach(), os.Remove(dir))
+		// A program of the editor's that is still there keeps the disk mounted; taken away by force, it is away.
+		unmounted := exec.Command("umount", dir).Run()
+		detached := detach()
+		if detached == nil {
+			unmounted = nil
+		}
+		return errors.Join(unmounted, detached, os.Remove(dir))
 	}}, nil
 }

@@ -174,10 +174,10 @@ func (r *gitSecrets) unseal(ctx context.Context, in *unseal.Input, p *unseal.Pla
 		r.opened(ctx, in, p, contents)
 		return out, false
 	}
-	replaced, now := false, r.gather.now()
-	secret, err := r.writer.write(ctx, p, contents, in.Secret, r.gather.seen.uncounted(in.Object, now), func(reason, message string) {
+	replaced := false
+	secret, err := r.writer.write(ctx, p, contents, in.Secret, r.gather.seen.uncounted(in.Object, r.gather.now()), func(reason, message string) {
 		replaced = true
-		r.gather.seen.deletes(in.Object, now)
+		r.gather.seen.deletes(in.Object, r.gather.now())
 		r.report.event(ctx, in.Object, reason, message)
 	})
 	if errors.Is(err, errConflict) {

@@ -44,7 +44,7 @@ func (w *world) auditor(t *testing.T) string {
 		}
 	})
 	for _, verb := range []string{"get", "list"} {
-		w.may(t, configMaps(w.namespace, name, verb), true)
+		w.may(t, withConfigMaps(w.namespace, name, verb), true)
 	}
 	w.may(t, authorizationv1.SubjectAccessReviewSpec{
 		User:                  "system:serviceaccount:" + w.namespace + ":" + name,

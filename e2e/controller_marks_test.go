@@ -281,7 +281,7 @@ func TestMarksThatCannotBeReadOrWritten(t *testing.T) {
 			role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: verbs})
 		})
 		for _, verb := range []string{"list", "patch"} {
-			w.may(t, configMaps(home, account, verb), slices.Contains(verbs, verb))
+			w.may(t, withConfigMaps(home, account, verb), slices.Contains(verbs, verb))
 		}
 	}
 	give("get", "list", "watch")

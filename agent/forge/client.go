@@ -20,6 +20,7 @@ const (
 	timeout    = 30 * time.Second
 	maxAnswer  = 8 << 20 // bytes
 	maxValues  = 1 << 14 // objects and elements of lists in it, each of which takes up to a kilobyte once it is read; a hundred requests of a forge have some thousands
+	maxTokens  = 1 << 18 // words of it, names of members among them, which a library may keep in maps
 	maxRefusal = 64 << 10
 	maxHeader  = 64 << 10
 	maxMessage = 300 // bytes of what a server says of an error
@@ -115,8 +116,9 @@ func (t *carrier) RoundTrip(req *http.Request) (*http.Response, error) {
 // is left to them.
 func readable(answer []byte) error {
 	d := json.NewDecoder(bytes.NewReader(answer))
+	d.UseNumber()           // a number that fits nowhere is no mistake to the libraries' decoders: they go on behind it
 	var within []json.Delim // what the next token is in
-	for values := 0; ; {
+	for values, tokens := 0, 0; ; tokens++ {
 		token, err := d.Token()
 		if err != nil {
 			return nil
@@ -138,8 +140,11 @@ func readable(answer []byte) error {
 				values++
 			}
 		}
-		if values > maxValues {
+		switch {
+		case values > maxValues:
 			return fmt.Errorf("the answer has more than %d values", maxValues)
+		case tokens > maxTokens:
+			return fmt.Errorf("the answer has more than %d words", maxTokens)
 		}
 		if len(within) == 0 {
 			return nil

@@ -56,7 +56,8 @@ func (f *forge) Ensure(ctx context.Context, pr PullRequest, commit string) (stri
 	}
 }
 
-func (f *forge) ensure(ctx context.Context, pr PullRequest, commit string) (string, error) {
+func (f *forge) ensure(ctx context.Context, pr PullRequest, commit string) (at string, err error) {
+	defer refuse(&err)
 	open, err := f.server.open(ctx, pr)
 	if err != nil {
 		return "", err
@@ -82,12 +83,20 @@ func (f *forge) ensure(ctx context.Context, pr PullRequest, commit string) (stri
 }
 
 // Protected implements Forge.
-func (f *forge) Protected(ctx context.Context, branch string) (bool, error) {
-	is, err := f.server.protected(ctx, branch)
+func (f *forge) Protected(ctx context.Context, branch string) (is bool, err error) {
+	defer refuse(&err)
+	is, err = f.server.protected(ctx, branch)
 	if statusIs(err, http.StatusNotFound) {
 		return false, nil
 	}
 	return is, err
+}
+
+// refuse makes an error of a library's panic: they take for granted what a server may leave out.
+func refuse(err *error) {
+	if recover() != nil {
+		*err = errors.New("the answer is none of such a forge: look at spec.writeBack.forge")
+	}
 }
 
 // same compares texts as servers keep them: with other line ends, and without blanks at the end.

@@ -213,6 +213,8 @@ func TestWhatAServerSaysIsShownWithoutTheToken(t *testing.T) {
 			// A list of numbers has the libraries make an object of each.
 			{200, "[" + strings.Repeat("0,", 1_000_000) + "0]", "the answer has more than 16384 values"},
 			{200, `[{"assignees": [` + strings.Repeat("0,", 1_000_000) + "0]}]", "the answer has more than 16384 values"},
+			{200, "[1e999," + strings.Repeat("{},", 1_000_000) + "{}]", "the answer has more than 16384 values"},
+			{200, "[{" + strings.Repeat(`"a":"",`, 500_000) + `"a":""}]`, "the answer has more than 262144 words"},
 			{403, `{"message": [` + strings.Repeat("0,", 1_000_000) + "0]}", ": 403"},
 		} {
 			status, body = c.status, c.body
@@ -227,8 +229,8 @@ func TestWhatAServerSaysIsShownWithoutTheToken(t *testing.T) {
 // TestAnswersThatAreEmpty holds that nothing is taken for granted of an answer: each kind of request is answered by each kind of nothing.
 func TestAnswersThatAreEmpty(t *testing.T) {
 	for kind := range map[string]bool{v1alpha1.ForgeGitea: true, v1alpha1.ForgeGitHub: true, v1alpha1.ForgeGitLab: true} {
-		for _, list := range []string{"null", "[null]", "[{}]", "[]", ""} {
-			for _, one := range []string{"null", "{}", ""} {
+		for _, list := range []string{"null", "[null]", "[{}]", `[{"labels":[{},null]}]`, "[]", ""} {
+			for _, one := range []string{"null", "{}", `{"labels":[{},0]}`, ""} {
 				f := &fake{t: t}
 				client, _ := f.serve(kind, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					body := one

@@ -2,7 +2,6 @@ package forge
 
 import (
 	"context"
-	"log/slog"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go"
 	"golang.org/x/time/rate"
@@ -18,7 +17,7 @@ type gitLabServer struct {
 func newGitLab(c *client, repository string) (*gitLabServer, error) {
 	// It is given no token: the carrier puts it on. What fails is tried again in one place for all forges, and a server's headers slow nothing down.
 	api, err := gitlab.NewClient("", gitlab.WithHTTPClient(c.http), gitlab.WithBaseURL(c.base.String()), gitlab.WithoutRetries(),
-		gitlab.WithCustomLimiter(rate.NewLimiter(rate.Inf, 0)), gitlab.WithURLWarningLogger(slog.New(slog.DiscardHandler)))
+		gitlab.WithCustomLimiter(rate.NewLimiter(rate.Inf, 0)))
 	if err != nil {
 		return nil, c.explain(err)
 	}
@@ -54,7 +53,7 @@ func (g *gitLabServer) list(ctx context.Context, state string, pr PullRequest) (
 	var all []request
 	for _, m := range some {
 		// A fork may have a branch of this name.
-		if m != nil && m.SourceProjectID == m.TargetProjectID {
+		if m.SourceProjectID == m.TargetProjectID {
 			all = append(all, gitLabRequest(m))
 		}
 	}

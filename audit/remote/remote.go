@@ -47,7 +47,7 @@ type Endpoint struct {
 	Token string
 	// Tries is how often a request is made that fails on the way or at a server that is too busy; 0: 4 times.
 	Tries int
-	// Pause waits between tries; it returns early when ctx ends. It is not needed for one try.
+	// Pause waits between tries, and returns early when ctx ends; nil: by the clock.
 	Pause func(ctx context.Context, d time.Duration)
 }
 
@@ -98,11 +98,24 @@ func (e *RefusedError) Is(target error) bool {
 	return target == fs.ErrNotExist && e.Code == http.StatusNotFound
 }
 
+func (e *Endpoint) pause(ctx context.Context, d time.Duration) {
+	if e.Pause != nil {
+		e.Pause(ctx, d)
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
 // Get reads a file below the endpoint, of at most limit bytes. It tries again what may only have failed for the moment.
 func (e *Endpoint) Get(ctx context.Context, name string, limit int64) (b []byte, err error) {
 	for try := range cmp.Or(e.Tries, defaultTries) {
 		if try > 0 {
-			e.Pause(ctx, time.Second<<(try-1))
+			e.pause(ctx, time.Second<<(try-1))
 		}
 		if b, err = e.getOnce(ctx, name, limit); err == nil || !Passing(err) || ctx.Err() != nil {
 			break

@@ -55,13 +55,13 @@ func TestAGitWriterBringsNoNeededKeyToItsEnd(t *testing.T) {
 
 	// The time is over, and whoever looks counts. It was not set before: for a moment above, nothing needed the key.
 	g.setRotation(func(r *v1alpha1.Rotation) { r.DestroyAfter = &metav1.Duration{Duration: time.Minute} })
-	since := g.key(g.first).Since
+	since, set := g.key(g.first).Since, time.Now()
 	g.eventually("the key is as old as destroyAfter says, and was counted after that", func(ctx context.Context) error {
 		k := g.key(g.first)
 		if k.State != "Deactivated" {
 			t.Fatalf("the key is %s", k.State)
 		}
-		if k.Uses == nil || k.Uses.Counted.Sub(since.Time) < time.Minute+5*time.Second {
+		if k.Uses == nil || k.Uses.Counted.Sub(since.Time) < time.Minute+5*time.Second || !k.Uses.Counted.After(set) {
 			return errors.Join(fmt.Errorf("counted is %+v", k.Uses), g.nudge(ctx))
 		}
 		return nil

@@ -1,7 +1,5 @@
 package giteatest
 
-import "syscall"
-
 // Stop kills Gitea.
 func (g *Gitea) Stop() { g.process.Kill() }
 
@@ -12,16 +10,4 @@ func (g *Gitea) StartAgain() {
 		g.t.Fatal("giteatest: it runs already")
 	}
 	g.run()
-}
-
-// Pause stops the process where it is: connections stay open, new ones are accepted by the kernel, and nothing is answered, until Resume.
-func (g *Gitea) Pause() {
-	g.t.Helper()
-	g.process.Signal(g.t, syscall.SIGSTOP)
-}
-
-// Resume ends Pause.
-func (g *Gitea) Resume() {
-	g.t.Helper()
-	g.process.Signal(g.t, syscall.SIGCONT)
 }

@@ -1,7 +1,6 @@
 package vaulttest
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -88,18 +87,10 @@ func (v *Vault) reviewer(c *harness.Cluster) string {
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		v.t.Fatal(err)
 	}
-	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+	c.May(v.t.Context(), v.t, authorizationv1.SubjectAccessReviewSpec{
 		User:               "system:serviceaccount:" + namespace + ":" + name,
 		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "create", Group: "authentication.k8s.io", Resource: "tokenreviews"},
-	}}
-	// The API server takes a moment to know of a binding.
-	harness.Eventually(v.t.Context(), v.t, "Vault may review tokens", func(ctx context.Context) error {
-		may, err := c.Clientset().AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
-		if err == nil && !may.Status.Allowed {
-			err = fmt.Errorf("%s may not: %+v", review.Spec.User, may.Status)
-		}
-		return err
-	})
+	}, true)
 	return token
 }
 
