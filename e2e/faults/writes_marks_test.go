@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -54,6 +55,26 @@ func (p *pod) marksRest() {
 		}
 		return nil
 	})
+}
+
+// marksRest has the marks at rest, without the ConfigMap of the stage's object: an object that is going elsewhere may have had it made anew.
+func (s *stage) marksRest(p *pod, without bool) {
+	s.t.Helper()
+	for tries := 1; ; tries++ {
+		if without {
+			s.withoutMarks(p)
+		}
+		p.marksRest()
+		err := s.Get(s.ctx, client.ObjectKey{Namespace: home, Name: s.marksOf(s.name)}, &corev1.ConfigMap{})
+		switch {
+		case !without || apierrors.IsNotFound(err):
+			return
+		case err != nil:
+			s.t.Fatal(err)
+		case tries == 5:
+			s.t.Fatalf("%s is made anew each time", s.marksOf(s.name))
+		}
+	}
 }
 
 // rule makes a Keyring whose rules hold in the test's namespace besides those of the default one, which opens the objects, and waits until the controller has it.
@@ -341,10 +362,7 @@ func TestKilledAtMarksInTheBackground(t *testing.T) {
 		t.Run("killed "+side+" "+c.kind, func(t *testing.T) {
 			w.in(t)
 			s := c.of
-			if c.kind == makeMarks {
-				s.withoutMarks(p)
-			}
-			p.marksRest() // at its end it has no others to write first
+			s.marksRest(p, c.kind == makeMarks) // at its end it has no others to write first
 			process, err := os.FindProcess(p.running().PID())
 			if err != nil {
 				t.Fatal(err)
