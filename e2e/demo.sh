@@ -28,7 +28,7 @@ cleanup() {
   for pid in $agent $controller $gitserver $cluster; do wait "$pid" 2>/dev/null || true; done
   if [ "$status" != 0 ]; then
     echo "demo: failed; the last lines of the logs:" >&2
-    tail -n 15 "$work"/*.log >&2 2>/dev/null || true
+    tail -n 30 "$work"/*.log >&2 2>/dev/null || true
   fi
   rm -rf "$work"
   exit "$status"
@@ -219,7 +219,7 @@ run "seal audit tail -n 4 $work/audit && seal audit tail -n 8 $work/agent-audit 
 until_true "test \$(seal audit anchor | grep -c 'records, root') = 2" "the anchors"
 run "seal audit anchor -o json > $work/anchors.json"
 echo "${dim}\$ seal audit verify $work/audit $work/agent-audit --anchor $work/anchors.json${off}"
-until_true "seal audit verify $work/audit $work/agent-audit --anchor $work/anchors.json >$work/verified" "every intent to have its outcome"
-cat "$work/verified"
+until_true "seal audit verify $work/audit $work/agent-audit --anchor $work/anchors.json >$work/verified.log 2>&1" "seal audit verify to find nothing; what it said last is in verified.log"
+cat "$work/verified.log"
 
 [ "${KEEP:-}" = 1 ] || say "Done. Nothing is left running, nothing is left behind."

@@ -91,20 +91,26 @@ func Key(t testing.TB) ed25519.PrivateKey {
 	return key
 }
 
-// Config is that of a store in dir with a new key. It is anchored when it is closed, so that how many records it has depends on no clock, and a disk may be slow.
+// Config is that of a store in dir with a new key. It is anchored when it is closed, so that how many records it has depends on no clock, and a disk may be slow,
+// but not for so long that a Recorder's Close, which waits for 15 s, leaves the store at work in a folder that the test removes.
 func Config(t testing.TB, dir string) tiles.Config {
 	t.Helper()
 	key := Key(t)
 	return tiles.Config{
 		Dir: dir, Origin: Origin, Key: func(context.Context) (ed25519.PrivateKey, error) { return key, nil }, Anchors: &MemoryAnchors{}, AnchorEvery: time.Hour,
-		Patience: time.Minute, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Patience: 10 * time.Second, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
-// Dir gives the path of a log for a test that does not ask for its durability: in memory where the system has a file system there, because records wait for the disk.
+// Dir gives the path of a log for a test that does not ask for its durability: in memory where the system has a file system with room there, because records wait for the disk.
+// A container may have 64 MB there, for all tests that run at a time.
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "waxwing-audit-")
+	const memory, least = "/dev/shm", 256 << 20
+	if !roomy(memory, least) {
+		return filepath.Join(t.TempDir(), "audit")
+	}
+	dir, err := os.MkdirTemp(memory, "waxwing-audit-")
 	if err != nil {
 		return filepath.Join(t.TempDir(), "audit")
 	}

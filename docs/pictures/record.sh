@@ -8,7 +8,7 @@ out=$(mkdir -p "${1:-$root/docs/pictures}" && cd "${1:-$root/docs/pictures}" && 
 work=$(mktemp -d "${TMPDIR:-/tmp}/waxwing-pictures.XXXXXX")
 socket="$work/tmux"
 trap 'tmux -S "$socket" kill-server 2>/dev/null || true; rm -rf "$work" 2>/dev/null || { sleep 1; rm -rf "$work"; }' EXIT
-export GOFLAGS=-buildvcs=false
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 mkdir "$work/home" "$work/bin" "$work/shop"
 ln -s "${SEAL:-$root/bin/seal}" "$work/bin/seal"
 (cd "$root" && go build -o "$work/bin/screenshot" ./e2e/tools/screenshot)
