@@ -114,13 +114,12 @@ func TestStartsAskLittleOfTheAPIServer(t *testing.T) {
 	for i := range n {
 		w.seen(t, fmt.Sprintf("s%02d", i))
 	}
-	// Where a busy machine reads the first keyring later than objects wait for it, they are told so, with a request each.
-	told := cold.metric(t, `waxwing_unseal_total\{reason="Pending"\}`) + cold.metric(t, `waxwing_unseal_total\{reason="KeySourceUnavailable"\}`)
-	if took := cold.loadedAfter(t); told > 0 && took < 4*time.Second {
-		t.Errorf("%g objects were told to wait for keys that were there after %s", told, took)
+	most := 2.1 * n
+	if cold.loadedAfter(t) > 4*time.Second {
+		most += n // objects do not wait as long as that for the first keyring, and are told so with a request each
 	}
-	if got, what := y.total(); float64(got) > 2.1*n+told {
-		t.Errorf("%d requests for %d objects, %g of which had to wait for keys: %s", got, n, told, what)
+	if got, what := y.total(); float64(got) > most {
+		t.Errorf("%d requests for %d objects, more than %g: %s", got, n, most, what)
 	}
 	cold.Kill()
 	y.total()
