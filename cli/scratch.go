@@ -18,6 +18,8 @@ const (
 	// removePatience is how long a folder that files come into is tried to be removed, and removeEvery how often.
 	removePatience = time.Second
 	removeEvery    = 10 * time.Millisecond
+	// overwriteLooks is how often a folder is looked through for files to overwrite, at the most.
+	overwriteLooks = 10
 )
 
 // errNoMemory says that there is no place for files that is in memory only.
@@ -69,31 +71,43 @@ func removeBusy(remove func() error) error {
 	}
 }
 
-// overwrite fills every file below dir with zeros.
-func overwrite(dir string) error {
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return unlessGone(err)
+// overwrite fills every file below dir with zeros. What a program of the editor's renames meanwhile is looked for again.
+func overwrite(dir string) error { return overwriteBy(dir, zeros) }
+
+// overwriteBy has fill overwrite every file below dir.
+func overwriteBy(dir string, fill func(path string, d fs.DirEntry) error) error {
+	for looks := 1; ; looks++ {
+		gone := false
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				err = fill(path, d)
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				gone, err = true, nil
+			}
+			return err
+		})
+		switch {
+		case err != nil || !gone:
+			return err
+		case looks == overwriteLooks:
+			return errors.New("files are renamed in it all the time, so not all may be overwritten")
 		}
-		info, err := d.Info()
-		if err != nil {
-			return unlessGone(err)
-		}
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			return unlessGone(err)
-		}
-		_, err = f.Write(make([]byte, info.Size()))
-		return errors.Join(err, f.Sync(), f.Close())
-	})
+	}
 }
 
-// unlessGone leaves out that a file is not there any more: a program of the editor's may have renamed it, and the others are still to be overwritten.
-func unlessGone(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// zeros fills a file with zeros.
+func zeros(path string, d fs.DirEntry) error {
+	info, err := d.Info()
+	if err != nil {
+		return err
 	}
-	return err
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, info.Size()))
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // write puts content where the editor finds it, and away with what was there.

@@ -69,7 +69,7 @@ func (r *replica) looks() (n int) {
 	return n
 }
 
-// loadedAfter is how long after the start of its term the controller had loaded a key for the first time.
+// loadedAfter is how long after the start of its term the controller had loaded the keys of keyring default for the first time.
 func (r *replica) loadedAfter(t *testing.T) time.Duration {
 	t.Helper()
 	var began time.Time
@@ -78,13 +78,13 @@ func (r *replica) loadedAfter(t *testing.T) time.Duration {
 		switch {
 		case rec.Operation != nil && rec.Operation.Action == audit.ActionTermBegan:
 			began = rec.Time
-		case rec.Phase == audit.PhaseIntent && rec.Operation.Action == audit.ActionKeyLoad:
+		case rec.Phase == audit.PhaseIntent && rec.Operation.Action == audit.ActionKeyLoad && rec.Operation.Object.Name == "default":
 			loads[rec.ID] = true
-		case rec.Phase == audit.PhaseOutcome && loads[rec.ID] && !began.IsZero():
+		case rec.Phase == audit.PhaseOutcome && loads[rec.ID] && rec.Outcome.OK && !began.IsZero():
 			return rec.Time.Sub(began)
 		}
 	}
-	t.Fatal("no key was loaded")
+	t.Fatal("its keys were not loaded")
 	return 0
 }
 

@@ -38,12 +38,8 @@ func forgetLeader(t *testing.T, c *harness.Cluster) {
 }
 
 // awaitNobody waits until a controller of the next page can listen where those of this page did: they are killed when the page has ended, and die a moment later.
-// Where the page has not come to its end, they are killed behind this, with the test.
 func awaitNobody(t *testing.T) {
 	t.Helper()
-	if t.Failed() {
-		return
-	}
 	harness.Eventually(t.Context(), t, "the page's controllers are gone", func(ctx context.Context) error {
 		for _, port := range []string{"8080", "8081", "8082", "8443"} {
 			c, err := (&net.Dialer{}).DialContext(ctx, "tcp", "127.0.0.1:"+port)

@@ -135,7 +135,7 @@ func TestPages(t *testing.T) {
 	for _, name := range order() {
 		p := pages()[name]
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
+			dir, ended := t.TempDir(), false
 			env := []string{"HOME=" + t.TempDir(), "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "NO_COLOR=1",
 				"GIT_AUTHOR_NAME=docs", "GIT_AUTHOR_EMAIL=docs@example.invalid", "GIT_COMMITTER_NAME=docs", "GIT_COMMITTER_EMAIL=docs@example.invalid", "KUBECONFIG="}
 			script := "exec 2>&1\nset -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
@@ -143,7 +143,11 @@ func TestPages(t *testing.T) {
 				c := harness.Start(t)
 				forgetLogs(t, c)
 				forgetLeader(t, c)
-				defer awaitNobody(t)
+				defer func() {
+					if ended { // else they are killed behind this, with the test
+						awaitNobody(t)
+					}
+				}()
 				env[len(env)-1] += c.Kubeconfig()
 				if err := os.CopyFS(filepath.Join(dir, "charts"), os.DirFS(filepath.Join(root, "charts"))); err != nil {
 					t.Fatal(err)
@@ -174,6 +178,7 @@ func TestPages(t *testing.T) {
 				defer forgetKeyring(t, "till") // whose Vault goes with the page
 			}
 			out := harness.Run(t, harness.Command{Name: name, Path: "/bin/bash", Args: []string{"-c", script + commands(t, "docs/"+name, "")}, Dir: dir, Env: env})
+			ended = true
 			for _, want := range p.wants {
 				if !strings.Contains(out, want) {
 					t.Errorf("the page's commands did not show %q; they showed:\n%s", want, out)
