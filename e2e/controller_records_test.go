@@ -23,8 +23,6 @@ import (
 func (r *replica) story(t *testing.T, kinds []string, namespace, name string) (lines []string) {
 	t.Helper()
 	records, about := r.records(t), map[string]audit.Action{}
-	// Those of one batch may have changed places.
-	slices.SortStableFunc(records, func(a, b audit.Record) int { return a.Time.Compare(b.Time) })
 	for _, rec := range records {
 		if op := rec.Operation; op != nil && slices.Contains(kinds, op.Object.Kind) && op.Object.Name == name && op.Object.Namespace == namespace {
 			about[rec.ID] = op.Action

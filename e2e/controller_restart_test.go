@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -100,15 +101,15 @@ func (r *replica) checkOutcomes(t *testing.T, killed int) {
 // unfinished counts the intents without an outcome.
 func (r *replica) unfinished(t *testing.T) int {
 	t.Helper()
-	open, records := map[string]bool{}, r.records(t)
+	open, records := map[string]time.Time{}, r.records(t)
 	for _, rec := range records {
 		if rec.Phase == audit.PhaseIntent {
-			open[rec.ID] = true
+			open[rec.ID] = rec.Time
 		}
 	}
-	for _, rec := range records { // an outcome may be before its intent in the tree
+	for _, rec := range records { // an outcome may be before its intent in the tree, but it was made after it
 		if rec.Phase == audit.PhaseOutcome {
-			if !open[rec.ID] {
+			if intended, ok := open[rec.ID]; !ok || rec.Time.Before(intended) {
 				t.Errorf("an outcome without an open intent: %s", rec.ID)
 			}
 			delete(open, rec.ID)
