@@ -1,8 +1,11 @@
 package giteatest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,12 +19,13 @@ import (
 type Clone struct {
 	Dir  string
 	user *User
+	of   *Repository
 }
 
 // Clone makes a working copy of a repository, with git over HTTP.
 func (u *User) Clone(r *Repository) *Clone {
 	u.gitea.t.Helper()
-	c := &Clone{Dir: harness.Folder(u.gitea.t, "clone"), user: u}
+	c := &Clone{Dir: harness.Folder(u.gitea.t, "clone"), user: u, of: r}
 	c.Git("init", "--quiet", "--initial-branch=main")
 	c.Git("remote", "add", "origin", r.URLAs(u.Name, u.Password))
 	c.Git("config", "user.name", u.Name)
@@ -43,10 +47,31 @@ func (g *Gitea) gitEnv(home string) []string {
 
 func (c *Clone) env() []string { return c.user.gitea.gitEnv(c.Dir) }
 
-// Git runs git in the working copy and returns what it prints, without white space around it.
+// Git runs git in the working copy and returns what it prints, without white space around it. A push is over when the API knows, too, that the repository is not empty.
 func (c *Clone) Git(args ...string) string {
 	c.user.gitea.t.Helper()
-	return strings.TrimSpace(harness.Run(c.user.gitea.t, harness.Command{Path: "git", Args: args, Dir: c.Dir, Env: c.env()}))
+	said := strings.TrimSpace(harness.Run(c.user.gitea.t, harness.Command{Path: "git", Args: args, Dir: c.Dir, Env: c.env()}))
+	if args[0] == "push" {
+		c.known()
+	}
+	return said
+}
+
+// known waits for Gitea's API after a first push: it learns of it from a queue, and until then it says that the repository is empty, or breaks, when it is asked for a branch.
+func (c *Clone) known() {
+	c.user.gitea.t.Helper()
+	harness.Eventually(c.user.gitea.t.Context(), c.user.gitea.t, "Gitea knows of the push", func(ctx context.Context) error {
+		var of struct {
+			Empty bool `json:"empty"`
+		}
+		if err := c.user.call(ctx, http.MethodGet, c.of.path(), nil, &of); err != nil {
+			return harness.Permanent(err)
+		}
+		if of.Empty {
+			return errors.New("it says that the repository is empty")
+		}
+		return nil
+	})
 }
 
 // Try is Git where it may fail.
