@@ -57,8 +57,20 @@ func diskScratch() (*scratch, error) {
 		return nil, err
 	}
 	return &scratch{dir: dir, close: func() error {
-		return removeBusy(func() error { return errors.Join(overwrite(dir), os.RemoveAll(dir)) })
+		return removeOverwritten(func() error { return overwrite(dir) }, func() error { return os.RemoveAll(dir) })
 	}}, nil
+}
+
+// removeOverwritten has a folder overwritten and removed. What could not be overwritten is told even where the folder could be removed at a later try only, which no longer finds it.
+func removeOverwritten(fill, remove func() error) error {
+	var missed error
+	err := removeBusy(func() error {
+		if err := fill(); err != nil {
+			missed = err
+		}
+		return remove()
+	})
+	return errors.Join(missed, err)
 }
 
 // removeBusy has a folder removed that an editor's program may still be at work in, which was told to end, or was not: what it makes between the look at what is there and the

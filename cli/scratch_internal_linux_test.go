@@ -147,3 +147,24 @@ func TestAFolderThatFilesComeIntoIsRemovedAllTheSame(t *testing.T) {
 		})
 	}
 }
+
+// What could not be overwritten at the first try may be gone by the second one.
+func TestWhatWasNotOverwrittenIsToldThoughTheFolderGoesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused, tries := errors.New("refused"), 0
+		err := removeOverwritten(func() error {
+			if tries++; tries == 1 {
+				return refused
+			}
+			return nil
+		}, func() error {
+			if tries == 1 {
+				return syscall.ENOTEMPTY
+			}
+			return nil
+		})
+		if tries != 2 || !errors.Is(err, refused) || errors.Is(err, syscall.ENOTEMPTY) {
+			t.Errorf("%d tries: %v", tries, err)
+		}
+	})
+}
