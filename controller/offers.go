@@ -44,8 +44,9 @@ type offered struct {
 	since    time.Time
 	// fit says that the object is as it should be, and closed that it is not, and stays so by itself.
 	fit, closed bool
-	// changes counts what changes above; judged is what it was when the object was dealt with last, in the epoch of the ring.
-	changes, judged, epoch uint64
+	// changes counts what changes above; planned is what it was when it was planned last, before the object was read; judged is the planned of when it was dealt with last, in the
+	// epoch of the ring.
+	changes, planned, judged, epoch uint64
 	// next is when it may be dealt with again, made how often that was in a row.
 	next time.Time
 	made int

@@ -107,6 +107,7 @@ func (x *offers) lines(now time.Time, epoch uint64, ring *keyring.Ring) (lines [
 		}
 	}
 	for key, e := range x.objects {
+		e.planned = e.changes
 		if len(e.standing) == 0 && len(e.wraps) == 0 {
 			continue
 		}
@@ -201,7 +202,7 @@ type dealt struct {
 	made bool
 }
 
-// done notes what came of an object in an epoch. Unless something was left open, that is all until something changes.
+// done notes what came of an object in an epoch. Unless something was left open, that is all until something changes, or has changed since it was planned.
 func (x *offers) done(d dealt, epoch uint64, now time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -209,17 +210,19 @@ func (x *offers) done(d dealt, epoch uint64, now time.Time) {
 	if e == nil || e.uid != d.uid {
 		return // it was deleted meanwhile
 	}
+	judged := e.planned
 	if !older(d.version, e.version) {
 		e.version = d.version
 		if e.offers(d.standing) {
 			e.changes++
+			judged++
 		}
 	}
 	if e.epoch != epoch {
 		e.made = 0
 	}
 	if e.epoch = epoch; !d.open {
-		e.judged = e.changes
+		e.judged = judged
 	} else {
 		e.judged = 0
 	}

@@ -189,6 +189,54 @@ func TestWhatWasDealtWithRests(t *testing.T) {
 	}
 }
 
+// TestWhatChangesMeanwhileIsLookedAtAgain has an object change between what was read of it and what is noted as the outcome, before and after its own write is seen.
+func TestWhatChangesMeanwhileIsLookedAtAgain(t *testing.T) {
+	offer := []v1alpha1.RewrapOffer{offerFor(2, first)}
+	o := sealedFor("a", "x", alice, []string{first})
+	made := dealt{key: keyOf(o), uid: o.UID, version: "11", standing: marksOf(offer), made: true}
+	for name, c := range map[string]struct {
+		dealt     dealt
+		meanwhile func(b *offerBoard)
+		want      int
+	}{
+		"nothing changes": {made, func(*offerBoard) {}, 0},
+		"its own write is seen": {made, func(b *offerBoard) {
+			b.show(sealedAt("11", o, alice, offer...))
+		}, 0},
+		"somebody takes it away": {made, func(b *offerBoard) {
+			b.show(sealedAt("11", o, alice, offer...))
+			b.show(sealedAt("12", o, alice))
+		}, 1},
+		"it comes back from Git": {made, func(b *offerBoard) {
+			b.show(sealedAt("12", o, bob, offer...))
+		}, 1},
+		"nothing could be offered, and somebody puts something there": {dealt{key: keyOf(o), uid: o.UID, version: "10"}, func(b *offerBoard) {
+			b.show(sealedAt("12", o, bob, v1alpha1.RewrapOffer{Holder: "zzz", Note: "forged"}))
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newOfferBoard(ringFor(t, 2, bob))
+			b.show(o)
+			if got := b.jobs(10, 10); len(got) != 1 {
+				t.Fatalf("%q", got)
+			}
+			c.meanwhile(b)
+			b.done(c.dealt, 1, b.now)
+			b.now = b.now.Add(firstAgain)
+			if got := b.jobs(10, 10); len(got) != c.want {
+				t.Errorf("to be dealt with: %q", got)
+			}
+		})
+	}
+}
+
+// sealedAt is o at a later version, with a wrap for the recipient.
+func sealedAt(version string, o *v1alpha1.GitSecret, recipient string, offers ...v1alpha1.RewrapOffer) *v1alpha1.GitSecret {
+	later := sealedFor(o.Namespace, o.Name, recipient, []string{first}, offers...)
+	later.ResourceVersion = version
+	return later
+}
+
 // TestOffersAreBounded holds that there are never more than there may be, whatever the batches, and that those that go make room.
 func TestOffersAreBounded(t *testing.T) {
 	b := newOfferBoard(ringFor(t, 2, bob))

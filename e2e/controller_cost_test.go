@@ -142,15 +142,14 @@ func TestNewObjectsOvertakeTheBacklogOfAStart(t *testing.T) {
 	w := newWorld(t)
 	w.earlierTestsAreGone(t)
 	first := w.controller(t)
-	w.holder(t)
+	w.create(t, w.sealed(t, "before", "user")) // the controller makes its MAC key with the first that it opens
+	w.seen(t, "before")
 	first.Kill()
 	const n, workers = 30, 2
 	for i := range n {
 		w.create(t, w.sealed(t, fmt.Sprintf("old%02d", i), "user"))
 	}
-	g := w.gate(t, func(r *http.Request) bool {
-		return r.Method == http.MethodPost && r.URL.Path == "/api/v1/namespaces/"+w.namespace+"/secrets"
-	})
+	g := w.gate(t, w.makesSecrets)
 	g.close()
 	ctl := w.controllerBehind(t, g)
 	intents := func() (names []string) {

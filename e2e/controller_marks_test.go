@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,46 +154,70 @@ func TestMarksCostFewWrites(t *testing.T) {
 	}
 }
 
-// TestAKillBetweenMarkAndSecret kills the controller again and again while it works under a rule that hangs on marks, and holds at each moment that there is no
-// Secret whose mark is not stored; and at the end that every object is opened.
+// TestAKillBetweenMarkAndSecret kills the controller again and again while it works under a rule that hangs on marks: it waits for the answer to a new Secret, or to a mark. At each of these
+// moments there is no Secret whose mark is not stored; and at the end every object is opened.
 func TestAKillBetweenMarkAndSecret(t *testing.T) {
 	w := newWorld(t)
 	log := filepath.Join(t.TempDir(), "audit")
-	ctl := w.controllerWithLog(t, log)
+	var atMarks atomic.Bool
+	g := w.gate(t, func(r *http.Request) bool {
+		if atMarks.Load() {
+			return writesMarks(r)
+		}
+		return w.makesSecrets(r)
+	})
+	behind := w.behind(t, g)
+	ctl := behind.controllerWithLog(t, log)
 	w.rules(t, "strict", func(s *v1alpha1.KeyringSpec) { s.Rollback = v1alpha1.RollbackDeny })
-	const objects = 30
-	var sealed []*v1alpha1.GitSecret
-	for i := range objects {
-		sealed = append(sealed, w.version(t, fmt.Sprintf("db-%d", i), "first"))
-	}
-	for _, o := range sealed {
-		w.create(t, o)
-	}
 	// No Secret before its mark: so the Secrets are listed first.
-	check := func() int {
-		var secrets corev1.SecretList
-		if err := w.List(w.ctx, &secrets, client.InNamespace(w.namespace)); err != nil {
+	check := func() (secrets, marks int) {
+		var list corev1.SecretList
+		if err := w.List(w.ctx, &list, client.InNamespace(w.namespace)); err != nil {
 			t.Fatal(err)
 		}
-		marks := w.marked(w.ctx, t)
-		for _, s := range secrets.Items {
-			if m, ok := marks[s.Name]; !ok || m.Newest() == "" {
+		all := w.marked(w.ctx, t)
+		maps.DeleteFunc(all, func(_ string, m unseal.Mark) bool { return m.Newest() == "" })
+		for _, s := range list.Items {
+			if _, ok := all[s.Name]; !ok {
 				t.Errorf("Secret %s was written before its mark", s.Name)
 			}
 		}
-		return len(secrets.Items)
+		return len(list.Items), len(all)
 	}
-	for _, at := range []int{3, 9, 15, 21} {
-		until(w.ctx, t, fmt.Sprintf("%d Secrets are there", at), func() bool { return check() >= at })
+	var names []string
+	for round := range 4 {
+		secrets, marks := len(names), len(names)
+		atMarks.Store(round%2 == 1)
+		g.close()
+		for i := range 7 {
+			o := w.version(t, fmt.Sprintf("db-%d-%d", round, i), "first")
+			names = append(names, o.Name)
+			w.create(t, o)
+		}
+		until(w.ctx, t, fmt.Sprintf("it is at work in round %d", round), func() bool {
+			s, m := check()
+			if atMarks.Load() && s > secrets {
+				t.Errorf("a Secret was written, and no answer has come to its mark")
+			}
+			return m > marks && (s > secrets || atMarks.Load())
+		})
 		ctl.Kill()
 		check()
-		ctl = w.controllerWithLog(t, log)
+		g.open()
+		ctl = behind.controllerWithLog(t, log)
+		for _, name := range names {
+			w.opened(t, name, "first")
+			w.eventually(t, name, unseal.Unsealed)
+		}
 	}
-	for _, o := range sealed {
-		w.opened(t, o.Name, "first")
-		w.eventually(t, o.Name, unseal.Unsealed)
-	}
+	check()
 	ctl.checkOutcomes(t, 8)
+}
+
+// writesMarks is the writing of a ConfigMap with marks.
+func writesMarks(r *http.Request) bool {
+	maps := "/api/v1/namespaces/" + home + "/configmaps"
+	return r.Method == http.MethodPost && r.URL.Path == maps || r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, maps+"/waxwing-marks-")
 }
 
 // TestTwoWritersOfMarksLoseNone runs two controllers that both work, as for a moment when a leader does not know yet that it is none any more.

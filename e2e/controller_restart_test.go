@@ -29,18 +29,20 @@ import (
 func TestAKilledControllerLosesNothingAndOpensNothingAgain(t *testing.T) {
 	w := newWorld(t)
 	log := filepath.Join(t.TempDir(), "audit")
-	ctl := w.controllerWithLog(t, log)
-	const done, more = 5, 15
+	g := w.gate(t, w.makesSecrets)
+	ctl := w.behind(t, g).controllerWithLog(t, log)
+	const done, more, workers = 5, 15, 2
 	for i := range done {
 		w.create(t, w.sealed(t, fmt.Sprintf("done-%d", i), "user", "password"))
 	}
 	for i := range done {
 		w.seen(t, fmt.Sprintf("done-%d", i))
 	}
+	g.close()
 	for i := range more {
 		w.create(t, w.sealed(t, fmt.Sprintf("more-%d", i), "user"))
 	}
-	until(w.ctx, t, "some of the others are being opened", func() bool { return ctl.intents(t, "more-0") > 0 })
+	until(w.ctx, t, "some of the others are being opened", func() bool { return ctl.unfinished(t) == workers })
 	versions := w.versions(t)
 	ctl.Kill()
 	gone := w.sealed(t, "done-0", "user")
@@ -53,6 +55,7 @@ func TestAKilledControllerLosesNothingAndOpensNothingAgain(t *testing.T) {
 		}
 	})
 	before := len(ctl.records(t))
+	g.open()
 
 	ctl = w.controllerWithLog(t, log)
 	w.holds(t, "done-0", "user", "password", "late")
@@ -70,7 +73,7 @@ func TestAKilledControllerLosesNothingAndOpensNothingAgain(t *testing.T) {
 			t.Errorf("%s was opened again", r.Operation.Object.Name)
 		}
 	}
-	ctl.checkOutcomes(t, 2)
+	ctl.checkOutcomes(t, workers)
 }
 
 // versions gives the resource versions of GitSecrets and Secrets by name.

@@ -127,6 +127,12 @@ func (b *gated) Read(p []byte) (int, error) {
 // controllerBehind starts the controller with the gate between it and the API server.
 func (w *world) controllerBehind(t *testing.T, g *gate) *replica {
 	t.Helper()
+	return w.behind(t, g).start(t, filepath.Join(t.TempDir(), "audit"))
+}
+
+// behind is the world with the gate between its controllers and the API server.
+func (w *world) behind(t *testing.T, g *gate) *world {
+	t.Helper()
 	k, err := clientcmd.LoadFromFile(w.kubeconfig)
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +146,12 @@ func (w *world) controllerBehind(t *testing.T, g *gate) *replica {
 	}
 	behind := *w
 	behind.kubeconfig = path
-	return behind.start(t, filepath.Join(t.TempDir(), "audit"))
+	return &behind
+}
+
+// makesSecrets is the writing of new Secrets of the test's namespace.
+func (w *world) makesSecrets(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.Path == "/api/v1/namespaces/"+w.namespace+"/secrets"
 }
 
 // conflicts counts the attempts to write a Secret that was not the one that was expected.

@@ -142,6 +142,13 @@ func TestObjectsOfNearlyTheStoresLimit(t *testing.T) {
 	ctl.Kill()
 	before := ctl
 	ctl = w.controller(t)
+	until(w.ctx, t, "all are looked at", func() bool {
+		var all v1alpha1.GitSecretList
+		if err := w.List(w.ctx, &all); err != nil {
+			t.Fatal(err)
+		}
+		return ctl.looks() >= len(all.Items)
+	})
 	for _, name := range []string{"tight", "exact"} {
 		w.absent(t, name)
 	}

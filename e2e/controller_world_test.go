@@ -190,7 +190,14 @@ func (w *world) holder(t *testing.T) seal.Holder {
 	return holder
 }
 
-func sealer() seal.Sealer { return seal.Sealer{Rand: rand.Reader, Now: time.Now} }
+// sealer has each call of Seal and Put later than the one before by a millisecond: a rollback is told by the order of ids that have no finer time in them.
+func sealer() seal.Sealer {
+	return seal.Sealer{Rand: rand.Reader, Now: func() time.Time {
+		next := time.Now().Truncate(time.Millisecond).Add(time.Millisecond)
+		time.Sleep(time.Until(next))
+		return next
+	}}
+}
 
 // values makes the canary's values: each item's own name follows it.
 func values(names ...string) seal.Values {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,6 +49,7 @@ func newIsolation(t *testing.T) *isolation {
 		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: w.namespace, Name: "tenant"}}}
 	w.create(t, role)
 	w.create(t, binding)
+	w.may(t, asAccount(w.namespace, "tenant", authorizationv1.ResourceAttributes{Namespace: w.namespace, Verb: "create", Group: v1alpha1.GroupName, Resource: "gitsecrets"}), true)
 	scheme := clientscheme.Scheme
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)

@@ -90,6 +90,7 @@ func TestThereIsOnePullRequestAtARealGitea(t *testing.T) {
 	}
 	h.repo.DeleteBranch(branch)
 	h.clone.Git("push", "--quiet", "origin", branch)
+	h.repo.AwaitMadeAnew(branch)
 	if again := h.ensure("chore(seal): two", second); again != "" {
 		t.Errorf("it was made again: %s", again)
 	}

@@ -1,6 +1,7 @@
 package giteatest
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -72,6 +73,32 @@ func (r *Repository) Unprotect(branch string) {
 func (r *Repository) DeleteBranch(branch string) {
 	r.Owner.gitea.t.Helper()
 	r.Owner.must(http.MethodDelete, r.path()+"/branches/"+url.PathEscape(branch), nil, nil)
+}
+
+// AwaitMadeAnew waits until Gitea has come, in its queue, to a push that made a branch anew after it was deleted: until then the deletion closes pull requests of the new one.
+func (r *Repository) AwaitMadeAnew(branch string) {
+	t := r.Owner.gitea.t
+	t.Helper()
+	harness.Eventually(t.Context(), t, "Gitea knows that "+branch+" was made anew", func(ctx context.Context) error {
+		var feed []struct {
+			ID   int64  `json:"id"`
+			Type string `json:"op_type"`
+			Ref  string `json:"ref_name"`
+		}
+		if err := r.Owner.call(ctx, http.MethodGet, r.path()+"/activities/feeds?limit=50", nil, &feed); err != nil {
+			return err
+		}
+		newest := map[string]int64{}
+		for _, f := range feed {
+			if f.Ref == "refs/heads/"+branch {
+				newest[f.Type] = max(newest[f.Type], f.ID)
+			}
+		}
+		if newest["delete_branch"] == 0 || newest["commit_repo"] < newest["delete_branch"] {
+			return fmt.Errorf("it knows of %v", newest)
+		}
+		return nil
+	})
 }
 
 // Delete deletes the repository.
