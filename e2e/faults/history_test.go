@@ -1,12 +1,16 @@
 package faults_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/waxwing-io/waxwing/e2e/harness"
 )
 
 // history is every version that the Secrets of a namespace went through, as etcd has it: it is watched past all proxies.
@@ -72,9 +76,33 @@ func (h *history) note(kind watch.EventType, s *corev1.Secret) {
 	h.writes[s.Name] = append(h.writes[s.Name], entry)
 }
 
+// catchesUp waits until the history has every Secret as it is now: what is on its way when the watch is stopped is lost, and the last write with it.
+func (h *history) catchesUp() {
+	h.w.t.Helper()
+	list, err := h.w.Clientset().CoreV1().Secrets(h.w.namespace).List(h.w.ctx, metav1.ListOptions{})
+	if err != nil {
+		h.w.t.Fatal(err)
+	}
+	harness.Eventually(h.w.ctx, h.w.t, "the history has the last writes", func(context.Context) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.err != nil {
+			return harness.Permanent(h.err)
+		}
+		for _, s := range list.Items {
+			isNow := func(e write) bool { return e.uid == string(s.UID) && e.rv == s.ResourceVersion }
+			if !slices.ContainsFunc(h.writes[s.Name], isNow) {
+				return fmt.Errorf("it has not seen Secret %s at %s", s.Name, s.ResourceVersion)
+			}
+		}
+		return nil
+	})
+}
+
 // check ends the history and holds that no Secret went from a newer version to an older one, not even by way of being deleted.
 func (h *history) check() {
 	h.w.t.Helper()
+	h.catchesUp()
 	h.mu.Lock()
 	h.ended = true
 	h.mu.Unlock()

@@ -29,15 +29,20 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	p.ready()
 	holder := w.holder()
 	process := p.running()
+	// One for each of the two workers, so that some objects are done, two are under way and the others wait, however fast the controller is.
+	begun := []string{createSecret + " " + w.namespace + "/db-3", writeStatus + " " + w.namespace + "/db-6"}
+	held, release := p.holdWrites(begun)
 	objects := map[string]want{}
 	for i := range 10 {
 		name := fmt.Sprintf("db-%d", i)
-		w.create(w.sealed(holder, name, 1, "user")) // the last of them will not be done
+		w.create(w.sealed(holder, name, 1, "user"))
 		objects[name] = unsealed(1, "user")
 	}
+	held()
 	asked := 0
 	w.WhileStopped(t, func(string) {
 		before := p.proxy.Count(nil)
+		release()
 		time.Sleep(away) // that is the fault
 		asked = p.proxy.Count(nil) - before
 	})
@@ -45,6 +50,11 @@ func TestTheAPIServerIsAway(t *testing.T) {
 		t.Errorf("%d requests in an outage of %s", asked, away)
 	}
 	t.Logf("%d requests in an outage of %s", asked, away)
+	for _, write := range begun {
+		if first := p.proxy.Records(isWrite(write))[0]; first.Code != 0 {
+			t.Errorf("%s was to be lost, and was answered %d", write, first.Code)
+		}
+	}
 	w.settlesLate(objects)
 	for name := range objects {
 		w.apply(w.sealed(holder, name, 2, "user", "more"))
@@ -60,6 +70,37 @@ func TestTheAPIServerIsAway(t *testing.T) {
 			t.Errorf("%d events about %s", n, name)
 		}
 	}
+}
+
+// holdWrites keeps these writes of the controller in the proxy until release is called; held waits until each of them is there.
+func (p *pod) holdWrites(writes []string) (held, release func()) {
+	over := make(chan struct{})
+	release = sync.OnceFunc(func() { close(over) })
+	p.w.t.Cleanup(release) // requests that wait would keep the proxy from closing
+	var faults []*faultproxy.Active
+	for _, write := range writes {
+		faults = append(faults, p.proxy.Add(faultproxy.Fault{
+			Match:  isWrite(write),
+			Before: func(faultproxy.Request) faultproxy.Verdict { <-over; return faultproxy.Pass() },
+		}))
+	}
+	held = func() {
+		p.w.t.Helper()
+		for i, f := range faults {
+			harness.Eventually(p.w.ctx, p.w.t, "the controller is at "+writes[i], func(context.Context) error {
+				if f.Hits() == 0 {
+					return errors.New("it is not")
+				}
+				return nil
+			})
+		}
+	}
+	return held, release
+}
+
+// isWrite chooses a write by its kind and its object.
+func isWrite(write string) func(faultproxy.Request) bool {
+	return func(r faultproxy.Request) bool { return r.String() == write }
 }
 
 // TestEtcdIsRestoredFromABackup puts an older state of etcd back under a controller that runs. Resource versions go back, which watches do not notice: an API

@@ -2,17 +2,14 @@ package faults_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/waxwing-io/waxwing/api/v1alpha1"
@@ -277,83 +274,4 @@ func (r *turning) destroyed() {
 		return fmt.Errorf("the keyring says %+v", status.Requests)
 	})
 	r.holds()
-}
-
-// sets are all recipient sets that were to be seen, by number.
-type sets struct {
-	w    *world
-	stop []func()
-	done sync.WaitGroup
-
-	mu    sync.Mutex
-	text  map[uint64]string
-	ended bool
-	errs  []error
-}
-
-// recordSets begins to watch the statement key's Secret and the ConfigMap of the recipients: every set that was ever signed or published is in one of their versions.
-func (w *world) recordSets() *sets {
-	w.t.Helper()
-	s := &sets{w: w, text: map[uint64]string{}}
-	one := metav1.ListOptions{LabelSelector: secretsource.LabelKeyring + "=default"}
-	secrets, err1 := w.Clientset().CoreV1().Secrets(home).Watch(w.ctx, one)
-	configMaps, err2 := w.Clientset().CoreV1().ConfigMaps(home).Watch(w.ctx, metav1.ListOptions{FieldSelector: "metadata.name=waxwing-recipients-default"})
-	if err := errors.Join(err1, err2); err != nil {
-		w.t.Fatal(err)
-	}
-	for _, watcher := range []watch.Interface{secrets, configMaps} {
-		s.stop = append(s.stop, watcher.Stop)
-		s.done.Go(func() {
-			for e := range watcher.ResultChan() {
-				switch o := e.Object.(type) {
-				case *corev1.Secret:
-					for _, b := range o.Data {
-						s.note(b)
-					}
-				case *corev1.ConfigMap:
-					for _, text := range o.Data {
-						s.note([]byte(text))
-					}
-				default:
-					s.mu.Lock()
-					if !s.ended {
-						s.errs = append(s.errs, fmt.Errorf("the watch of recipient sets ended: %+v", e.Object))
-					}
-					s.mu.Unlock()
-				}
-			}
-		})
-	}
-	return s
-}
-
-func (s *sets) note(signed []byte) {
-	set, err := statement.ReadRecipients(signed)
-	if err != nil {
-		return // something else
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if before, ok := s.text[set.Set]; ok && before != set.Text() {
-		s.errs = append(s.errs, fmt.Errorf("two sets have the number %d:\n%s\n%s", set.Set, before, set.Text()))
-	}
-	s.text[set.Set] = set.Text()
-}
-
-// check ends the record and holds that there were n sets at least, and never two under one number.
-func (s *sets) check(n int) {
-	s.w.t.Helper()
-	s.mu.Lock()
-	s.ended = true
-	s.mu.Unlock()
-	for _, stop := range s.stop {
-		stop()
-	}
-	s.done.Wait()
-	for _, err := range s.errs {
-		s.w.t.Error(err)
-	}
-	if len(s.text) < n {
-		s.w.t.Errorf("%d recipient sets were seen, not %d", len(s.text), n)
-	}
 }
