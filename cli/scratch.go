@@ -65,7 +65,7 @@ func diskScratch() (*scratch, error) {
 func removeOverwritten(fill, remove func() error) error {
 	var missed error
 	err := removeBusy(func() error {
-		if err := fill(); err != nil {
+		if err := fill(); missed == nil {
 			missed = err
 		}
 		return remove()

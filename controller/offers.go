@@ -44,9 +44,8 @@ type offered struct {
 	since    time.Time
 	// fit says that the object is as it should be, and closed that it is not, and stays so by itself.
 	fit, closed bool
-	// changes counts what changes above; planned is what it was when it was planned last, before the object was read; judged is the planned of when it was dealt with last, in the
-	// epoch of the ring.
-	changes, planned, judged, epoch uint64
+	// changes counts what changes above; begun is what it was before the object was read to be dealt with, and judged up to where that was done, in the epoch of the ring.
+	changes, begun, judged, epoch uint64
 	// next is when it may be dealt with again, made how often that was in a row.
 	next time.Time
 	made int

@@ -31,6 +31,7 @@ const (
 
 // deal makes status.rewrap of one object what it should be.
 func (l *offerLane) deal(ctx context.Context, job offerJob, signers *offerSigners) error {
+	l.index.begin(job.key)
 	o := &v1alpha1.GitSecret{}
 	err := l.gather.live.Get(ctx, job.key, o)
 	if apierrors.IsNotFound(err) {

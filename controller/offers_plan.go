@@ -107,7 +107,6 @@ func (x *offers) lines(now time.Time, epoch uint64, ring *keyring.Ring) (lines [
 		}
 	}
 	for key, e := range x.objects {
-		e.planned = e.changes
 		if len(e.standing) == 0 && len(e.wraps) == 0 {
 			continue
 		}
@@ -202,7 +201,16 @@ type dealt struct {
 	made bool
 }
 
-// done notes what came of an object in an epoch. Unless something was left open, that is all until something changes, or has changed since it was planned.
+// begin is called before an object is read to be dealt with: what changes from here on is looked at again.
+func (x *offers) begin(key types.NamespacedName) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if e := x.objects[key]; e != nil {
+		e.begun = e.changes
+	}
+}
+
+// done notes what came of an object in an epoch. Unless something was left open, that is all until something changes, or has changed since begin.
 func (x *offers) done(d dealt, epoch uint64, now time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -210,7 +218,7 @@ func (x *offers) done(d dealt, epoch uint64, now time.Time) {
 	if e == nil || e.uid != d.uid {
 		return // it was deleted meanwhile
 	}
-	judged := e.planned
+	judged := e.begun
 	if !older(d.version, e.version) {
 		e.version = d.version
 		if e.offers(d.standing) {

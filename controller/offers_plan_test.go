@@ -75,11 +75,12 @@ func (b *offerBoard) show(o *v1alpha1.GitSecret) {
 	b.looked(o, b.ring)
 }
 
-// jobs are those of the next plan in words.
+// jobs are those of the next plan in words; they are begun.
 func (b *offerBoard) jobs(atMost, batch int) []string {
 	all, _ := b.plan(b.now, b.epoch, b.ring, atMost, batch)
 	var words []string
 	for _, j := range all {
+		b.begin(j.key)
 		word := j.key.String()
 		if j.withdraw {
 			word = "-" + word
@@ -199,7 +200,11 @@ func TestWhatChangesMeanwhileIsLookedAtAgain(t *testing.T) {
 		meanwhile func(b *offerBoard)
 		want      int
 	}{
-		"nothing changes": {made, func(*offerBoard) {}, 0},
+		"nothing changes":    {made, func(*offerBoard) {}, 0},
+		"nothing is offered": {dealt{key: keyOf(o), uid: o.UID, version: "11"}, func(*offerBoard) {}, 0},
+		"what was offered wrongly is taken back, which is seen, and nothing is offered": {dealt{key: keyOf(o), uid: o.UID, version: "11"}, func(b *offerBoard) {
+			b.show(sealedAt("11", o, alice))
+		}, 1},
 		"its own write is seen": {made, func(b *offerBoard) {
 			b.show(sealedAt("11", o, alice, offer...))
 		}, 0},
@@ -216,7 +221,7 @@ func TestWhatChangesMeanwhileIsLookedAtAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newOfferBoard(ringFor(t, 2, bob))
-			b.show(o)
+			b.show(sealedAt("10", o, alice, offerFor(1, first)))
 			if got := b.jobs(10, 10); len(got) != 1 {
 				t.Fatalf("%q", got)
 			}
@@ -225,6 +230,12 @@ func TestWhatChangesMeanwhileIsLookedAtAgain(t *testing.T) {
 			b.now = b.now.Add(firstAgain)
 			if got := b.jobs(10, 10); len(got) != c.want {
 				t.Errorf("to be dealt with: %q", got)
+			}
+			c.dealt.version, c.dealt.standing = b.objects[keyOf(o)].version, b.objects[keyOf(o)].standing
+			b.done(c.dealt, 1, b.now)
+			b.now = b.now.Add(lastAgain)
+			if got := b.jobs(10, 10); len(got) != 0 {
+				t.Errorf("it does not come to rest: %q", got)
 			}
 		})
 	}

@@ -127,28 +127,26 @@ func TestObjectsOfNearlyTheStoresLimit(t *testing.T) {
 		}
 	}
 	// padded makes an object, with a name as long as the probe's, that leaves so many bytes.
-	padded := func(name string, left int) {
+	padded := func(name string, left int) *v1alpha1.GitSecret {
 		t.Helper()
-		w.create(t, object(name, most-left))
+		o := object(name, most-left)
+		w.create(t, o)
+		return o
 	}
-	padded("tight", 2400)
+	tight := padded("tight", 2400)
 	o := w.eventually(t, "tight", unseal.TooLarge)
 	if len(o.Status.Conditions) != 2 {
 		t.Errorf("%+v", o.Status.Conditions)
 	}
-	padded("exact", 100)
+	exact := padded("exact", 100)
 	w.said(t, "gitsecret/exact", "Warning", "TooLarge", "not even its status can be stored")
 	// A restart knows nothing of what was refused.
 	ctl.Kill()
 	before := ctl
 	ctl = w.controller(t)
-	until(w.ctx, t, "all are looked at", func() bool {
-		var all v1alpha1.GitSecretList
-		if err := w.List(w.ctx, &all); err != nil {
-			t.Fatal(err)
-		}
-		return ctl.looks() >= len(all.Items)
-	})
+	for _, o := range []*v1alpha1.GitSecret{tight, exact} {
+		until(w.ctx, t, o.Name+" is refused again", func() bool { return ctl.recorded(t, o, unseal.TooLarge) })
+	}
 	for _, name := range []string{"tight", "exact"} {
 		w.absent(t, name)
 	}

@@ -30,21 +30,10 @@ type sets struct {
 func (w *world) recordSets() *sets {
 	w.t.Helper()
 	s := &sets{w: w, text: map[uint64]string{}}
-	ofSecrets := metav1.ListOptions{LabelSelector: secretsource.LabelKeyring + "=default"}
-	ofConfigMaps := metav1.ListOptions{FieldSelector: "metadata.name=waxwing-recipients-default"}
-	secrets, err1 := w.Clientset().CoreV1().Secrets(home).List(w.ctx, ofSecrets)
-	configMaps, err2 := w.Clientset().CoreV1().ConfigMaps(home).List(w.ctx, ofConfigMaps)
-	if err := errors.Join(err1, err2); err != nil {
-		w.t.Fatal(err)
-	}
-	for i := range secrets.Items {
-		s.see(&secrets.Items[i])
-	}
-	for i := range configMaps.Items {
-		s.see(&configMaps.Items[i])
-	}
+	ofSecrets, ofConfigMaps := whereSetsAre()
+	secrets, configMaps := s.list(ofSecrets, ofConfigMaps)
 	// A watch from no version begins with what the API server has in its cache, where a keyring that was just wiped may still be, with a set 1 of its own.
-	ofSecrets.ResourceVersion, ofConfigMaps.ResourceVersion = secrets.ResourceVersion, configMaps.ResourceVersion
+	ofSecrets.ResourceVersion, ofConfigMaps.ResourceVersion = secrets, configMaps
 	secretsWatch, err1 := w.Clientset().CoreV1().Secrets(home).Watch(w.ctx, ofSecrets)
 	configMapsWatch, err2 := w.Clientset().CoreV1().ConfigMaps(home).Watch(w.ctx, ofConfigMaps)
 	if err := errors.Join(err1, err2); err != nil {
@@ -59,6 +48,28 @@ func (w *world) recordSets() *sets {
 		})
 	}
 	return s
+}
+
+// whereSetsAre chooses the statement key's Secret and the ConfigMap of the recipients.
+func whereSetsAre() (ofSecrets, ofConfigMaps metav1.ListOptions) {
+	return metav1.ListOptions{LabelSelector: secretsource.LabelKeyring + "=default"}, metav1.ListOptions{FieldSelector: "metadata.name=waxwing-recipients-default"}
+}
+
+// list sees what is there now, and says as of which versions.
+func (s *sets) list(ofSecrets, ofConfigMaps metav1.ListOptions) (secrets, configMaps string) {
+	s.w.t.Helper()
+	allSecrets, err1 := s.w.Clientset().CoreV1().Secrets(home).List(s.w.ctx, ofSecrets)
+	allConfigMaps, err2 := s.w.Clientset().CoreV1().ConfigMaps(home).List(s.w.ctx, ofConfigMaps)
+	if err := errors.Join(err1, err2); err != nil {
+		s.w.t.Fatal(err)
+	}
+	for i := range allSecrets.Items {
+		s.see(&allSecrets.Items[i])
+	}
+	for i := range allConfigMaps.Items {
+		s.see(&allConfigMaps.Items[i])
+	}
+	return allSecrets.ResourceVersion, allConfigMaps.ResourceVersion
 }
 
 // see takes the sets out of an object; what is none of the two kinds ends a watch.
@@ -97,6 +108,7 @@ func (s *sets) note(signed []byte) {
 // check ends the record and holds that there were n sets at least, and never two under one number.
 func (s *sets) check(n int) {
 	s.w.t.Helper()
+	s.list(whereSetsAre()) // what the watches have not brought yet
 	s.mu.Lock()
 	s.ended = true
 	s.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	crand "crypto/rand"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,16 +59,7 @@ func newWorld(t *testing.T) *world {
 // proxy is a fault proxy that goes with the test.
 func (w *world) proxy() (p *faultproxy.Proxy, kubeconfig string) {
 	w.t.Helper()
-	p, err := faultproxy.New(w.Config())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(p.Close)
-	kubeconfig = filepath.Join(w.t.TempDir(), "kubeconfig")
-	if err := p.Kubeconfig(w.kubeconfig, kubeconfig); err != nil {
-		w.t.Fatal(err)
-	}
-	return p, kubeconfig
+	return faultproxy.Start(w.t, w.Config(), w.kubeconfig)
 }
 
 // holder is the default keyring with its present recipients, as its signed note says.

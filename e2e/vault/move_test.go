@@ -56,22 +56,6 @@ func (w *world) theKeyring() *v1alpha1.Keyring {
 	return kr
 }
 
-// behindProxy has the controllers that are started from here on reach the API server by a proxy, which goes with the test.
-func (w *world) behindProxy() *faultproxy.Proxy {
-	w.t.Helper()
-	p, err := faultproxy.New(w.Config())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(p.Close)
-	kubeconfig := filepath.Join(w.t.TempDir(), "kubeconfig")
-	if err := p.Kubeconfig(w.kubeconfig, kubeconfig); err != nil {
-		w.t.Fatal(err)
-	}
-	w.kubeconfig = kubeconfig
-	return p
-}
-
 // mayMove gives the controller the rights in Vault that the moves need, in both places there.
 func (w *world) mayMove(v *vaulttest.Vault) {
 	w.t.Helper()
@@ -183,7 +167,8 @@ func TestKeysAreMovedUnderARunningCluster(t *testing.T) {
 	w := newWorld(t)
 	v := w.vault(vaultKV(), vaulttest.Options{})
 	w.mayMove(v)
-	api := w.behindProxy()
+	var api *faultproxy.Proxy
+	api, w.kubeconfig = faultproxy.Start(t, w.Config(), w.kubeconfig) // the controllers reach the API server by it
 	log := filepath.Join(t.TempDir(), "audit")
 	t.Cleanup(func() { w.recordAudit(log) })
 	controller := w.controllerWithLog(log)

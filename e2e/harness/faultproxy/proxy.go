@@ -13,8 +13,10 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"sync"
+	"testing"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -97,6 +99,21 @@ func New(cfg *rest.Config) (*Proxy, error) {
 	p.server.Config.ErrorLog = quiet
 	p.server.StartTLS() // clients send no token over plain HTTP
 	return p, nil
+}
+
+// Start is New for a test, with which the proxy goes, and a copy of a kubeconfig that leads through it.
+func Start(t testing.TB, cfg *rest.Config, kubeconfig string) (p *Proxy, through string) {
+	t.Helper()
+	p, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	through = filepath.Join(t.TempDir(), "kubeconfig")
+	if err := p.Kubeconfig(kubeconfig, through); err != nil {
+		t.Fatal(err)
+	}
+	return p, through
 }
 
 // Close ends all connections and the proxy.

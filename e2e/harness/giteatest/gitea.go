@@ -94,7 +94,7 @@ func (g *Gitea) configure(o Options) {
 }
 
 // appINI is Gitea's configuration. As root, which is who runs the tests in a container, Gitea starts only if it is told to: it is reached from the loopback, and all that it has
-// is in its own folder. Its queues are in memory, as for those on a disk Gitea looks every two seconds where there was little to do; and each is worked off in order.
+// is in its own folder. The queues of pushes and hooks are in memory, as into those on a disk Gitea looks every two seconds only where there was little to do; pushes are seen to in order.
 func appINI(dir string, server map[string]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "I_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true\nWORK_PATH = %s\n\n[server]\n", dir)
@@ -133,9 +133,12 @@ ENABLED = false
 [cron]
 ENABLED = false
 
-[queue]
+[queue.push_update]
 TYPE = channel
 MAX_WORKERS = 1
+
+[queue.webhook_sender]
+TYPE = channel
 `)
 	return b.String()
 }
