@@ -231,8 +231,11 @@ func TestWhatChangesMeanwhileIsLookedAtAgain(t *testing.T) {
 			if got := b.jobs(10, 10); len(got) != c.want {
 				t.Errorf("to be dealt with: %q", got)
 			}
+			if c.want == 0 {
+				return
+			}
 			c.dealt.version, c.dealt.standing = b.objects[keyOf(o)].version, b.objects[keyOf(o)].standing
-			b.done(c.dealt, 1, b.now)
+			b.done(c.dealt, 1, b.now) // nothing comes of it
 			b.now = b.now.Add(lastAgain)
 			if got := b.jobs(10, 10); len(got) != 0 {
 				t.Errorf("it does not come to rest: %q", got)

@@ -287,7 +287,7 @@ func TestKilledAtTheWritesOfMarks(t *testing.T) {
 		s.Rollback, s.Signers = v1alpha1.RollbackDeny, []v1alpha1.Signer{listed}
 	})
 	everyKindIsHit(t, append(scenes(), marksScenes(p, alice)...))
-	p.playAll(t, marksScenes(p, alice), func(name string) *stage { return &stage{world: w, name: name, holder: w.holder()} })
+	p.playAll(t, marksScenes(p, alice), func(name string) *stage { return w.stage(name, w.holder()) })
 }
 
 // TestAVersionThatIsTakenBackAfterAKill kills the controller between a mark and its Secret and puts the version before it, or an unsigned one, back while nothing
@@ -314,7 +314,7 @@ func TestAVersionThatIsTakenBackAfterAKill(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.in(t)
-			s := &stage{world: w, name: name, holder: w.holder()}
+			s := w.stage(name, w.holder())
 			s.put(1)
 			s.settle(s.name, unsealed(1, "user"))
 			fault := p.proxy.Add(p.killer(func(r faultproxy.Request) bool { return s.writesFor(r) && r.Kind() == c.kind }, 0, c.after))
@@ -347,7 +347,7 @@ func TestKilledAtMarksInTheBackground(t *testing.T) {
 	p := w.pod(single...)
 	p.ready()
 	holder := w.holder()
-	one := &stage{world: w, name: "one", holder: holder}
+	one := w.stage("one", holder)
 	for _, c := range []struct {
 		of    *stage
 		kind  string
@@ -356,7 +356,7 @@ func TestKilledAtMarksInTheBackground(t *testing.T) {
 		{one, makeMarks, false},
 		{one.other(true), storeMarks, false}, // of the ConfigMap that is there now
 		{one.other(true).other(true), storeMarks, true},
-		{&stage{world: w, name: "two", holder: holder}, makeMarks, true},
+		{w.stage("two", holder), makeMarks, true},
 	} {
 		side := map[bool]string{false: "before", true: "after"}[c.after]
 		t.Run("killed "+side+" "+c.kind, func(t *testing.T) {

@@ -23,7 +23,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 	p.ready()
 	holder := w.holder()
 	everyKindIsHit(t, scenes())
-	p.playAll(t, scenes(), func(name string) *stage { return &stage{world: w, name: name, holder: holder} })
+	p.playAll(t, scenes(), func(name string) *stage { return w.stage(name, holder) })
 }
 
 // playAll plays scenes, each as it goes, and then once for each kill.
