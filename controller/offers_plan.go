@@ -229,11 +229,10 @@ func (x *offers) done(d dealt, epoch uint64, now time.Time) {
 	if e.epoch != epoch {
 		e.made = 0
 	}
-	if e.epoch = epoch; !d.open {
-		e.judged = judged
-	} else {
-		e.judged = 0
+	if d.open {
+		judged = 0
 	}
+	e.epoch, e.judged = epoch, judged
 	if d.made || d.open {
 		e.next = now.Add(min(firstAgain<<min(e.made, 16), lastAgain))
 		e.made++

@@ -146,9 +146,7 @@ func TestObjectsOfNearlyTheStoresLimit(t *testing.T) {
 	ctl = w.controller(t)
 	for _, o := range []*v1alpha1.GitSecret{tight, exact} {
 		until(w.ctx, t, o.Name+" is refused again", func() bool { return ctl.recorded(t, o, unseal.TooLarge) })
-	}
-	for _, name := range []string{"tight", "exact"} {
-		w.absent(t, name)
+		w.absent(t, o.Name)
 	}
 	padded("roomy", 8000)
 	w.eventually(t, "roomy", unseal.Unsealed)

@@ -104,6 +104,15 @@ func TestASquashedMergeIsNoneOfItsCommits(t *testing.T) {
 	}
 }
 
+// later is the committer's time of commitsLater, in Unix seconds: after those of all commits of ours.
+const later = 1_900_000_000
+
+// commitsLater runs git commit.
+func (w *world) commitsLater(args ...string) {
+	alias := fmt.Sprintf("alias.then=!GIT_COMMITTER_DATE='%d +0000' git commit", later)
+	w.repo.Git(append([]string{"-c", alias, "then", "--quiet"}, args...)...)
+}
+
 func TestACommitOfAPersonOnTheBranchStays(t *testing.T) {
 	for name, change := range map[string]func(w *world) string{
 		"a commit more": func(w *world) string { return w.person(own, map[string]string{"README": "mine\n"}) },
@@ -113,7 +122,7 @@ func TestACommitOfAPersonOnTheBranchStays(t *testing.T) {
 			w.repo.Write(map[string]string{"README": "mine\n"})
 			w.repo.Git("add", "--all", ".")
 			// It is of another second than ours.
-			w.repo.Git("-c", "alias.then=!GIT_COMMITTER_DATE='1900000000 +0000' git commit", "then", "--quiet", "--amend", "--no-edit", "--reset-author")
+			w.commitsLater("--amend", "--no-edit", "--reset-author")
 			w.repo.Push("--force", "HEAD")
 			return w.repo.Git("rev-parse", "HEAD")
 		},
@@ -205,10 +214,10 @@ func TestNothingSignedIsMadeUponWhatNobodyVouchesFor(t *testing.T) {
 			message := "evil"
 			if marked {
 				head := w.repo.Git("rev-parse", "HEAD")
-				sum := sha256.Sum256(fmt.Appendf(nil, "team/infra\n%s\n%d\n", head, 1_900_000_000))
+				sum := sha256.Sum256(fmt.Appendf(nil, "team/infra\n%s\n%d\n", head, later))
 				message += "\n\nWaxwing-Mark: " + hex.EncodeToString(sum[:16])
 			}
-			w.repo.Git("-c", "alias.then=!GIT_COMMITTER_DATE='1900000000 +0000' git commit", "then", "--quiet", "-m", message)
+			w.commitsLater("-m", message)
 			w.repo.Push()
 			theirs := w.repo.Head(own)
 			k.rotate()

@@ -168,6 +168,19 @@ func Records(t testing.TB, dir string) []audit.Record {
 	return all
 }
 
+// Unfinished are the intents without an outcome, of records that are in order.
+func Unfinished(records []audit.Record) (open []audit.Record) {
+	for _, r := range records {
+		switch r.Phase {
+		case audit.PhaseIntent:
+			open = append(open, r)
+		case audit.PhaseOutcome:
+			open = slices.DeleteFunc(open, func(i audit.Record) bool { return i.ID == r.ID })
+		}
+	}
+	return open
+}
+
 // inOrder puts a part's records into the order in which they were made. In the tree it may be another: Tessera cuts a batch that takes long to be handed over, and what it has cut may
 // change places. What is ahead is so for the tree as well, whenever it was made.
 func inOrder(records []audit.Record) {

@@ -32,3 +32,17 @@ func TestRecordsThatHaveChangedPlaces(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestIntentsWithoutAnOutcome(t *testing.T) {
+	record := func(phase audit.Phase, id string) audit.Record { return audit.Record{ID: id, Phase: phase} }
+	var got []string
+	for _, r := range Unfinished([]audit.Record{
+		record(audit.PhaseIntent, "done"), record(audit.PhaseOutcome, "never begun"), record(audit.PhaseIntent, "cut"), record(audit.PhaseNote, "note"),
+		record(audit.PhaseOutcome, "done"), record(audit.PhaseOutcome, "later"), record(audit.PhaseIntent, "later"),
+	}) {
+		got = append(got, r.ID)
+	}
+	if want := []string{"cut", "later"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

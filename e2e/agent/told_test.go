@@ -40,8 +40,8 @@ func (g *golden) told() {
 func outcomes(t *testing.T, log string) (done map[audit.Action]bool, open []string) {
 	t.Helper()
 	done = map[audit.Action]bool{}
-	intents := map[string]audit.Record{}
-	for _, r := range audittest.Records(t, log) {
+	records, intents := audittest.Records(t, log), map[string]audit.Record{}
+	for _, r := range records {
 		switch r.Phase {
 		case audit.PhaseIntent:
 			intents[r.ID] = r
@@ -49,14 +49,13 @@ func outcomes(t *testing.T, log string) (done map[audit.Action]bool, open []stri
 			if i, ok := intents[r.ID]; ok && r.Outcome.OK {
 				done[i.Operation.Action] = true
 			}
-			delete(intents, r.ID)
 		case audit.PhaseNote:
 			if r.Operation != nil && (r.Outcome == nil || r.Outcome.OK) {
 				done[r.Operation.Action] = true
 			}
 		}
 	}
-	for _, r := range intents {
+	for _, r := range audittest.Unfinished(records) {
 		b, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)

@@ -167,7 +167,7 @@ func (p *pod) records() []audit.Record { return audittest.Records(p.t, p.log) }
 func (p *pod) open() []audit.Record {
 	var last []audit.Record
 	for _, run := range p.runs() {
-		last = unmatched(run)
+		last = audittest.Unfinished(run)
 	}
 	return last
 }
@@ -184,30 +184,12 @@ func (p *pod) runs() [][]audit.Record {
 	return runs
 }
 
-func unmatched(run []audit.Record) []audit.Record {
-	var open []audit.Record
-	for _, rec := range run {
-		switch rec.Phase {
-		case audit.PhaseIntent:
-			open = append(open, rec)
-		case audit.PhaseOutcome:
-			for i := range open {
-				if open[i].ID == rec.ID {
-					open = append(open[:i], open[i+1:]...)
-					break
-				}
-			}
-		}
-	}
-	return open
-}
-
 // checkLog holds that intents without an outcome are those of a process that was killed, and no more than it could have been at: its workers and its keyring.
 func (p *pod) checkLog() {
 	runs := p.runs()
 	left := 0
 	for i, run := range runs {
-		open := unmatched(run)
+		open := audittest.Unfinished(run)
 		var names []string
 		for _, rec := range open {
 			names = append(names, fmt.Sprintf("%s %s", rec.Operation.Action, rec.Operation.Object.Name))

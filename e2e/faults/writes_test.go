@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/waxwing-io/waxwing/audit"
+	"github.com/waxwing-io/waxwing/audit/audittest"
 	"github.com/waxwing-io/waxwing/e2e/harness"
 	"github.com/waxwing-io/waxwing/e2e/harness/faultproxy"
 )
@@ -159,7 +160,7 @@ func sameWrites(recorded []faultproxy.Record, table []string) error {
 // its keys at the same time, or trying an object of a scene before once more, because some of these end with one that is to be repeated.
 func checkKilled(t *testing.T, s *stage, run []audit.Record) {
 	t.Helper()
-	for _, rec := range unmatched(run) {
+	for _, rec := range audittest.Unfinished(run) {
 		before := strings.HasPrefix(rec.Operation.Object.Name, "scene-")
 		if rec.Operation.Object.Name != s.name && !before && rec.Operation.Action != audit.ActionKeyLoad {
 			t.Errorf("an intent without an outcome is about %s %s", rec.Operation.Action, rec.Operation.Object.Name)
