@@ -30,15 +30,32 @@ func (c *Custody) Destroy(ctx context.Context, _ string, held secretsource.Held)
 	if err != nil {
 		return c.problem(err)
 	}
-	answer, err := c.cfg.Vault.Write(ctx, c.path("keys", name)+"/config", map[string]any{"deletion_allowed": true})
-	if err := c.note(ctx, answer, err); err != nil {
-		return c.undestroyed(name, held.ID, err)
-	}
-	if err := c.note(ctx, nil, c.cfg.Vault.Delete(ctx, c.path("keys", name))); err != nil && vault.KindOf(err) != vault.Missing {
+	if err := c.remove(ctx, name); err != nil && !c.goneAfter(ctx, err, name) {
 		return c.undestroyed(name, held.ID, err)
 	}
 	c.forget(name)
 	return nil
+}
+
+// remove has Vault allow the deletion of a key, and delete it.
+func (c *Custody) remove(ctx context.Context, name string) error {
+	answer, err := c.cfg.Vault.Write(ctx, c.path("keys", name)+"/config", map[string]any{"deletion_allowed": true})
+	if err := c.note(ctx, answer, err); err != nil {
+		return err
+	}
+	if err := c.note(ctx, nil, c.cfg.Vault.Delete(ctx, c.path("keys", name))); vault.KindOf(err) != vault.Missing {
+		return err
+	}
+	return nil
+}
+
+// goneAfter says whether a removal failed because another controller was faster: Vault refuses it like any other request that makes no sense, and tells why in words alone.
+func (c *Custody) goneAfter(ctx context.Context, err error, name string) bool {
+	if vault.KindOf(err) != vault.Refused {
+		return false
+	}
+	_, now := c.read(ctx, name)
+	return errors.Is(now, secretsource.ErrGone)
 }
 
 // undestroyed says what is missing where Vault does not delete a key.

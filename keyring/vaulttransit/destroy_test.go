@@ -27,8 +27,28 @@ func TestAKeyIsDeletedInVault(t *testing.T) {
 	}
 }
 
+// TestAKeyThatAnotherDeletesMeanwhile has another controller be faster, at each request: a real Vault answers with 400 then.
+func TestAKeyThatAnotherDeletesMeanwhile(t *testing.T) {
+	for _, at := range []string{"/config", "delete "} {
+		f := newFakeTransit()
+		c := f.custody(t)
+		h := made(t, c)
+		f.fail = func(request string) error {
+			if !strings.Contains(request, at) {
+				return nil
+			}
+			clear(f.keys)
+			return &vault.Error{Kind: vault.Refused, Doing: "deleting x", Status: 400, Msg: "could not delete key; not found"}
+		}
+		if err := c.Destroy(t.Context(), "prod-eu", h); err != nil {
+			t.Errorf("at %q: %v", at, err)
+		}
+	}
+}
+
 func TestAKeyThatIsNotDeletedInVault(t *testing.T) {
 	denied := &vault.Error{Kind: vault.Denied, Doing: "writing x", Status: 403, Msg: "permission denied"}
+	refused := &vault.Error{Kind: vault.Refused, Doing: "writing x", Status: 400, Msg: "not as it is"}
 	for what, tc := range map[string]struct {
 		change  func(f *fakeTransit, h *secretsource.Held)
 		says    string
@@ -38,6 +58,7 @@ func TestAKeyThatIsNotDeletedInVault(t *testing.T) {
 		"another keyring's name":  {func(_ *fakeTransit, h *secretsource.Held) { h.Kept = []byte("dev-01kb8zv3rg9m1x0q2s4t6v8w0y\n") }, "is not of this keyring", true},
 		"no right to allow it":    {func(f *fakeTransit, _ *secretsource.Held) { f.failAt("/config", denied) }, "give its role the policy transit-remove.hcl", true},
 		"no right to delete":      {func(f *fakeTransit, _ *secretsource.Held) { f.failAt("delete ", denied) }, "give its role the policy transit-remove.hcl", true},
+		"it is refused":           {func(f *fakeTransit, _ *secretsource.Held) { f.failAt("/config", refused) }, "see that transit is a Transit engine", true},
 		"Vault is away":           {func(f *fakeTransit, _ *secretsource.Held) { f.failAt("", errAway) }, "it is locked", false},
 		"away in the middle":      {func(f *fakeTransit, _ *secretsource.Held) { f.failAt("delete ", errAway) }, "it is locked", false},
 	} {
