@@ -29,7 +29,7 @@ import (
 // doctor runs seal doctor and looks for lines in its report, spaces between columns aside.
 func (c *checkout) doctor(t *testing.T, code int, wants ...string) {
 	t.Helper()
-	stdout, _ := c.run(t, code, "doctor", "--cluster")
+	stdout, _ := c.run(t, code, "doctor", "--cluster", "--timeout", "1m")
 	got := gaps.ReplaceAllString(stdout, " ")
 	for _, want := range wants {
 		if !strings.Contains(got, want) {

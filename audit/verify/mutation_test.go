@@ -165,7 +165,7 @@ func onRecords() []mutation {
 			return all
 		},
 		"say a record twice": func(m *mutant, all [][]byte) [][]byte {
-			return slices.Insert(all, m.rnd.IntN(len(all)), all[m.rnd.IntN(len(all))])
+			return slices.Insert(all, m.rnd.IntN(len(all)-1), all[m.rnd.IntN(len(all))])
 		},
 		"cut the end off": func(m *mutant, all [][]byte) [][]byte { return all[:m.rnd.IntN(len(all))] },
 		"fork from the older copy": func(m *mutant, all [][]byte) [][]byte {

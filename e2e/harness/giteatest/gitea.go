@@ -112,6 +112,7 @@ SQLITE_TIMEOUT = 60000
 
 [webhook]
 ALLOWED_HOST_LIST = loopback
+DELIVER_TIMEOUT = 120
 SKIP_TLS_VERIFY = true
 
 [service]
