@@ -144,7 +144,7 @@ func TestAuditFetchGoesOnWhereItWasEnded(t *testing.T) {
 	// What the first run has left; nil while that goes on. A request that it has given up may come to the server later: never for one of these.
 	var kept atomic.Pointer[map[string]bool]
 	e.mangle = func(w http.ResponseWriter, r *http.Request) bool {
-		name := strings.TrimPrefix(r.URL.Path, "/v1/audit/0001/")
+		name := strings.TrimPrefix(r.URL.Path, serve.Prefix+"0001/")
 		if had := kept.Load(); had != nil {
 			if (*had)[strings.Replace(name, "tile/entries/", "tile/0/", 1)] {
 				t.Errorf("%s has been fetched again", name)
